@@ -1,0 +1,1 @@
+"""What we write down: run records and results, as frozen dataclasses with one codec."""

@@ -1,0 +1,186 @@
+"""Dataclasses to JSON and back, and their JSON Schema, from the type annotations alone.
+
+Understands: frozen dataclasses, str, int, float, bool, None, Literal, X | None, tuple[X, ...], Mapping/dict[str, X],
+list[X], object (any JSON). A float is never NaN or infinite in what is written; an int is accepted where a float is
+meant. Unknown keys are ignored on reading (an older tool reads a newer record), missing ones take their default.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import functools
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union
+
+from mlops_toolkit.errors import Defect, InvalidFile
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> Any:
+    """Plain JSON data for a record. A NaN or an infinity is a Defect: whoever made it must have said null and why."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.metadata.get("key", f.name): to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    if isinstance(value, bool) or value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise Defect("not-a-number", f"a record would hold {value}", hint="please report this")
+        return 0.0 if value == 0 else float(value)
+    if hasattr(value, "item"):  # a numpy scalar
+        return to_json(value.item())
+    raise Defect("not-json", f"{type(value).__name__} cannot be written into a record", hint="please report this")
+
+
+def dumps(value: Any, *, indent: int | None = 2) -> str:
+    """JSON text with a final newline; the same value gives the same bytes."""
+    return json.dumps(to_json(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def loads(text: str | bytes, *, where: str) -> Any:
+    """Parse JSON refusing NaN, Infinity and duplicate keys; InvalidFile `not-json` names the place."""
+
+    def constant(word: str) -> Any:
+        raise ValueError(f"{word} is not JSON")
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in items:
+            if key in seen:
+                raise ValueError(f'the key "{key}" stands twice')
+            seen[key] = value
+        return seen
+
+    try:
+        return json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile("not-json", f"not readable as JSON: {error}", where=where) from error
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def from_json(kind: type[T], data: Any, *, where: str) -> T:
+    """Build a `kind` from JSON data. A value of another shape is an InvalidFile `wrong-shape` that names its path."""
+    return typing.cast(T, _read(kind, data, where, ""))
+
+
+def _wrong(where: str, path: str, wanted: str, data: Any) -> InvalidFile:
+    shown = json.dumps(data, ensure_ascii=False, default=str)[:60]
+    return InvalidFile("wrong-shape", f"{path or 'the document'} should be {wanted}, is {shown}", where=where)
+
+
+def _read(kind: Any, data: Any, where: str, path: str) -> Any:
+    origin = typing.get_origin(kind)
+    if kind is Any or kind is object:
+        return data
+    if origin in (Union, types.UnionType):
+        options = typing.get_args(kind)
+        if data is None and type(None) in options:
+            return None
+        errors = []
+        for option in options:
+            if option is type(None):
+                continue
+            try:
+                return _read(option, data, where, path)
+            except InvalidFile as error:
+                errors.append(error)
+        raise errors[0] if len(errors) == 1 else _wrong(where, path, " or ".join(describe(o) for o in options), data)
+    if origin is Literal:
+        if data in typing.get_args(kind) and not isinstance(data, bool):
+            return data
+        raise _wrong(where, path, describe(kind), data)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(data, Mapping):
+            raise _wrong(where, path, "an object", data)
+        hints, values = _hints(typing.cast(type, kind)), {}
+        for field in dataclasses.fields(kind):
+            key = field.metadata.get("key", field.name)
+            if key in data:
+                values[field.name] = _read(hints[field.name], data[key], where, f"{path}.{key}".lstrip("."))
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                raise InvalidFile("wrong-shape", f'{path or "the document"} has no "{key}"', where=where)
+        return typing.cast(Any, kind)(**values)
+    if origin in (tuple, list):
+        if not isinstance(data, list):
+            raise _wrong(where, path, "a list", data)
+        inner = typing.get_args(kind)[0]
+        items = [_read(inner, item, where, f"{path}[{i}]") for i, item in enumerate(data)]
+        return tuple(items) if origin is tuple else items
+    if origin in (dict, collections.abc.Mapping):
+        if not isinstance(data, Mapping):
+            raise _wrong(where, path, "an object", data)
+        inner = typing.get_args(kind)[1]
+        return {str(k): _read(inner, v, where, f"{path}.{k}".lstrip(".")) for k, v in data.items()}
+    if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
+        return float(data)
+    if kind is int and isinstance(data, int) and not isinstance(data, bool):
+        return data
+    if kind in (str, bool) and isinstance(data, kind):
+        return data
+    if kind is type(None) and data is None:
+        return None
+    raise _wrong(where, path, describe(kind), data)
+
+
+def describe(kind: Any) -> str:
+    """A type in a person's words."""
+    origin = typing.get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(k) for k in typing.get_args(kind))
+    if origin is Literal:
+        return "one of " + ", ".join(str(a) for a in typing.get_args(kind))
+    if dataclasses.is_dataclass(kind) or origin in (dict, collections.abc.Mapping):
+        return "an object"
+    if origin in (tuple, list):
+        return "a list"
+    return {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}.get(kind, str(kind))
+
+
+def schema(kind: type, *, title: str, identifier: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a record type; field metadata `doc` becomes the description."""
+    definitions: dict[str, Any] = {}
+    top = _schema(kind, definitions)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, "title": title, **top, "$defs": definitions}
+
+
+def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    origin = typing.get_origin(kind)
+    if kind is Any or kind is object:
+        return {}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(option, definitions) for option in typing.get_args(kind)]}
+    if origin is Literal:
+        return {"enum": list(typing.get_args(kind))}
+    if dataclasses.is_dataclass(kind):
+        name = typing.cast(type, kind).__name__
+        if name not in definitions:
+            definitions[name] = {}
+            properties, required = {}, []
+            for field in dataclasses.fields(kind):
+                key = field.metadata.get("key", field.name)
+                entry = _schema(_hints(typing.cast(type, kind))[field.name], definitions)
+                properties[key] = {**entry, "description": field.metadata["doc"]} if "doc" in field.metadata else entry
+                if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                    required.append(key)
+            definitions[name] = {"type": "object", "properties": properties, "required": required}
+            if kind.__doc__:
+                definitions[name]["description"] = " ".join(kind.__doc__.split())
+        return {"$ref": f"#/$defs/{name}"}
+    if origin in (tuple, list):
+        return {"type": "array", "items": _schema(typing.get_args(kind)[0], definitions)}
+    if origin in (dict, collections.abc.Mapping):
+        return {"type": "object", "additionalProperties": _schema(typing.get_args(kind)[1], definitions)}
+    return {"type": {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[kind]}

@@ -1,0 +1,225 @@
+"""The result of a comparison, `.mlops/report.json` and `compare --json`: a verdict, its checks, and what a reader wants to see.
+
+Everything the comment, the charts and the HTML page show is in here: rendering reads a Result and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.records import codec
+
+SCHEMA = 1
+Verdict = Literal["pass", "fail", "inconclusive", "ungated"]
+Gate = Literal["passed", "failed", "undecided", "none"]
+Direction = Literal["higher", "lower"]
+Severity = Literal["gate", "warn", "info"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two runs compared. `state` (of a baseline) is one of DESIGN's named states, `note` says it in words."""
+
+    commit: str | None = None
+    run: str | None = None
+    state: str = "ok"
+    note: str | None = None
+    label: str | None = field(default=None, metadata={"doc": "what the column is called: main, this PR, a file name"})
+    branch: str | None = None
+    behind: tuple[str, ...] = field(default=(), metadata={"doc": "commits of the base branch that the baseline lacks, `sha subject`"})
+    url: str | None = None
+    started: str | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What would decide an inconclusive check at the observed disagreement and 80 % power."""
+
+    n: int | None = None
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One metric (or measure), overall or on a slice, judged against what is allowed.
+
+    change, low, high: oriented so that + is better, in the metric's unit; the interval of the change at `confidence`.
+    margin: the largest allowed worsening, ≥ 0, same unit; null where only min/max or nothing is asked.
+    unit: "fraction" (shown in percentage points), "" (plain number) or a word ("ms").
+    """
+
+    metric: str
+    slice: str | None = None
+    signature: str = ""
+    direction: Direction = "higher"
+    baseline: float | None = None
+    head: float | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    n: int = 0
+    margin: float | None = None
+    min: float | None = None
+    max: float | None = None
+    verdict: Verdict = "ungated"
+    leaning: Literal["inside", "beyond"] | None = None
+    severity: Severity = "gate"
+    reason: str | None = field(default=None, metadata={"doc": "kebab-case: too-few, multiplicity, metric-gone, no-interval, below-min, …"})
+    message: str | None = field(default=None, metadata={"doc": "the reason as a sentence"})
+    needs: Needs | None = None
+    unit: str = ""
+    kind: Literal["metric", "measure"] = "metric"
+    method: str | None = field(default=None, metadata={"doc": "tango, influence, clusters, threshold, exact"})
+    head_low: float | None = field(default=None, metadata={"doc": "interval of the head's own value, for min/max"})
+    head_high: float | None = None
+    disagree: int | None = field(default=None, metadata={"doc": "rows on which the two sides differ in correctness or contribution"})
+    better: int | None = None
+    worse: int | None = None
+    accepted: str | None = field(default=None, metadata={"doc": "the reason given in `accepted:`"})
+    suggested: float | None = field(default=None, metadata={"doc": "smallest margin a harmless change passes nine times in ten on this test set"})
+    must: bool = False
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row whose correctness changed; previews are what the user's evaluation wrote, untrusted."""
+
+    id: str
+    target: str | None
+    baseline: str | None
+    head: str | None
+    preview: Mapping[str, str] = field(default_factory=dict)
+    suite: str = ""
+    weight: float | None = field(default=None, metadata={"doc": "how much worse (+) or better (−) this row got, for tasks without right and wrong"})
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Fixed: wrong on the baseline, right on the head. Broken: the other way. Totals count all, the lists are capped."""
+
+    fixed: tuple[Example, ...] = ()
+    broken: tuple[Example, ...] = ()
+    fixed_total: int = 0
+    broken_total: int = 0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A parameter, package or environment entry that differs between the two runs."""
+
+    section: Literal["params", "environment", "data", "command", "gate", "cost"]
+    name: str
+    baseline: str | None
+    head: str | None
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """A measure of both runs as reported (means where several values were given)."""
+
+    baseline: float | None = None
+    head: float | None = None
+    better: Direction | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a chart: x and y of equal length."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts by (target, prediction) of both sides over `labels`: rows are targets."""
+
+    labels: tuple[str, ...]
+    baseline: tuple[tuple[int, ...], ...]
+    head: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A metric's value at one earlier run of the history."""
+
+    run: str
+    commit: str | None
+    at: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Charts:
+    """What the charts draw; empty where there is nothing to draw."""
+
+    confusion: Confusion | None = None
+    roc: tuple[Curve, ...] = ()
+    pr: tuple[Curve, ...] = ()
+    calibration: tuple[Curve, ...] = ()
+    history: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Next:
+    """What to do next: shown at the end of the comment. `accept` is YAML to paste, `gate` a proposed block for first runs."""
+
+    reproduce: str | None = None
+    accept: str | None = None
+    gate: str | None = None
+    more_data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The error that ended the run before a verdict."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a comparison of one model."""
+
+    model: str
+    verdict: Verdict | None
+    gate: Gate
+    sentence: str = field(metadata={"doc": "the verdict in one plain-text sentence, without emoji"})
+    baseline: Side = field(default_factory=Side)
+    head: Side = field(default_factory=Side)
+    checks: tuple[Check, ...] = ()
+    examples: Examples = field(default_factory=Examples)
+    measures: Mapping[str, MeasureRow] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = field(default=(), metadata={"doc": "things the reader must know: noise not tested, gate loosened, n of m slices too small to say"})
+    charts: Charts = field(default_factory=Charts)
+    next: Next = field(default_factory=Next)
+    blocks: bool = field(default=False, metadata={"doc": "whether the policy stops the merge (exit 1 or 3)"})
+    exit: int = 0
+    policy: str = "ask"
+    looks: int = 1
+    config: str = "mlops.yaml"
+    matrix: str | None = None
+    ci_run: str | None = None
+    attempt: int = 1
+    url: str | None = field(default=None, metadata={"doc": "the CI run's page"})
+    error: Failure | None = None
+    schema: int = SCHEMA
+
+
+def loads(text: str | bytes, *, where: str) -> Result:
+    """Read a result; InvalidFile where it is not one or is newer than this tool."""
+    data = codec.loads(text, where=where)
+    version = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA:
+        raise InvalidFile("not-a-result", f"not a result this version reads (schema {version!r})", where=where, hint="a result is what `mlops compare --json` prints")
+    return codec.from_json(Result, data, where=where)

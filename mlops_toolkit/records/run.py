@@ -1,0 +1,211 @@
+"""The run record, `.mlops/run.json`: one execution of train and evaluate at one commit. It holds no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.records import codec
+
+SCHEMA = 1
+Status = Literal["running", "succeeded", "failed", "interrupted", "reused"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The CI job that made the run. `run` and `attempt` as the CI counts them; `number` the job's name or matrix leg."""
+
+    provider: str = "laptop"
+    run: str | None = None
+    attempt: int = 1
+    job: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file the run kept beside its record; path relative to the run's folder; size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by digest. `stores` are addresses it can be had from; none, and `reason` says why; `host` for file: stores."""
+
+    digest: str
+    size: int
+    path: str
+    kind: Literal["file", "folder"] = "file"
+    stores: tuple[str, ...] = ()
+    host: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """A metric of one run. `value` is null where it has none, and `state` says why (`one-class`, `no-positives`, …)."""
+
+    value: float | None
+    n: int
+    signature: str
+    direction: Literal["higher", "lower"]
+    standard_error: float | None = None
+    state: str = "ok"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Numbers the user reports; several of one name are repeats and have an interval."""
+
+    values: tuple[float, ...]
+    better: Literal["higher", "lower"] | None = None
+    noisy: bool = True
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command the run executed: as written, its exit status (null if a signal ended it) and how it ended."""
+
+    phase: Literal["train", "evaluate"]
+    run: str
+    exit: int | None = None
+    signal: str | None = None
+    seconds: float | None = None
+    ended: Literal["ok", "failed", "interrupted", "time-limit", "out-of-memory", "reused", "running"] = "running"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where it ran. `packages` is the digest of the installed distributions of the user's Python, `lock` that of a lock file."""
+
+    python: str | None = None
+    platform: str | None = None
+    packages: str | None = None
+    lock: str | None = None
+    gpu: str | None = None
+    driver: str | None = None
+    host: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What it took: seconds of wall and CPU time, GPU-seconds, peak memory in bytes, joules; null where unknown."""
+
+    wall_seconds: float | None = None
+    cpu_seconds: float | None = None
+    gpu_seconds: float | None = None
+    peak_memory: int | None = None
+    energy_joules: float | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The evaluation data as the predictions show it: digest over rows sorted by id of id, target, weight, cluster."""
+
+    digest: str
+    n: int
+    task: str | None = None
+    labels: tuple[str, ...] = ()
+    ids_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One suite's predictions (`` is the only suite's name): where they are, of what data, and how they were read."""
+
+    predictions: Artifact | None = None
+    data: Data | None = None
+    positive: str | None = None
+    slices: tuple[str, ...] = ()
+    baseline_predictions: Artifact | None = None
+    baseline_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Digests that decide about reuse: what train would read, what evaluate would read."""
+
+    train: str | None = None
+    evaluate: str | None = None
+
+
+@dataclass(frozen=True)
+class GateOutcome:
+    """How the run's own gate ended, kept so that a failed run is no baseline."""
+
+    gate: Literal["passed", "failed", "undecided", "none"]
+    verdict: Literal["pass", "fail", "inconclusive", "ungated"] | None = None
+    accepted: bool = False
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of train and evaluate at one commit."""
+
+    id: str
+    model: str
+    commit: str | None = None
+    tree: str | None = None
+    dirty: bool = False
+    branch: str | None = None
+    base_branch: str | None = None
+    pull_request: int | None = None
+    fork: bool = False
+    event: str | None = None
+    config: str = "mlops.yaml"
+    matrix: str | None = None
+    ci: Job = field(default_factory=Job)
+    started: str = ""
+    ended: str | None = None
+    status: Status = "running"
+    reason: str | None = None
+    source: str | None = None
+    trainings: int = 1
+    commands: tuple[Command, ...] = ()
+    params: Mapping[str, object] = field(default_factory=dict)
+    seed: int | None = None
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    environment: Environment = field(default_factory=Environment)
+    resources: Resources = field(default_factory=Resources)
+    trained: Model | None = field(default=None, metadata={"key": "trained-model"})
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    metrics: Mapping[str, MetricValue] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, MetricValue]] = field(default_factory=dict)
+    gate: GateOutcome | None = None
+    withdrawn: str | None = None
+    released: str | None = None
+    self_reported: bool = field(default=False, metadata={"key": "self-reported"})
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    tool: str = ""
+    schema: int = SCHEMA
+
+
+# Version n -> n+1, applied in order to the raw JSON of an older record.
+MIGRATIONS: tuple[Any, ...] = ()
+
+
+def loads(text: str | bytes, *, where: str) -> Run:
+    """Read a run record, migrating an older schema; InvalidFile names what is wrong and where."""
+    data = codec.loads(text, where=where)
+    version = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise InvalidFile("not-a-run", 'not a run record: it has no "schema"', where=where, hint="a run record is what `mlops train` or `mlops evaluate` leaves in .mlops/run.json")
+    if version > SCHEMA:
+        raise InvalidFile("newer-record", f"written by a newer version (schema {version}; this one reads up to {SCHEMA})", where=where, hint="update mlops-actions")
+    for migrate in MIGRATIONS[version - 1 :]:
+        data = migrate(data)
+    return codec.from_json(Run, data, where=where)
+
+
+def dumps(run: Run) -> str:
+    """The record as JSON text."""
+    return codec.dumps(run)
