@@ -80,7 +80,9 @@ class Check:
     better: int | None = None
     worse: int | None = None
     accepted: str | None = field(default=None, metadata={"doc": "the reason given in `accepted:`"})
-    suggested: float | None = field(default=None, metadata={"doc": "smallest margin a harmless change passes nine times in ten on this test set"})
+    suggested: float | None = field(
+        default=None, metadata={"doc": "smallest margin a harmless change passes nine times in ten on this test set"}
+    )
     must: bool = False
 
 
@@ -94,7 +96,9 @@ class Example:
     head: str | None
     preview: Mapping[str, str] = field(default_factory=dict)
     suite: str = ""
-    weight: float | None = field(default=None, metadata={"doc": "how much worse (+) or better (−) this row got, for tasks without right and wrong"})
+    weight: float | None = field(
+        default=None, metadata={"doc": "how much worse (+) or better (−) this row got, for tasks without right and wrong"}
+    )
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,9 @@ class Result:
     examples: Examples = field(default_factory=Examples)
     measures: Mapping[str, MeasureRow] = field(default_factory=dict)
     differences: tuple[Difference, ...] = ()
-    notes: tuple[str, ...] = field(default=(), metadata={"doc": "things the reader must know: noise not tested, gate loosened, n of m slices too small to say"})
+    notes: tuple[str, ...] = field(
+        default=(), metadata={"doc": "things the reader must know: noise not tested, gate loosened, n of m slices too small to say"}
+    )
     charts: Charts = field(default_factory=Charts)
     next: Next = field(default_factory=Next)
     blocks: bool = field(default=False, metadata={"doc": "whether the policy stops the merge (exit 1 or 3)"})
@@ -221,5 +227,10 @@ def loads(text: str | bytes, *, where: str) -> Result:
     data = codec.loads(text, where=where)
     version = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA:
-        raise InvalidFile("not-a-result", f"not a result this version reads (schema {version!r})", where=where, hint="a result is what `mlops compare --json` prints")
+        raise InvalidFile(
+            "not-a-result",
+            f"not a result this version reads (schema {version!r})",
+            where=where,
+            hint="a result is what `mlops compare --json` prints",
+        )
     return codec.from_json(Result, data, where=where)

@@ -198,9 +198,19 @@ def loads(text: str | bytes, *, where: str) -> Run:
     data = codec.loads(text, where=where)
     version = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise InvalidFile("not-a-run", 'not a run record: it has no "schema"', where=where, hint="a run record is what `mlops train` or `mlops evaluate` leaves in .mlops/run.json")
+        raise InvalidFile(
+            "not-a-run",
+            'not a run record: it has no "schema"',
+            where=where,
+            hint="a run record is what `mlops train` or `mlops evaluate` leaves in .mlops/run.json",
+        )
     if version > SCHEMA:
-        raise InvalidFile("newer-record", f"written by a newer version (schema {version}; this one reads up to {SCHEMA})", where=where, hint="update mlops-actions")
+        raise InvalidFile(
+            "newer-record",
+            f"written by a newer version (schema {version}; this one reads up to {SCHEMA})",
+            where=where,
+            hint="update mlops-actions",
+        )
     for migrate in MIGRATIONS[version - 1 :]:
         data = migrate(data)
     return codec.from_json(Run, data, where=where)

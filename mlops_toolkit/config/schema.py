@@ -1,0 +1,291 @@
+"""The one definition of mlops.yaml. Reading, its errors, the JSON Schema and the reference page all come from these dataclasses.
+
+Field metadata: `doc` (one sentence, shown by editors and the reference), `example` (YAML text). A field `max_drop` is the
+key `max-drop`. Quantities that a person writes with a unit are classes here with a `parse` (see `Margin`, `Duration`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Better = Literal["higher", "lower"]
+Task = Literal["classification", "regression"]
+WhenUncertain = Literal["ask", "warn", "fail"]
+SeverityLevel = Literal["gate", "warn", "info"]
+
+
+def doc(text: str, *, example: str | None = None, **more: Any) -> dict[str, Any]:
+    """Field metadata."""
+    return {"doc": text, **({"example": example} if example else {}), **more}
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How much worse is allowed. `text` is as written; `value` ≥ 0 is in the metric's unit, or a share of |baseline| if `relative`."""
+
+    text: str
+    value: float
+    relative: bool = False
+
+    PATTERN = re.compile(r"^\s*(?P<number>[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)\s*(?P<unit>pp|%)?\s*$")
+
+    @classmethod
+    def parse(cls, text: str) -> Margin:
+        """`0.01`, `1pp` (= 0.01) or `2%` (of |baseline|). Anything else is a ValueError that says so."""
+        match = cls.PATTERN.match(text)
+        if not match:
+            raise ValueError(
+                f'"{text}" is not a margin: write 1pp (percentage points), 2% (of the baseline) or a number in the metric\'s unit'
+            )
+        number = float(match["number"])
+        return cls(text.strip(), number / 100 if match["unit"] else number, match["unit"] == "%")
+
+    def of(self, baseline: float | None) -> float | None:
+        """The margin in the metric's unit; None where it is relative and there is no baseline to be relative to."""
+        if not self.relative:
+            return self.value
+        return None if baseline is None else self.value * abs(baseline)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """A length of time, written `90s`, `30m`, `6h`, `2d`."""
+
+    text: str
+    seconds: float
+
+    PATTERN = re.compile(r"^\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>s|m|h|d)\s*$")
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """`90s`, `30m`, `6h`, `2d`. Anything else is a ValueError that says so."""
+        match = cls.PATTERN.match(text)
+        if not match:
+            raise ValueError(f'"{text}" is not a length of time: write 90s, 30m, 6h or 2d')
+        return cls(text.strip(), float(match["number"]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match["unit"]])
+
+
+@dataclass(frozen=True)
+class Train:
+    """How the model is made."""
+
+    run: str = field(metadata=doc("The command that trains, run by a shell in your own environment.", example="python train.py"))
+    output: str = field(metadata=doc("The file or folder the command leaves behind: the model.", example="model/"))
+    inputs: tuple[str, ...] = field(
+        default=(),
+        metadata=doc(
+            "Paths and globs that decide whether it must run again. Default: all tracked files but documentation and CI files.",
+            example="[src/, train.py]",
+        ),
+    )
+    data: tuple[str, ...] = field(
+        default=(),
+        metadata=doc("Data watched by digest: paths, globs or addresses (s3://, gs://, az://, https://).", example="[s3://bucket/train/]"),
+    )
+    params: str | None = field(
+        default=None, metadata=doc("A YAML or JSON file of parameters; differences are shown in the comment.", example="params.yaml")
+    )
+    gpus: int | None = field(default=None, metadata=doc("How many GPUs the command needs.", example="1"))
+    timeout: Duration | None = field(default=None, metadata=doc("Stop the command after this long.", example="6h"))
+    seed: int | None = field(default=None, metadata=doc("Given to the command as MLOPS_SEED.", example="0"))
+    launcher: str = field(default="local", metadata=doc("What executes the command.", example="local"))
+
+
+@dataclass(frozen=True)
+class MetricRequest:
+    """A metric as asked for: `accuracy`, `recall:spam`, `{mean: judge_score, better: higher}`, `{quantile: latency, q: 0.95, better: lower}`."""
+
+    name: str = field(metadata=doc("Its name in the comment and in `gate:`."))
+    family: str = field(metadata=doc("accuracy, f1, mean, quantile, …"))
+    argument: str | None = field(default=None, metadata=doc("A class (`recall:spam`) or a column (`mean: judge_score`)."))
+    better: Better | None = field(default=None, metadata=doc("Which direction is better; needed where the name does not tell."))
+    q: float | None = field(default=None, metadata=doc("The quantile, between 0 and 1."))
+    unit: str | None = field(default=None, metadata=doc("Shown behind the number.", example="ms"))
+
+
+@dataclass(frozen=True)
+class SliceRequest:
+    """A slice as asked for: a column (one slice a value) or a named expression `{long: "length > 512"}`."""
+
+    name: str
+    column: str | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One evaluation of the model."""
+
+    run: str | None = field(
+        default=None,
+        metadata=doc("The command that evaluates; it writes one row per example to $MLOPS_PREDICTIONS.", example="python evaluate.py"),
+    )
+    data: tuple[str, ...] = field(default=(), metadata=doc("The evaluation data, watched by digest.", example="[data/test.parquet]"))
+    inputs: tuple[str, ...] = field(
+        default=(), metadata=doc("Paths and globs that decide whether it must run again. Default: as for train.")
+    )
+    task: Task | None = field(default=None, metadata=doc("What the predictions are.", example="classification"))
+    metrics: tuple[MetricRequest, ...] = field(
+        default=(), metadata=doc("The metrics to compute. Default: the task's usual ones.", example="[accuracy, f1-macro, recall:spam]")
+    )
+    slices: tuple[SliceRequest, ...] = field(
+        default=(), metadata=doc("Subsets to judge too: a column, or a named condition.", example='[language, {long: "length > 512"}]')
+    )
+    predictions: str | None = field(
+        default=None, metadata=doc("Where the command writes its predictions, if not to $MLOPS_PREDICTIONS.", example="out/preds.csv")
+    )
+    measures: str | None = field(
+        default=None, metadata=doc("A JSON file of numbers the command writes, if not to $MLOPS_MEASURES.", example="out/measures.json")
+    )
+    metrics_file: str | None = field(
+        default=None,
+        metadata=doc(
+            "A metrics file (numbers only, no predictions) that the command writes: flat or nested JSON or YAML, DVC, scikit-learn, MLflow.",
+            example="metrics.json",
+        ),
+    )
+    positive: str | None = field(
+        default=None, metadata=doc("The positive class of binary metrics, unless the labels are 0/1 or false/true.", example="spam")
+    )
+    timeout: Duration | None = field(default=None, metadata=doc("Stop the command after this long.", example="1h"))
+
+
+@dataclass(frozen=True)
+class Evaluate(Suite):
+    """How the model is evaluated: one suite's keys, or several under `suites:`."""
+
+    suites: Mapping[str, Suite] = field(
+        default_factory=dict, metadata=doc("Several evaluations of the one model; their metrics are named safety/refusal-rate.")
+    )
+
+
+@dataclass(frozen=True)
+class SliceRule:
+    """What is allowed on each slice of a metric."""
+
+    max_drop: Margin | None = field(default=None, metadata=doc("How much lower than the baseline is allowed.", example="3pp"))
+    max_rise: Margin | None = field(default=None, metadata=doc("How much higher than the baseline is allowed.", example="5%"))
+    min: float | None = field(default=None, metadata=doc("The least allowed value."))
+    max: float | None = field(default=None, metadata=doc("The largest allowed value."))
+    must: Literal["pass"] | None = field(
+        default=None, metadata=doc("`pass`: each slice must be shown not worse, not merely not shown worse.")
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is allowed of one metric or measure."""
+
+    max_drop: Margin | None = field(
+        default=None, metadata=doc("How much lower than the baseline is allowed: 1pp, 2% of the baseline, or a number.", example="1pp")
+    )
+    max_rise: Margin | None = field(default=None, metadata=doc("How much higher than the baseline is allowed.", example="10%"))
+    min: float | None = field(default=None, metadata=doc("The least allowed value.", example="0.80"))
+    max: float | None = field(default=None, metadata=doc("The largest allowed value.", example="50"))
+    better: Better | None = field(default=None, metadata=doc("For a measure whose direction its name does not tell."))
+    slices: SliceRule | None = field(default=None, metadata=doc("What is allowed on each slice.", example="{max-drop: 3pp}"))
+    severity: SeverityLevel = field(default="gate", metadata=doc("`gate` blocks, `warn` and `info` only show."))
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A regression somebody said yes to: bound to a value, until a day, with a reason."""
+
+    check: str = field(metadata=doc("The metric, `metric [slice]`, or `gate` for a loosened gate.", example="accuracy"))
+    reason: str = field(metadata=doc("Why; shown in the comment.", example="new label set"))
+    down_to: float | None = field(
+        default=None, metadata=doc("The worst value that is accepted (of a metric that should be high).", example="0.941")
+    )
+    up_to: float | None = field(default=None, metadata=doc("The worst value that is accepted (of a metric that should be low)."))
+    until: str | None = field(default=None, metadata=doc("The last day it counts, YYYY-MM-DD.", example="2026-12-31"))
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How long models are kept in the store, by what they belong to: `3d`, a count, or `forever`."""
+
+    pull_request: str = field(default="3d", metadata=doc("Models of pull requests."))
+    main: str = field(default="10", metadata=doc("Models of the main branch."))
+    release: str = field(default="forever", metadata=doc("Released models."))
+
+
+@dataclass(frozen=True)
+class Models:
+    """Where models are stored."""
+
+    store: str = field(default="auto", metadata=doc("`auto`, `none`, `file:` (or `file:/path`), `oci://…`, `s3://…`, `gs://…`, `az://…`."))
+    keep: Keep = field(default_factory=Keep, metadata=doc("How long they are kept."))
+
+
+@dataclass(frozen=True)
+class HistoryOptions:
+    """Where runs are recorded."""
+
+    at: str = field(default="mlops-history", metadata=doc("A branch of this repository, or REPOSITORY-URL#BRANCH."))
+    predictions: Literal["auto", "models", "none"] = field(
+        default="auto",
+        metadata=doc(
+            "Where predictions are kept: in the history branch up to 5 MB and beyond that in the models store, always in the models store, or nowhere."
+        ),
+    )
+    ids: Literal["hashed", "plain"] = field(default="hashed", metadata=doc("Whether example ids are kept as salted hashes."))
+
+
+@dataclass(frozen=True)
+class CommentOptions:
+    """How the pull request's comment behaves."""
+
+    charts: bool = field(default=True, metadata=doc("Draw charts."))
+    examples: int = field(default=10, metadata=doc("How many fixed and broken examples the comment lists."))
+
+
+@dataclass(frozen=True)
+class Config:
+    """mlops.yaml"""
+
+    name: str = field(metadata=doc("The model's name, unique in the repository.", example="spam-filter"))
+    train: Train | None = field(default=None, metadata=doc("How the model is made."))
+    evaluate: Evaluate | None = field(default=None, metadata=doc("How the model is evaluated."))
+    gate: Mapping[str, Rule] = field(
+        default_factory=dict, metadata=doc("What is allowed of each metric and measure, against the baseline and absolutely.")
+    )
+    accepted: tuple[Accepted, ...] = field(default=(), metadata=doc("Regressions that were said yes to."))
+    confidence: float = field(default=0.95, metadata=doc("Of every interval, two-sided."))
+    when_uncertain: WhenUncertain = field(
+        default="ask", metadata=doc("What an undecided check that leans the wrong way does: ask (blocks until accepted), warn, fail.")
+    )
+    measures: Mapping[str, Better] = field(
+        default_factory=dict, metadata=doc("Directions of measures whose names do not tell.", example="{widgets: higher}")
+    )
+    models: Models = field(default_factory=Models, metadata=doc("Where models are stored."))
+    history: HistoryOptions = field(default_factory=HistoryOptions, metadata=doc("Where runs are recorded."))
+    comment: CommentOptions = field(default_factory=CommentOptions, metadata=doc("How the comment behaves."))
+    allow_forks: bool = field(default=False, metadata=doc("Whether a self-hosted runner may run the code of a fork."))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The actions' inputs, all text as CI gives them; each action uses those whose `actions` name it."""
+
+    config: str = field(default="mlops.yaml", metadata=doc("The configuration file, or a glob of several.", actions="all"))
+    token: str = field(
+        default="${{ github.token }}", metadata=doc("The token that comments and records; never given to your commands.", actions="all")
+    )
+    run: str = field(
+        default="",
+        metadata=doc("The run to continue, as `train` put it out; default: this checkout's.", actions="evaluate compare-to-main"),
+    )
+    metrics: str = field(default="", metadata=doc("A metrics file to compare, where there is no mlops.yaml.", actions="compare-to-main"))
+    base: str = field(
+        default="",
+        metadata=doc(
+            "What to compare with: a commit, branch, run or file; default: found by the rules of docs/reference/baseline.md.",
+            actions="compare-to-main review",
+        ),
+    )
+    again: str = field(default="false", metadata=doc("`true`: train even if nothing changed.", actions="train review"))
+    comment: str = field(default="true", metadata=doc("`false`: no comment on the pull request.", actions="compare-to-main review"))
+    python: str = field(default="python3", metadata=doc("The Python (3.10 or newer) our own environment is made with.", actions="all"))

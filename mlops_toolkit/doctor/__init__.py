@@ -1,0 +1,1 @@
+"""The verb that finds what would go wrong, before it does."""

@@ -1,0 +1,1 @@
+"""The verb that evaluates: predictions and measures into metrics with standard errors."""

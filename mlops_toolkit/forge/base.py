@@ -1,0 +1,95 @@
+"""What we ask of the place where pull requests live. A forge is one file beside this one and a row in `FORGES`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+FORGES: dict[str, str] = {
+    "github": "mlops_toolkit.forge.github:open_forge",
+    "console": "mlops_toolkit.forge.console:open_forge",
+    "memory": "mlops_toolkit.forge.memory:open_forge",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One model's part of the sticky comment.
+
+    key       (mlops.yaml path, model, matrix) as one text
+    commit    head sha it speaks of
+    run, attempt  CI run number (comparable) and attempt: an older one never overwrites a newer
+    verdict_line  the first line, plain Markdown
+    body      the rest, Markdown, already escaped; its blocks are in order of importance: the cap drops from the end
+    """
+
+    key: str
+    verdict_line: str
+    body: tuple[str, ...]
+    commit: str | None = None
+    run: int = 0
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What became of something posted: `url` where it can be seen; or `reason`, a sentence with its way out, and nothing posted."""
+
+    url: str | None = None
+    reason: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A line in the CI's log and diff view."""
+
+    level: Literal["error", "warning", "notice"]
+    message: str
+    title: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """What compare may ask about a pull request."""
+
+    number: int
+    head: str
+    base_branch: str
+    head_branch: str
+    open: bool = True
+    fork: bool = False
+    title: str = ""
+    labels: tuple[str, ...] = field(default=())
+
+
+class Forge(Protocol):
+    """Reports: nothing here changes a verdict, and nothing here raises for a refusal; it returns Posted with a reason."""
+
+    def comment(self, pull_request: int, section: Section) -> Posted:
+        """Create or edit our one comment: all pages read, own author and marker only, capped on section boundaries."""
+        ...
+
+    def status(
+        self, commit: str, name: str, state: Literal["pending", "success", "failure", "error"], description: str, url: str | None
+    ) -> Posted:
+        """A commit status `mlops/NAME`."""
+        ...
+
+    def annotate(self, annotations: tuple[Annotation, ...]) -> None:
+        """At most 10 of each level are shown; each capped at 4,096 characters."""
+        ...
+
+    def summary(self, markdown: str) -> Posted:
+        """The job's summary page, capped at 1 MiB."""
+        ...
+
+    def output(self, values: dict[str, str]) -> None:
+        """Outputs of the action."""
+        ...
+
+    def pull_request(self, number: int) -> PullRequest | None:
+        """None where it cannot be read."""
+        ...

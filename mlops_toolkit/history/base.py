@@ -1,0 +1,89 @@
+"""What the history can do, and the line it keeps of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mlops_toolkit.records.result import Result
+from mlops_toolkit.records.run import Run
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run's line in index.jsonl: enough to pick a baseline, to decide about reuse and to draw a metric over time without opening a record.
+
+    key   (config path, model, matrix) as one text, see `key_of`
+    gate  outcome of its own gate; `accepted` if somebody said yes to a failure
+    """
+
+    id: str
+    key: str
+    commit: str | None
+    tree: str | None
+    status: str
+    started: str
+    branch: str | None = None
+    event: str | None = None
+    pull_request: int | None = None
+    fork: bool = False
+    dirty: bool = False
+    ci_run: str | None = None
+    gate: Literal["passed", "failed", "undecided", "none"] | None = None
+    accepted: bool = False
+    train: str | None = None
+    evaluate: str | None = None
+    withdrawn: bool = False
+    released: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    where: Literal["recorded", "waiting", "here"] = "recorded"  # on the branch, in .mlops/outbox, only in .mlops/runs
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What is recorded of a run: record, result, and files by path below its folder (predictions/<suite>.parquet, charts/<name>-<hash>.png)."""
+
+    run: Run
+    result: Result | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of it: on the branch (`commit`), or waiting in the outbox with the reason as a sentence."""
+
+    pushed: bool
+    commit: str | None = None
+    reason: str | None = None
+    urls: Mapping[str, str] = field(default_factory=dict)  # of its files, as a browser with access shows them; {} where not known
+
+
+class History(Protocol):
+    """Reading fails closed (EnvironmentFailure `history-unreadable`), writing never loses a record."""
+
+    def entries(self) -> Sequence[Entry]:
+        """Every run known: recorded, waiting and local ones, oldest first; each id once (recorded wins)."""
+        ...
+
+    def run(self, run_id: str) -> Run | None: ...
+
+    def result(self, run_id: str) -> Result | None: ...
+
+    def file(self, run_id: str, path: str) -> Path | None:
+        """A file of the bundle on this machine's disk, fetched by object id if need be; None where it was never kept."""
+        ...
+
+    def salt(self) -> str:
+        """The text that example ids are hashed with; made once, kept in the history; the same for local runs."""
+        ...
+
+    def record(self, bundle: Bundle, *, remote: bool) -> Recorded:
+        """Keep a run (again: replaces its earlier version). remote=False: on this machine only."""
+        ...
+
+
+def key_of(config: str, model: str, matrix: str | None) -> str:
+    """The text that sections, runs and baselines are keyed by."""
+    return "|".join((config, model, matrix or ""))

@@ -1,0 +1,1 @@
+"""Trained models by digest, and the stores they are kept in."""

@@ -1,0 +1,1 @@
+"""Predictions, one row per example: reading them, checking them, aligning two of them by id."""

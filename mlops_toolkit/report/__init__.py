@@ -1,0 +1,1 @@
+"""A Result made readable: comment, page, charts, summary, annotations, JUnit."""

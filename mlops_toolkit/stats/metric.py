@@ -1,0 +1,50 @@
+"""What a metric is: a value, and per example how much that example pulls on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from mlops_toolkit.stats.sample import Floats, Sample
+
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric of one Sample.
+
+    value      None where it is undefined; `state` says why (`no-positives`, `one-class`, `constant-target`, `empty`, …). Where
+               scikit-learn warns and fills in a number (a class without predictions), value is that number and state names it too.
+    influence  (n,) float64: w_j · ∂value/∂w_j. It sums to 0. Standard error² ≈ n/(n−1)·Σ influence² (infinitesimal jackknife);
+               clusters are summed before squaring. None where value is None.
+    support    the smallest number of rows of any class whose rows the metric depends on as "positives" (None: means and the like)
+    """
+
+    value: float | None
+    influence: Floats | None = None
+    state: str = "ok"
+    support: int | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric bound to its parameters.
+
+    name       as in mlops.yaml and the comment: `f1:spam`, `judge_score`
+    signature  definition, averaging, version: two values are compared only if their signatures are equal
+    rowwise    right or wrong a row (accuracy): its paired difference uses Tango's interval
+    unit       "fraction" (0 to 1, shown in percentage points), "" (plain number), or a word (`ms`)
+    bounds     the least and largest value it can have, None where unbounded
+    """
+
+    name: str
+    family: str
+    direction: Direction
+    signature: str
+    measure: Callable[[Sample], Measured]
+    unit: str = ""
+    bounds: tuple[float | None, float | None] = (None, None)
+    rowwise: bool = False
+    argument: str | None = None

@@ -1,0 +1,58 @@
+"""The arrays that metrics are computed from: n examples of one model, numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """n examples. Of two Samples that are compared, row i is the same example and `labels` are the same.
+
+    target       classification: codes into `labels` (int32); regression: float64; None where there is none (means only)
+    prediction   as target
+    score        (n,) float64, larger = more likely `positive`; None without
+    prob         (n, len(labels)) float64 in the order of `labels`; None without
+    weight       (n,) float64 > 0; None = all 1
+    cluster      (n,) int32 codes; None = every row its own cluster
+    columns      numeric columns by name, float64, for means and quantiles
+    positive     index into `labels` of the positive class; None where not binary or unknown
+    """
+
+    n: int
+    target: npt.NDArray[Any] | None = None
+    prediction: npt.NDArray[Any] | None = None
+    labels: tuple[str, ...] = ()
+    score: Floats | None = None
+    prob: Floats | None = None
+    weight: Floats | None = None
+    cluster: Codes | None = None
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+    positive: int | None = None
+
+    def take(self, rows: npt.NDArray[Any]) -> Sample:
+        """The rows given by a boolean mask or indices, labels unchanged."""
+        n = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+
+        def cut(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            n=n,
+            target=cut(self.target),
+            prediction=cut(self.prediction),
+            score=cut(self.score),
+            prob=cut(self.prob),
+            weight=cut(self.weight),
+            cluster=cut(self.cluster),
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )

@@ -1,0 +1,1 @@
+"""The verb that trains: runs the user's command and records what it left behind."""

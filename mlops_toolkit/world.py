@@ -1,0 +1,39 @@
+"""What a verb may touch: everything outside pure functions comes in through here, built by `cli`, faked in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from mlops_toolkit.ci import Context
+from mlops_toolkit.forge.base import Forge
+from mlops_toolkit.history.base import History
+from mlops_toolkit.models.base import Store
+from mlops_toolkit.system.clock import Clock
+from mlops_toolkit.system.git import Git
+
+
+@dataclass(frozen=True)
+class World:
+    """The outside, as a value.
+
+    cwd        the folder the command was given in; root: the work tree's top, or cwd outside of git
+    env        our environment without the token and MLOPS_INPUTS: fit to be given to the user's commands
+    state      folder -> its `.mlops` is where records live (the folder of the mlops.yaml)
+    models     address or store word (`auto`, `file:`, `oci://…`) -> Store
+    out, err   standard output (only what was asked for: JSON with --json) and error (progress, hints)
+    """
+
+    cwd: Path
+    root: Path
+    env: Mapping[str, str]
+    clock: Clock
+    git: Git | None
+    context: Context
+    forge: Forge
+    history: Callable[[Path, str], History]  # (.mlops folder, `history.at`) -> History
+    models: Callable[[str], Store]
+    out: TextIO
+    err: TextIO
