@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timezone
 from typing import Any, Literal
 
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.records import codec
+from mlops_toolkit.system.clock import Clock
+from mlops_toolkit.system.usage import Resources as Resources
 
 SCHEMA = 1
 Status = Literal["running", "succeeded", "failed", "interrupted", "reused"]
@@ -92,17 +96,6 @@ class Environment:
     driver: str | None = None
     host: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What it took: seconds of wall and CPU time, GPU-seconds, peak memory in bytes, joules; null where unknown."""
-
-    wall_seconds: float | None = None
-    cpu_seconds: float | None = None
-    gpu_seconds: float | None = None
-    peak_memory: int | None = None
-    energy_joules: float | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +184,11 @@ class Run:
 
 # Version n -> n+1, applied in order to the raw JSON of an older record.
 MIGRATIONS: tuple[Any, ...] = ()
+
+
+def new_id(clock: Clock) -> str:
+    """`20261124-092057-3f9a1c`: when it started (UTC), and six random hex digits, so that two at once differ."""
+    return f"{clock.now().astimezone(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def loads(text: str | bytes, *, where: str) -> Run:
