@@ -1,7 +1,9 @@
 """The one definition of mlops.yaml. Reading, its errors, the JSON Schema and the reference page all come from these dataclasses.
 
-Field metadata: `doc` (one sentence, shown by editors and the reference), `example` (YAML text). A field `max_drop` is the
-key `max-drop`. Quantities that a person writes with a unit are classes here with a `parse` (see `Margin`, `Duration`).
+Field metadata: `doc` (one sentence, shown by editors and the reference), `example` (YAML text), and what the type cannot say:
+`holds` (of text: see `Holds`), `pattern` with `like` (a regular expression and how to say it), `least`, `most`, `above`, `below`
+(of numbers). A field `max_drop` is the key `max-drop`. Quantities that a person writes with a unit are classes here with a
+`parse` (see `Margin`, `Duration`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,12 @@ Better = Literal["higher", "lower"]
 Task = Literal["classification", "regression"]
 WhenUncertain = Literal["ask", "warn", "fail"]
 SeverityLevel = Literal["gate", "warn", "info"]
+# What a text is: one line (the default) · a command, of any number of lines · a path or glob inside the repository, relative to
+# the file · data: such a path, an absolute one, or an address · a day, YYYY-MM-DD.
+Holds = Literal["line", "command", "path", "data", "day"]
+
+NUMBER = r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$"
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def doc(text: str, *, example: str | None = None, **more: Any) -> dict[str, Any]:
@@ -72,25 +80,33 @@ class Duration:
 class Train:
     """How the model is made."""
 
-    run: str = field(metadata=doc("The command that trains, run by a shell in your own environment.", example="python train.py"))
-    output: str = field(metadata=doc("The file or folder the command leaves behind: the model.", example="model/"))
+    run: str = field(
+        metadata=doc("The command that trains, run by a shell in your own environment.", example="python train.py", holds="command")
+    )
+    output: str = field(metadata=doc("The file or folder the command leaves behind: the model.", example="model/", holds="path"))
     inputs: tuple[str, ...] = field(
         default=(),
         metadata=doc(
             "Paths and globs that decide whether it must run again. Default: all tracked files but documentation and CI files.",
             example="[src/, train.py]",
+            holds="path",
         ),
     )
     data: tuple[str, ...] = field(
         default=(),
-        metadata=doc("Data watched by digest: paths, globs or addresses (s3://, gs://, az://, https://).", example="[s3://bucket/train/]"),
+        metadata=doc(
+            "Data watched by digest: paths, globs or addresses (s3://, gs://, az://, https://).",
+            example="[s3://bucket/train/]",
+            holds="data",
+        ),
     )
     params: str | None = field(
-        default=None, metadata=doc("A YAML or JSON file of parameters; differences are shown in the comment.", example="params.yaml")
+        default=None,
+        metadata=doc("A YAML or JSON file of parameters; differences are shown in the comment.", example="params.yaml", holds="path"),
     )
-    gpus: int | None = field(default=None, metadata=doc("How many GPUs the command needs.", example="1"))
+    gpus: int | None = field(default=None, metadata=doc("How many GPUs the command needs.", example="1", least=0, most=1024))
     timeout: Duration | None = field(default=None, metadata=doc("Stop the command after this long.", example="6h"))
-    seed: int | None = field(default=None, metadata=doc("Given to the command as MLOPS_SEED.", example="0"))
+    seed: int | None = field(default=None, metadata=doc("Given to the command as MLOPS_SEED.", example="0", least=0, most=4294967295))
     launcher: str = field(default="local", metadata=doc("What executes the command.", example="local"))
 
 
@@ -98,11 +114,11 @@ class Train:
 class MetricRequest:
     """A metric as asked for: `accuracy`, `recall:spam`, `{mean: judge_score, better: higher}`, `{quantile: latency, q: 0.95, better: lower}`."""
 
-    name: str = field(metadata=doc("Its name in the comment and in `gate:`."))
+    name: str = field(metadata=doc("Its name in the comment and in `gate:`.", example="helpfulness"))
     family: str = field(metadata=doc("accuracy, f1, mean, quantile, …"))
     argument: str | None = field(default=None, metadata=doc("A class (`recall:spam`) or a column (`mean: judge_score`)."))
     better: Better | None = field(default=None, metadata=doc("Which direction is better; needed where the name does not tell."))
-    q: float | None = field(default=None, metadata=doc("The quantile, between 0 and 1."))
+    q: float | None = field(default=None, metadata=doc("The quantile, between 0 and 1.", example="0.95", above=0, below=1))
     unit: str | None = field(default=None, metadata=doc("Shown behind the number.", example="ms"))
 
 
@@ -121,11 +137,20 @@ class Suite:
 
     run: str | None = field(
         default=None,
-        metadata=doc("The command that evaluates; it writes one row per example to $MLOPS_PREDICTIONS.", example="python evaluate.py"),
+        metadata=doc(
+            "The command that evaluates; it writes one row per example to $MLOPS_PREDICTIONS.",
+            example="python evaluate.py",
+            holds="command",
+        ),
     )
-    data: tuple[str, ...] = field(default=(), metadata=doc("The evaluation data, watched by digest.", example="[data/test.parquet]"))
+    data: tuple[str, ...] = field(
+        default=(), metadata=doc("The evaluation data, watched by digest.", example="[data/test.parquet]", holds="data")
+    )
     inputs: tuple[str, ...] = field(
-        default=(), metadata=doc("Paths and globs that decide whether it must run again. Default: as for train.")
+        default=(),
+        metadata=doc(
+            "Paths and globs that decide whether it must run again. Default: as for train.", example="[evaluate.py]", holds="path"
+        ),
     )
     task: Task | None = field(default=None, metadata=doc("What the predictions are.", example="classification"))
     metrics: tuple[MetricRequest, ...] = field(
@@ -135,16 +160,19 @@ class Suite:
         default=(), metadata=doc("Subsets to judge too: a column, or a named condition.", example='[language, {long: "length > 512"}]')
     )
     predictions: str | None = field(
-        default=None, metadata=doc("Where the command writes its predictions, if not to $MLOPS_PREDICTIONS.", example="out/preds.csv")
+        default=None,
+        metadata=doc("Where the command writes its predictions, if not to $MLOPS_PREDICTIONS.", example="out/preds.csv", holds="path"),
     )
     measures: str | None = field(
-        default=None, metadata=doc("A JSON file of numbers the command writes, if not to $MLOPS_MEASURES.", example="out/measures.json")
+        default=None,
+        metadata=doc("A JSON file of numbers the command writes, if not to $MLOPS_MEASURES.", example="out/measures.json", holds="path"),
     )
     metrics_file: str | None = field(
         default=None,
         metadata=doc(
             "A metrics file (numbers only, no predictions) that the command writes: flat or nested JSON or YAML, DVC, scikit-learn, MLflow.",
             example="metrics.json",
+            holds="path",
         ),
     )
     positive: str | None = field(
@@ -200,23 +228,34 @@ class Accepted:
         default=None, metadata=doc("The worst value that is accepted (of a metric that should be high).", example="0.941")
     )
     up_to: float | None = field(default=None, metadata=doc("The worst value that is accepted (of a metric that should be low)."))
-    until: str | None = field(default=None, metadata=doc("The last day it counts, YYYY-MM-DD.", example="2026-12-31"))
+    until: str | None = field(default=None, metadata=doc("The last day it counts, YYYY-MM-DD.", example="2026-12-31", holds="day"))
+
+
+KEEP = r"^([0-9]{1,6}d?|forever)$"
 
 
 @dataclass(frozen=True)
 class Keep:
     """How long models are kept in the store, by what they belong to: `3d`, a count, or `forever`."""
 
-    pull_request: str = field(default="3d", metadata=doc("Models of pull requests."))
-    main: str = field(default="10", metadata=doc("Models of the main branch."))
-    release: str = field(default="forever", metadata=doc("Released models."))
+    pull_request: str = field(default="3d", metadata=doc("Models of pull requests.", pattern=KEEP, like="3d, a count or forever"))
+    main: str = field(default="10", metadata=doc("Models of the main branch.", pattern=KEEP, like="3d, a count or forever"))
+    release: str = field(default="forever", metadata=doc("Released models.", pattern=KEEP, like="3d, a count or forever"))
 
 
 @dataclass(frozen=True)
 class Models:
     """Where models are stored."""
 
-    store: str = field(default="auto", metadata=doc("`auto`, `none`, `file:` (or `file:/path`), `oci://…`, `s3://…`, `gs://…`, `az://…`."))
+    store: str = field(
+        default="auto",
+        metadata=doc(
+            "`auto`, `none`, `file:` (or `file:/path`), `oci://…`, `s3://…`, `gs://…`, `az://…`.",
+            example="oci://ghcr.io/org/repo/mlops-models",
+            pattern=r"^(auto|none|file:.*|(oci|s3|gs|az|memory)://.+)$",
+            like="auto, none, file:, oci://…, s3://…, gs://… or az://…",
+        ),
+    )
     keep: Keep = field(default_factory=Keep, metadata=doc("How long they are kept."))
 
 
@@ -224,7 +263,15 @@ class Models:
 class HistoryOptions:
     """Where runs are recorded."""
 
-    at: str = field(default="mlops-history", metadata=doc("A branch of this repository, or REPOSITORY-URL#BRANCH."))
+    at: str = field(
+        default="mlops-history",
+        metadata=doc(
+            "A branch of this repository, or REPOSITORY-URL#BRANCH.",
+            # No option (`-x`), no helper of git's (`ext::…`, which runs a command), no name that git refuses.
+            pattern=r"^(?!-)(?!.*(::|\.\.|@\{))[^\s~^?*\[\\]+$",
+            like="a branch name or REPOSITORY-URL#BRANCH",
+        ),
+    )
     predictions: Literal["auto", "models", "none"] = field(
         default="auto",
         metadata=doc(
@@ -239,21 +286,34 @@ class CommentOptions:
     """How the pull request's comment behaves."""
 
     charts: bool = field(default=True, metadata=doc("Draw charts."))
-    examples: int = field(default=10, metadata=doc("How many fixed and broken examples the comment lists."))
+    examples: int = field(default=10, metadata=doc("How many fixed and broken examples the comment lists.", least=0, most=100))
 
 
 @dataclass(frozen=True)
 class Config:
     """mlops.yaml"""
 
-    name: str = field(metadata=doc("The model's name, unique in the repository.", example="spam-filter"))
+    name: str = field(
+        metadata=doc(
+            "The model's name, unique in the repository.",
+            example="spam-filter",
+            pattern=MODEL_NAME,
+            like="letters, digits, `.`, `_` and `-`, at most 100, the first a letter or digit",
+        )
+    )
     train: Train | None = field(default=None, metadata=doc("How the model is made."))
+    model: str | None = field(
+        default=None,
+        metadata=doc(
+            "Instead of `train`: the committed pointer to a model that was trained elsewhere.", example="models/spam.lock", holds="path"
+        ),
+    )
     evaluate: Evaluate | None = field(default=None, metadata=doc("How the model is evaluated."))
     gate: Mapping[str, Rule] = field(
         default_factory=dict, metadata=doc("What is allowed of each metric and measure, against the baseline and absolutely.")
     )
     accepted: tuple[Accepted, ...] = field(default=(), metadata=doc("Regressions that were said yes to."))
-    confidence: float = field(default=0.95, metadata=doc("Of every interval, two-sided."))
+    confidence: float = field(default=0.95, metadata=doc("Of every interval, two-sided.", example="0.95", least=0.5, most=0.9999))
     when_uncertain: WhenUncertain = field(
         default="ask", metadata=doc("What an undecided check that leans the wrong way does: ask (blocks until accepted), warn, fail.")
     )
@@ -272,7 +332,9 @@ class Inputs:
 
     config: str = field(default="mlops.yaml", metadata=doc("The configuration file, or a glob of several.", actions="all"))
     token: str = field(
-        default="${{ github.token }}", metadata=doc("The token that comments and records; never given to your commands.", actions="all")
+        default="",
+        repr=False,
+        metadata=doc("The token that comments and records; never given to your commands.", actions="all", given="${{ github.token }}"),
     )
     run: str = field(
         default="",
@@ -286,6 +348,11 @@ class Inputs:
             actions="compare-to-main review",
         ),
     )
-    again: str = field(default="false", metadata=doc("`true`: train even if nothing changed.", actions="train review"))
-    comment: str = field(default="true", metadata=doc("`false`: no comment on the pull request.", actions="compare-to-main review"))
+    again: str = field(
+        default="false", metadata=doc("`true`: train even if nothing changed.", actions="train review", one_of=("true", "false"))
+    )
+    comment: str = field(
+        default="true",
+        metadata=doc("`false`: no comment on the pull request.", actions="compare-to-main review", one_of=("true", "false")),
+    )
     python: str = field(default="python3", metadata=doc("The Python (3.10 or newer) our own environment is made with.", actions="all"))
