@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TextIO
 
+from mlops_toolkit import plug
+from mlops_toolkit.ci.context import Context
+from mlops_toolkit.system.clock import Clock
+
+State = Literal["pending", "success", "failure", "error"]
+
+# name -> its `open_forge(*, context, env, token, clock, err) -> Forge`, with the arguments of `connect` below
 FORGES: dict[str, str] = {
     "github": "mlops_toolkit.forge.github:open_forge",
     "console": "mlops_toolkit.forge.console:open_forge",
@@ -72,9 +80,7 @@ class Forge(Protocol):
         """Create or edit our one comment: all pages read, own author and marker only, capped on section boundaries."""
         ...
 
-    def status(
-        self, commit: str, name: str, state: Literal["pending", "success", "failure", "error"], description: str, url: str | None
-    ) -> Posted:
+    def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         """A commit status `mlops/NAME`."""
         ...
 
@@ -93,3 +99,15 @@ class Forge(Protocol):
     def pull_request(self, number: int) -> PullRequest | None:
         """None where it cannot be read."""
         ...
+
+
+def connect(*, context: Context, env: Mapping[str, str], token: str | None, clock: Clock, err: TextIO, name: str | None = None) -> Forge:
+    """The forge of this process: GitHub in its Actions, else the console. Opens no connection; those come with the first request.
+
+    env    where the runner's files are named (GITHUB_OUTPUT, GITHUB_STEP_SUMMARY)
+    token  kept in memory only, in no representation, file or child's environment
+    err    where annotations are written; CI reads its commands there as well as on standard output, which stays clean for --json
+    """
+    chosen = name or ("github" if context.provider == "github" else "console")
+    made: Forge = plug.load("forge", FORGES, chosen)(context=context, env=env, token=token, clock=clock, err=err)
+    return made

@@ -1,0 +1,44 @@
+"""A laptop, or a CI whose forge we do not speak to: annotations as plain lines, everything else stays in .mlops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+from mlops_toolkit.ci.context import Context
+from mlops_toolkit.forge.base import Annotation, Posted, PullRequest, Section, State
+from mlops_toolkit.system.clock import Clock
+
+
+@dataclass(frozen=True)
+class Console:
+    """Posts nothing and refuses nothing."""
+
+    err: TextIO
+
+    def comment(self, pull_request: int, section: Section) -> Posted:
+        return Posted(reason="there is no forge here to comment on; the comment is in .mlops/comment.md")
+
+    def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
+        return Posted()
+
+    def annotate(self, annotations: tuple[Annotation, ...]) -> None:
+        for each in annotations:
+            place = f"{each.file}:{each.line}: " if each.file and each.line else f"{each.file}: " if each.file else ""
+            title = f"{each.title}: " if each.title else ""
+            self.err.write(f"{each.level}: {place}{title}{' '.join(each.message.split())}\n")
+
+    def summary(self, markdown: str) -> Posted:
+        return Posted()
+
+    def output(self, values: dict[str, str]) -> None:
+        """There is nobody to read them."""
+
+    def pull_request(self, number: int) -> PullRequest | None:
+        return None
+
+
+def open_forge(*, context: Context, env: Mapping[str, str], token: str | None, clock: Clock, err: TextIO) -> Console:
+    """The console; only `err` is used."""
+    return Console(err)

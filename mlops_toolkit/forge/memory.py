@@ -1,0 +1,87 @@
+"""A forge in memory: the same comment logic as on a real one, for tests of verbs and for trying a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TextIO
+
+from mlops_toolkit.ci.context import Context
+from mlops_toolkit.forge import board
+from mlops_toolkit.forge.base import Annotation, Posted, PullRequest, Section, State
+from mlops_toolkit.system.clock import Clock, SystemClock
+
+
+@dataclass
+class Memory:
+    """Everything posted, to be looked at. refuse: a Refused raised by every request, as where the token may not write."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    where: str | None = None
+    refuse: board.Refused | None = None
+    comments: dict[int, list[board.Note]] = field(default_factory=dict)
+    statuses: dict[str, list[tuple[str, State, str, str | None]]] = field(default_factory=dict)
+    annotations: list[Annotation] = field(default_factory=list)
+    summaries: list[str] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+    pull_requests: dict[int, PullRequest] = field(default_factory=dict)
+
+    def comment(self, pull_request: int, section: Section) -> Posted:
+        return board.post(_Thread(self, pull_request), section, where=self.where, clock=self.clock)
+
+    def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
+        if self.refuse:
+            return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
+        self.statuses.setdefault(commit, []).append((f"mlops/{name}", state, description, url))
+        return Posted(url=f"memory:{commit}")
+
+    def annotate(self, annotations: tuple[Annotation, ...]) -> None:
+        self.annotations += annotations
+
+    def summary(self, markdown: str) -> Posted:
+        self.summaries.append(markdown)
+        return Posted()
+
+    def output(self, values: dict[str, str]) -> None:
+        self.outputs |= values
+
+    def pull_request(self, number: int) -> PullRequest | None:
+        return self.pull_requests.get(number)
+
+
+@dataclass
+class _Thread:
+    """A pull request's comments as a Board."""
+
+    memory: Memory
+    number: int
+
+    def _notes(self) -> list[board.Note]:
+        if self.memory.refuse:
+            raise self.memory.refuse
+        return self.memory.comments.setdefault(self.number, [])
+
+    def notes(self) -> Sequence[board.Note]:
+        return tuple(self._notes())
+
+    def create(self, body: str) -> board.Note:
+        notes = self._notes()
+        number = max((note.id for thread in self.memory.comments.values() for note in thread), default=0) + 1
+        notes.append(board.Note(number, body, f"memory:{self.number}#{number}"))
+        return notes[-1]
+
+    def edit(self, note: board.Note, body: str) -> board.Note:
+        notes = self._notes()
+        place = next((i for i, each in enumerate(notes) if each.id == note.id), None)
+        if place is None:
+            raise board.Refused("the comment is gone", again=True)
+        notes[place] = replace(note, body=body)
+        return notes[place]
+
+    def delete(self, note: board.Note) -> None:
+        self.memory.comments[self.number] = [each for each in self._notes() if each.id != note.id]
+
+
+def open_forge(*, context: Context, env: Mapping[str, str], token: str | None, clock: Clock, err: TextIO) -> Memory:
+    """An empty one; only the clock and the context's address are used."""
+    return Memory(clock=clock, where=context.url)
