@@ -1,7 +1,8 @@
-"""What the history can do, and the line it keeps of each run."""
+"""What the history can do, and what it keeps ready of each run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,14 +10,21 @@ from typing import Literal, Protocol
 
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.records.run import Run
+from mlops_toolkit.system.git import Commit
+
+RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+DIGEST = 20  # hex digits of a fingerprint that an entry keeps: 80 bits, and the index stays small
 
 
 @dataclass(frozen=True)
 class Entry:
     """A run's line in index.jsonl: enough to pick a baseline, to decide about reuse and to draw a metric over time without opening a record.
 
-    key   (config path, model, matrix) as one text, see `key_of`
-    gate  outcome of its own gate; `accepted` if somebody said yes to a failure
+    key       (config path, model, matrix) as one text, see `key_of`
+    gate      outcome of its own gate; `accepted` if somebody said yes to a failure
+    train, evaluate  fingerprints, shortened: compare them with `same_digest`, never with `==`
+    metrics   the run's first metrics and measures (`KEPT` of them) to five digits: for charts and lists, not for verdicts
+    sentence  the gate's sentence; on the branch only the latest runs keep it
     """
 
     id: str
@@ -39,6 +47,7 @@ class Entry:
     released: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
     where: Literal["recorded", "waiting", "here"] = "recorded"  # on the branch, in .mlops/outbox, only in .mlops/runs
+    sentence: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class History(Protocol):
     """Reading fails closed (EnvironmentFailure `history-unreadable`), writing never loses a record."""
 
     def entries(self) -> Sequence[Entry]:
-        """Every run known: recorded, waiting and local ones, oldest first; each id once (recorded wins)."""
+        """Every run known: recorded, waiting and local ones, oldest first; each id once (waiting wins over recorded, recorded over local)."""
         ...
 
     def run(self, run_id: str) -> Run | None: ...
@@ -83,7 +92,24 @@ class History(Protocol):
         """Keep a run (again: replaces its earlier version). remote=False: on this machine only."""
         ...
 
+    def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
+        """The first-parent line from `commit` as the code's remote has it, up to `depth` commits; () where it cannot be had.
+
+        `commit` may be an object id or `refs/heads/<branch>`; nothing is written into the user's clone.
+        """
+        ...
+
 
 def key_of(config: str, model: str, matrix: str | None) -> str:
     """The text that sections, runs and baselines are keyed by."""
     return "|".join((config, model, matrix or ""))
+
+
+def short_digest(digest: str | None) -> str | None:
+    """A fingerprint as an entry keeps it: its first 20 hex digits, without `sha256:`."""
+    return None if digest is None else digest.rpartition(":")[2][:DIGEST]
+
+
+def same_digest(one: str | None, other: str | None) -> bool:
+    """Whether two fingerprints, either of them shortened, are the same; two unknown ones are not."""
+    return one is not None and other is not None and short_digest(one) == short_digest(other)

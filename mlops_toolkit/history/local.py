@@ -1,0 +1,129 @@
+"""Runs on this machine: `.mlops/runs/<id>/`, one folder a run, its record written last so that a folder with a record is whole."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from mlops_toolkit.errors import Defect, InvalidFile
+from mlops_toolkit.history.base import RUN_ID, Bundle, Entry, Recorded
+from mlops_toolkit.history.entry import of_run
+from mlops_toolkit.records import codec, result, run
+from mlops_toolkit.system.files import locked, write_atomic
+from mlops_toolkit.system.git import Commit
+
+SALT = re.compile(r"[0-9a-f]{32}")
+
+
+def bundle_files(bundle: Bundle) -> dict[str, bytes]:
+    """Every file of a bundle by its path below the run's folder; the record comes last."""
+    if not RUN_ID.fullmatch(bundle.run.id):
+        raise Defect("bad-run-id", f'"{bundle.run.id}" is not a run id', hint="please report this")
+    files = {check_path(path): data for path, data in sorted(bundle.files.items())}
+    if bundle.result is not None:
+        files["report.json"] = codec.dumps(bundle.result).encode()
+    return {**files, "run.json": run.dumps(bundle.run).encode()}
+
+
+def check_path(path: str) -> str:
+    """A path below a run's folder, refused (Defect) where it would leave it."""
+    parts = PurePosixPath(path).parts
+    if (
+        not parts
+        or path != "/".join(parts)
+        or path.startswith("/")
+        or ".." in parts
+        or ".git" in {p.casefold() for p in parts}
+        or re.search(r'[\x00-\x1f\\"]', path)
+    ):
+        raise Defect("bad-path", f"a run cannot hold a file {path!r}", hint="please report this")
+    return path
+
+
+def prepare(state: Path) -> None:
+    """Make the `.mlops` folder, which hides itself from git."""
+    if not (state / ".gitignore").exists():
+        write_atomic(state / ".gitignore", "*\n")
+
+
+class LocalHistory:
+    """A History without any remote: outside of a git repository, or in one without an origin."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.notes: list[str] = []  # what was skipped, as sentences
+
+    def entries(self) -> Sequence[Entry]:
+        return tuple(sorted(self.local().values(), key=lambda e: e.id))
+
+    def local(self) -> dict[str, Entry]:
+        """The entries of `.mlops/runs` by id; a record that cannot be read is skipped and noted."""
+        return self.read_folders(self.state / "runs", "here")
+
+    def read_folders(self, folder: Path, where: str) -> dict[str, Entry]:
+        """The entries of a folder of run folders."""
+        found = {}
+        for path in sorted(folder.glob("*/run.json")):
+            if not RUN_ID.fullmatch(path.parent.name):
+                continue
+            try:
+                record = run.loads(path.read_bytes(), where=str(path))
+            except (OSError, InvalidFile) as error:
+                self.note(f"skipped a run that cannot be read: {error}")
+                continue
+            if record.id == path.parent.name:
+                found[record.id] = of_run(record, where=where)
+            else:
+                self.note(f"skipped {path}: it is the record of another run, {record.id[:40]!r}")
+        return found
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence for the reader, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def run(self, run_id: str) -> run.Run | None:
+        raw = self.read(run_id, "run.json")
+        return None if raw is None else run.loads(raw, where=f"run {run_id}")
+
+    def result(self, run_id: str) -> result.Result | None:
+        raw = self.read(run_id, "report.json")
+        return None if raw is None else result.loads(raw, where=f"report of run {run_id}")
+
+    def read(self, run_id: str, path: str) -> bytes | None:
+        """The bytes of a run's file, None where there is none."""
+        found = self.file(run_id, path)
+        return found.read_bytes() if found else None
+
+    def file(self, run_id: str, path: str) -> Path | None:
+        if not RUN_ID.fullmatch(run_id):
+            return None
+        found = self.state / "runs" / run_id / check_path(path)
+        return found if found.is_file() else None
+
+    def salt(self) -> str:
+        path = self.state / "cache" / "salt"
+        with locked(self.state / "cache" / "salt.lock"):
+            known = path.read_text().strip() if path.is_file() else ""
+            if not SALT.fullmatch(known):
+                prepare(self.state)
+                known = secrets.token_hex(16)
+                write_atomic(path, known + "\n", mode=0o600)
+        return known
+
+    def record(self, bundle: Bundle, *, remote: bool) -> Recorded:
+        self.keep(bundle_files(bundle), bundle.run.id)
+        return Recorded(False, reason="there is no remote repository to record to" if remote else None)
+
+    def keep(self, files: dict[str, bytes], run_id: str) -> None:
+        """Write the run's folder, the record last; files that are there already with the same bytes stay untouched."""
+        prepare(self.state)
+        for path, data in files.items():
+            target = self.state / "runs" / run_id / path
+            if not (target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data):
+                write_atomic(target, data)
+
+    def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
+        return ()
