@@ -9,17 +9,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 RESERVED = ("id", "target", "prediction", "score", "weight", "cluster", "repeat")
+PROB = "prob:"
+COLUMNS_ONLY = "columns"
 
 
 @dataclass(frozen=True)
 class Table:
     """Predictions that passed every check.
 
-    frame   polars frame sorted by (id, repeat). `id`, `cluster` are text; `target` and `prediction` text (classification) or Float64
-            (regression); `score`, `prob:<label>`, `weight` Float64; every other column as it was read (CSV: text; numeric when used).
-    task    classification or regression
-    labels  classification: all labels of target, prediction and prob: columns, sorted
-    source  file name for messages
+    frame     polars frame sorted by (id, repeat). `id`, `cluster`, `repeat` are text; `target` and `prediction` text (classification) or
+              Float64 (regression); `score`, `prob:<label>`, `weight` Float64; every other column as it was read (CSV and JSON: text as
+              written; numeric when used).
+    task      classification, regression, or columns: no target, only numeric columns to take means and quantiles of
+    labels    classification: all labels of target, prediction and prob: columns, sorted; () otherwise
+    positive  the positive class: as given, or 1 of 0/1, true of false/true; None where there is none or it is not known
+    source    file name for messages
+    inferred  whether the task was told by the data rather than by the caller
     """
 
     frame: pl.DataFrame
@@ -27,3 +32,19 @@ class Table:
     labels: tuple[str, ...]
     positive: str | None
     source: str
+    inferred: bool = False
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.frame.height
+
+    @property
+    def task_has_target(self) -> bool:
+        """Whether rows are judged against a target; else only columns are averaged."""
+        return self.task != COLUMNS_ONLY
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Columns that are the user's own: slices, previews, values to take means of."""
+        return tuple(name for name in self.frame.columns if name not in RESERVED and not name.startswith(PROB))

@@ -1,0 +1,121 @@
+"""Two tables of predictions aligned by id, so that row i of both is the same example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.predictions.anonymous import hash_ids
+from mlops_toolkit.predictions.samples import arrays
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.stats.sample import Sample
+
+NAMED = 20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The common examples of a baseline and a head.
+
+    baseline, head  Samples with the same labels and row order; targets, weights and clusters of both are the head's
+    frame           the head's rows in that order, all columns, plain ids
+    n               common rows
+    only_baseline, only_head    ids that only one side has (the first 20; a hashed baseline's are hashes), and how many there are
+    labels_changed  common rows whose target differs: the baseline is judged by the head's
+    data_changed    whether anything that decides about a number differs: rows, targets, weights, clusters
+    common          the smaller of the two shares that the common rows are of each side
+    notes           what the reader must know, as sentences
+    """
+
+    baseline: Sample
+    head: Sample
+    frame: pl.DataFrame
+    n: int
+    only_baseline: tuple[str, ...] = ()
+    only_baseline_count: int = 0
+    only_head: tuple[str, ...] = ()
+    only_head_count: int = 0
+    labels_changed: int = 0
+    data_changed: bool = False
+    common: float = 1.0
+    notes: tuple[str, ...] = ()
+
+
+def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tuple[str, ...] = ()) -> Pair:
+    """Align two tables by (id, repeat).
+
+    salt     the baseline's ids and clusters are hashes made with it; None: they are plain
+    columns  numeric columns for means and quantiles, needed on both sides
+
+    UsageError `task-differs` or `repeats-differ` where the two cannot be compared.
+    """
+    _comparable(baseline, head)
+    keys = ["id", "repeat"] if "repeat" in head.frame.columns else ["id"]
+    head_keys = head.frame.select(keys)
+    if salt is not None:
+        head_keys = head_keys.with_columns(hash_ids(head.frame["id"], salt))
+    base_keys = baseline.frame.select(keys)
+    if base_keys.equals(head_keys):
+        base_frame, head_frame = baseline.frame, head.frame
+        only_baseline = only_head = base_keys.clear()
+    else:
+        numbered = base_keys.with_row_index("row baseline"), head_keys.with_row_index("row head")
+        rows = numbered[1].join(numbered[0], on=keys, how="inner").sort("row head")
+        base_frame, head_frame = baseline.frame[rows["row baseline"]], head.frame[rows["row head"]]
+        only_baseline = base_keys.join(head_keys, on=keys, how="anti").sort(keys)
+        missing = numbered[1].join(base_keys, on=keys, how="anti").sort("row head")
+        only_head = head.frame[missing["row head"]].select(keys)
+    labels = tuple(sorted({*baseline.labels, *head.labels}))
+    positive = head.positive or baseline.positive
+    ours = arrays(head, head_frame, labels, columns, positive)
+    theirs = arrays(baseline, base_frame, labels, columns, positive)
+    labels_changed = 0 if ours.target is None else int(np.count_nonzero(ours.target != theirs.target))
+    notes = _notes(base_frame, head_frame, salt)
+    return Pair(
+        baseline=replace(theirs, target=ours.target, weight=ours.weight, cluster=ours.cluster),
+        head=ours,
+        frame=head_frame,
+        n=head_frame.height,
+        only_baseline=tuple(only_baseline["id"].head(NAMED).to_list()),
+        only_baseline_count=only_baseline.height,
+        only_head=tuple(only_head["id"].head(NAMED).to_list()),
+        only_head_count=only_head.height,
+        labels_changed=labels_changed,
+        data_changed=bool(only_baseline.height or only_head.height or labels_changed or notes),
+        common=min(head_frame.height / max(baseline.n, 1), head_frame.height / max(head.n, 1)),
+        notes=notes,
+    )
+
+
+def _comparable(baseline: Table, head: Table) -> None:
+    if baseline.task != head.task:
+        raise UsageError(
+            "task-differs",
+            f"{baseline.source} is {baseline.task}, {head.source} is {head.task}",
+            hint="say `task:` if the data was misunderstood; else the two cannot be compared",
+        )
+    if ("repeat" in baseline.frame.columns) != ("repeat" in head.frame.columns):
+        has, lacks = (baseline, head) if "repeat" in baseline.frame.columns else (head, baseline)
+        raise UsageError(
+            "repeats-differ",
+            f"{has.source} has a column repeat, {lacks.source} has none",
+            hint="write it in both, or aggregate the repeats",
+        )
+
+
+def _notes(base: pl.DataFrame, head: pl.DataFrame, salt: str | None) -> tuple[str, ...]:
+    """Weights and clusters that differ between the sides: the head's count."""
+    notes = []
+    for name, many in (("weight", "weights"), ("cluster", "clusters")):
+        theirs = base[name] if name in base.columns else None
+        ours = head[name] if name in head.columns else None
+        if name == "weight":
+            theirs, ours = (None if c is None or (c == 1).all() else c for c in (theirs, ours))
+        elif ours is not None and salt is not None:
+            ours = hash_ids(ours, salt)
+        if (theirs is None) != (ours is None) or (theirs is not None and ours is not None and not theirs.equals(ours)):
+            notes.append(f"the {many} differ between the two runs; both are computed with this run's")
+    return tuple(notes)
