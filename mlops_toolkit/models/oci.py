@@ -1,0 +1,152 @@
+"""Models in an OCI registry (`oci://ghcr.io/owner/repo/mlops-models`): an artifact a model, one layer a file.
+
+The tag is the model's digest (`sha256-abcd…`), so that `oras pull` finds it too; layers that two models share are
+stored once. The manifest is pushed last: without it there is no model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.models import tree
+from mlops_toolkit.models.base import Setting, short
+from mlops_toolkit.models.digest import Cache, File, ModelDigest, copy_hashed, members, of_files
+from mlops_toolkit.models.digest import digest as digest_of
+from mlops_toolkit.models.registry import MANIFEST, Registry, login
+
+ARTIFACT = "application/vnd.mlops.model.v1"
+LAYER = "application/octet-stream"
+TITLE = "org.opencontainers.image.title"
+EXECUTABLE, KIND = "vnd.mlops.executable", "vnd.mlops.model.kind"
+EMPTY = b"{}"
+EMPTY_DIGEST = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class OciStore:
+    """One repository of a registry."""
+
+    host: str
+    repository: str
+    setting: Setting
+    cache: Cache | None = field(default=None, repr=False)
+
+    def put(self, path: Path, digest: str) -> str:
+        """Push it, unless it is there; a model that changed since its digest was taken is refused."""
+        address = f"oci://{self.host}/{self.repository}:{_tag(digest)}"
+        with self._registry() as registry:
+            if registry.manifest_digest(_tag(digest)):
+                return address
+            found = digest_of(path, cache=self.cache)
+            if found.digest != digest:
+                raise EnvironmentFailure(
+                    "model-changed", f"{path} is {short(found.digest)} now, was {short(digest)} when its digest was taken"
+                )
+            sources = dict(members(path))
+            for file in found.files:
+                registry.push_blob(f"sha256:{file.sha256}", file.size, partial(_open, sources[file.path]))
+            registry.push_blob(EMPTY_DIGEST, len(EMPTY), lambda: io.BytesIO(EMPTY))
+            registry.push_manifest(_tag(digest), _manifest(found))
+        return address
+
+    def has(self, address: str, digest: str) -> bool:
+        """Whether its manifest is there; not being able to ask is no."""
+        try:
+            with self._registry() as registry:
+                return registry.manifest_digest(_tag(digest)) is not None
+        except EnvironmentFailure:
+            return False
+
+    def get(self, address: str, digest: str, to: Path) -> None:
+        """Pull it to `to` (absent), every file verified."""
+        with self._registry() as registry, tree.beside(to) as temporary:
+            manifest = registry.pull_manifest(_tag(digest))
+            if manifest is None:
+                raise EnvironmentFailure("model-unreachable", f"the model {short(digest)} is not in {self.host}/{self.repository}")
+            found = _read_manifest(manifest)
+            for file in found.files:
+                layer = registry.pull_blob(f"sha256:{file.sha256}")
+                if layer is None:
+                    raise EnvironmentFailure("model-damaged", f"{self.host}/{self.repository} has lost {file.path} of {short(digest)}")
+                with contextlib.closing(layer):
+                    tree.write(temporary, file, folder=found.kind == "folder", content=partial(copy_hashed, layer))
+            tree.settle(temporary, to, found, digest)
+
+    def delete(self, address: str) -> None:
+        """Remove its manifest; the registry collects the layers."""
+        with self._registry() as registry:
+            found = registry.manifest_digest(address.rpartition(":")[2])
+            if found:
+                registry.delete_manifest(found)
+
+    @contextlib.contextmanager
+    def _registry(self) -> Iterator[Registry]:
+        credentials = login(self.host, self.setting.env, self.setting.token, self.setting.actor)
+        registry = Registry(self.host, self.repository, credentials)
+        try:
+            yield registry
+        finally:
+            registry.close()
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _tag(digest: str) -> str:
+    return digest.replace(":", "-")
+
+
+def _manifest(found: ModelDigest) -> bytes:
+    def layer(file: File) -> dict[str, Any]:
+        marks = {TITLE: file.path, **({EXECUTABLE: "true"} if file.executable else {})}
+        return {"mediaType": LAYER, "digest": f"sha256:{file.sha256}", "size": file.size, "annotations": marks}
+
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": ARTIFACT,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": EMPTY_DIGEST, "size": len(EMPTY), "data": "e30="},
+        "layers": [layer(file) for file in found.files],
+        "annotations": {KIND: found.kind},
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _read_manifest(raw: bytes) -> ModelDigest:
+    try:
+        document = json.loads(raw)
+        kind: Literal["file", "folder"] = "folder" if document["annotations"][KIND] == "folder" else "file"
+        return of_files([_file(layer) for layer in document["layers"]], kind)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EnvironmentFailure("model-damaged", f"the manifest of the stored model cannot be read: {error}") from error
+
+
+def _file(layer: dict[str, Any]) -> File:
+    marks, sha = layer["annotations"], str(layer["digest"]).removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha):
+        raise ValueError("a layer has no SHA-256")
+    return File(str(marks[TITLE]), int(layer["size"]), sha, marks.get(EXECUTABLE) == "true")
+
+
+def open_store(word: str, setting: Setting) -> OciStore:
+    """`oci://HOST/REPOSITORY`; nothing is asked of the network yet."""
+    match = re.fullmatch(r"oci://([A-Za-z0-9.-]+(?::\d+)?|\[::1\]:\d+)/([A-Za-z0-9._/-]+)", word.rstrip("/"))
+    if not match:
+        raise UsageError(
+            "bad-store",
+            f'"{word}" is not a registry\'s repository',
+            where="models.store",
+            hint="write oci://ghcr.io/OWNER/REPO/mlops-models",
+        )
+    return OciStore(match[1].lower(), match[2].lower(), setting, Cache.of(setting.env))

@@ -1,0 +1,136 @@
+"""From what `models.store` (or a record's address) says to a store, and the few things every verb does with one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlops_toolkit import plug
+from mlops_toolkit.ci import Context
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.models.base import STORES, Belongs, Nowhere, Setting, Store, short
+from mlops_toolkit.models.digest import Cache, digest
+from mlops_toolkit.models.local import LocalStore
+from mlops_toolkit.records.run import Model
+
+_BELOW = re.compile(r"(/?sha256/[0-9a-f]{2}/[0-9a-f]{64}|:sha256-[0-9a-f]{64})$")
+
+
+def open_models(
+    word: str, *, env: Mapping[str, str], context: Context, root: Path, remote_url: str | None = None, token: str | None = None
+) -> Store:
+    """The store that a word (`auto`, `none`, `file:`, `s3://…`, `oci://…`) or a model's address means.
+
+    env: for XDG folders and DOCKER_CONFIG. root: the work tree's top; with remote_url and the CI's repository it says whose
+    models these are. token: the forge's, for its own registry. Where models are kept nowhere, the store is a `Nowhere`.
+    """
+    if word == "none":
+        return Nowhere("`models.store` is none")
+    if word == "auto":
+        if context.provider == "github" and not context.self_hosted:
+            return Nowhere(
+                "a GitHub-hosted runner keeps nothing, and mlops.yaml names no store",
+                "models: {store: oci://ghcr.io/OWNER/REPO/mlops-models}   # and in the job: permissions: {packages: write}",
+            )
+        word = "file:"
+    scheme = word.partition(":")[0]
+    if ":" not in word:
+        raise UsageError(
+            "unknown-store",
+            f'there is no models store "{word}"',
+            where="models.store",
+            hint=plug.did_you_mean(word, ("auto", "none", *STORES)),
+        )
+    setting = Setting(env, repository_key(context, root, remote_url), belongs_to(context), token, context.actor)
+    opened: Store = plug.load("store", STORES, scheme, where="models.store")(_BELOW.sub("", word), setting)
+    return opened
+
+
+def belongs_to(context: Context) -> Belongs:
+    """What a model made here belongs to."""
+    if context.event == "tag":
+        return "release"
+    return "pull-request" if context.event in ("pull_request", "merge_group") else "main"
+
+
+def repository_key(context: Context, root: Path, remote_url: str | None) -> str:
+    """A name for the repository that is safe as a file's and the same for all its clones: `owner-repo-1a2b3c4d`."""
+    if context.repository:
+        slug = context.repository
+    elif remote_url:
+        # git@host:owner/repo.git and https://user:token@host/owner/repo are one and the same; the token is no part of it
+        slug = re.sub(r"^(\w+://)?([^@/]*@)?[^/:]*(:\d+/|[/:])", "", remote_url.removesuffix("/").removesuffix(".git")) or remote_url
+    else:
+        slug = str(root.resolve())
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", slug).strip("-")[-40:].lower()
+    return f"{readable}-{hashlib.sha256(slug.casefold().encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def keep(path: Path, store: Store, *, shown: str, env: Mapping[str, str]) -> Model:
+    """Digest a model and keep it; where that fails the record says why, for the training was not in vain.
+
+    shown: the model's path as the record names it. A model that is absent or no model is a CommandFailed.
+    """
+    if isinstance(store, LocalStore):
+        try:
+            found, address = store.take(path)
+            return Model(found.digest, found.size, shown, found.kind, (address,), socket.gethostname())
+        except EnvironmentFailure as error:
+            reason = error.message
+        found = digest(path, cache=Cache.of(env))
+        return Model(found.digest, found.size, shown, found.kind, reason=reason)
+    found = digest(path, cache=Cache.of(env))
+    try:
+        return Model(found.digest, found.size, shown, found.kind, (store.put(path, found.digest),))
+    except EnvironmentFailure as error:
+        return Model(found.digest, found.size, shown, found.kind, reason=error.message)
+
+
+def reachable(model: Model, models: Callable[[str], Store], *, here: Path | None = None, env: Mapping[str, str]) -> bool:
+    """Whether a recorded model can be had: it lies at `here` unchanged, or one of its stores has it."""
+    if here is not None and _is(here, model.digest, env):
+        return True
+    return any(models(address).has(address, model.digest) for address in model.stores)
+
+
+def fetch(model: Model, to: Path, models: Callable[[str], Store], *, env: Mapping[str, str]) -> bool:
+    """Have a recorded model at `to`; returns whether it had to be fetched.
+
+    Another model that stands there is an EnvironmentFailure `model-in-the-way`: nothing of the user's is overwritten.
+    One that is to be had nowhere is `model-unreachable`, naming the machine it is on.
+    """
+    if to.exists() or to.is_symlink():
+        if _is(to, model.digest, env):
+            return False
+        raise EnvironmentFailure(
+            "model-in-the-way",
+            f"{to} is not the model {short(model.digest)} of this run",
+            hint=f"move {to} away, or train again with --again",
+        )
+    refusals = []
+    for address in model.stores:
+        try:
+            models(address).get(address, model.digest, to)
+        except EnvironmentFailure as error:  # noqa: PERF203 -- one or two stores
+            refusals.append(error)
+        else:
+            return True
+    elsewhere = model.host is not None and model.host != socket.gethostname()
+    why = (
+        f"it is on another machine ({model.host})"
+        if elsewhere
+        else (refusals[-1].message if refusals else model.reason or "it was never stored")
+    )
+    raise EnvironmentFailure("model-unreachable", f"the model {short(model.digest)} cannot be had: {why}") from (
+        refusals[-1] if refusals else None
+    )
+
+
+def _is(path: Path, wanted: str, env: Mapping[str, str]) -> bool:
+    try:
+        return digest(path, cache=Cache.of(env)).digest == wanted
+    except Exception:  # noqa: BLE001 -- whatever lies there, it is not the model
+        return False
