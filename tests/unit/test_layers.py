@@ -97,14 +97,14 @@ def modules() -> list[str]:
     return [m.name for m in pkgutil.walk_packages([str(PACKAGE)], "mlops_toolkit.") if not m.name.endswith("__main__")]
 
 
-def tables() -> list[tuple[str, str, str]]:
+def tables() -> list[tuple[str, ...]]:
     """Every row of every plug table: any text of the code that reads `module:attribute`."""
-    rows = []
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and ROW.fullmatch(node.value):
-                rows.append((relative(path), node.value.partition(":")[0], node.value.partition(":")[2]))
-    return rows
+    return [
+        (relative(path), *node.value.split(":"))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ROW.fullmatch(node.value)
+    ]
 
 
 def test_every_row_of_a_table_leads_somewhere() -> None:
