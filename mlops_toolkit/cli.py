@@ -1,0 +1,217 @@
+"""The command line: which verb, with what; builds the World, catches every error once, and turns it into an exit code.
+
+Nothing heavy is imported here: a verb is a "module:function" that is imported when it is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_toolkit import plug
+from mlops_toolkit._version import __version__
+from mlops_toolkit.errors import DEFECT, Cancelled, MlopsError
+
+if TYPE_CHECKING:
+    from mlops_toolkit.world import World
+
+Parser = argparse.ArgumentParser
+
+VERBS: dict[str, str] = {
+    "init": "mlops_toolkit.init.run:run",
+    "validate": "mlops_toolkit.init.validate:run",
+    "doctor": "mlops_toolkit.doctor.run:run",
+    "train": "mlops_toolkit.train.run:run",
+    "evaluate": "mlops_toolkit.evaluate.run:run",
+    "compare": "mlops_toolkit.compare.run:run",
+    "report": "mlops_toolkit.compare.again:run",
+    "review": "mlops_toolkit.review:run",
+    "history": "mlops_toolkit.history.verbs:run",
+    "demo": "mlops_toolkit.demo.run:run",
+}
+
+
+def _config(parser: Parser) -> None:
+    parser.add_argument(
+        "--config", default="mlops.yaml", metavar="FILE", help="the configuration file, or a glob of several (default: mlops.yaml)"
+    )
+
+
+def _again(parser: Parser) -> None:
+    parser.add_argument("--again", action="store_true", help="train even if nothing changed since an earlier run")
+
+
+def _run(parser: Parser) -> None:
+    parser.add_argument("--run", default="", metavar="RUN", help="the run to continue: its id or record (default: this checkout's)")
+
+
+def _outcome(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON document, and nothing else, on standard output")
+    parser.add_argument("--html", action="store_true", help="also draw the charts and write .mlops/report.html (a CI always does)")
+
+
+def _compare(parser: Parser) -> None:
+    parser.description = (
+        "Compare two models on the same examples. BASE and HEAD are each a run, a commit or branch, a run.json, a predictions file or a "
+        "metrics file; without them, the baseline of this branch and the run of this checkout."
+    )
+    parser.add_argument("base", nargs="?", default="", metavar="BASE")
+    parser.add_argument("head", nargs="?", default="", metavar="HEAD")
+    _config(parser)
+    _run(parser)
+    parser.add_argument("--metrics", default="", metavar="FILE", help="a metrics file to compare, where there is no mlops.yaml")
+    parser.add_argument("--task", choices=("classification", "regression"), help="what the predictions are")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help='as in mlops.yaml: accuracy, recall:spam, "mean:score better=higher" (repeatable)',
+    )
+    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help='a column, or "NAME=CONDITION" (repeatable)')
+    parser.add_argument("--gate", action="append", default=[], metavar="RULE", help="METRIC:max-drop=1pp[,min=0.8] (repeatable)")
+    parser.add_argument("--positive", default=None, metavar="LABEL", help="the positive class of binary metrics")
+    _outcome(parser)
+
+
+def _review(parser: Parser) -> None:
+    parser.add_argument("base", nargs="?", default="", metavar="BASE", help="what to compare with (default: the baseline of this branch)")
+    _config(parser)
+    _again(parser)
+    _outcome(parser)
+
+
+def _history(parser: Parser) -> None:
+    _config(parser)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    listing = actions.add_parser("list", help="the runs, newest first")
+    listing.add_argument("--json", action="store_true")
+    show = actions.add_parser("show", help="one run's record and outcome")
+    show.add_argument("id")
+    show.add_argument("--json", action="store_true")
+    actions.add_parser("push", help="send what waits on this machine to the remote")
+    prune = actions.add_parser("prune", help="drop old runs of closed pull requests and branches")
+    prune.add_argument("--days", type=int, default=90)
+    for name, text in (("forget", "remove a run and its predictions for good"), ("withdraw", "keep a run, but never as a baseline")):
+        one = actions.add_parser(name, help=text)
+        one.add_argument("id")
+        one.add_argument("--reason", default="")
+
+
+def _demo(parser: Parser) -> None:
+    parser.add_argument("--dir", default="", help="where to build it (default: a new temporary folder)")
+
+
+def _with(*parts: Callable[[Parser], None]) -> Callable[[Parser], None]:
+    def add(parser: Parser) -> None:
+        for part in parts:
+            part(parser)
+
+    return add
+
+
+HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
+    "init": ("look at this repository and write a first mlops.yaml and workflow", _config),
+    "validate": ("check mlops.yaml; all errors at once", _config),
+    "doctor": ("find what would go wrong before it does", _config),
+    "train": ("run the training command and record what it made", _with(_config, _again)),
+    "evaluate": ("run the evaluation and compute the metrics", _with(_config, _run)),
+    "compare": ("compare two models, judge the gate, write the report", _compare),
+    "report": ("write the last result again as comment, page and charts", _with(_config, _outcome)),
+    "review": ("train, evaluate and compare", _review),
+    "history": ("the recorded runs: list, show, push, prune, forget, withdraw", _history),
+    "demo": ("see it work on real data in a throw-away repository", _demo),
+}
+
+EPILOG = "exit codes: 0 passed, 1 the gate failed, 2 configuration or usage, 3 undecided, 4 environment, 5 your command or its file, 70 our defect, 130/143 cancelled"
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    top = Parser(prog="mlops", description="Pull requests for models.", epilog=EPILOG)
+    top.add_argument("--version", action="version", version=f"mlops {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (text, add) in HELP.items():
+        add(verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EPILOG))
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parser().parse_args(argv)
+    with _signals():
+        world: World | None = None
+        try:
+            world = _world(args)
+            code: int = plug.load("verb", VERBS, args.verb)(args, world)
+            sys.stdout.flush()
+            return code
+        except MlopsError as error:
+            return _failed(error, args, world)
+        except BrokenPipeError:
+            # The reader (`| head`) has seen enough. Python would complain once more at exit, on a stream nobody reads.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except Exception as error:  # noqa: BLE001  # the one place where a defect of ours becomes a sentence
+            return _defect(error, args, world)
+
+
+def _world(args: argparse.Namespace) -> World:
+    from mlops_toolkit import build
+
+    return build.world(args)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGINT and SIGTERM end whatever runs by raising Cancelled in it, so that every `finally` is passed on the way out."""
+
+    def stop(signum: int, _frame: Any) -> None:
+        raise Cancelled(signum)
+
+    try:
+        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: the program that called us owns the signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) -> int:
+    """Say the error where people look: standard error, the CI's annotations and outputs, report.json."""
+    text = str(error)
+    if world is None:
+        print(f"mlops {args.verb}: {text}", file=sys.stderr)
+        return error.code
+    print(f"mlops {args.verb}: {text}", file=world.err)
+    if args.verb in ("train", "evaluate", "compare", "review"):
+        with contextlib.suppress(Exception):
+            from mlops_toolkit import aftermath
+
+            aftermath.failed(error, args, world)
+    return error.code
+
+
+def _defect(error: Exception, args: argparse.Namespace, world: World | None) -> int:
+    where = Path(".mlops") / "defect.txt"
+    with contextlib.suppress(OSError):
+        where.parent.mkdir(exist_ok=True)
+        where.write_text("".join(traceback.format_exception(error)))
+    made = MlopsError(
+        "defect",
+        f"a defect of ours: {type(error).__name__}: {error}",
+        hint=f"please report it with {where} (it holds no secrets of yours, but look)",
+    )
+    made.code = DEFECT
+    return _failed(made, args, world)

@@ -1,0 +1,87 @@
+"""What else differs between two runs: parameters, environment, commands, cost. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from mlops_toolkit.records.result import Difference
+from mlops_toolkit.records.run import Run
+
+Section = Literal["params", "environment", "data", "command", "gate", "cost"]
+
+
+def between(baseline: Run, head: Run) -> tuple[Difference, ...]:
+    """Differences in reading order; equal things are left out."""
+    return (
+        *_rows("params", {k: _text(v) for k, v in baseline.params.items()}, {k: _text(v) for k, v in head.params.items()}),
+        *_rows("command", _commands(baseline), _commands(head)),
+        *_rows("environment", _environment(baseline), _environment(head)),
+        *_rows("data", _data(baseline), _data(head)),
+        *_rows("cost", _cost(baseline), _cost(head)),
+    )
+
+
+def _rows(section: Section, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Difference]:
+    for name in (*old, *(name for name in new if name not in old)):
+        if old.get(name) != new.get(name):
+            yield Difference(section, name, old.get(name), new.get(name))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _commands(run: Run) -> dict[str, str]:
+    return {command.phase: command.run for command in run.commands}
+
+
+def _environment(run: Run) -> dict[str, str]:
+    known = {
+        "python": run.environment.python,
+        "gpu": run.environment.gpu,
+        "driver": run.environment.driver,
+        "platform": run.environment.platform,
+    }
+    return {**{k: v for k, v in known.items() if v}, **dict(run.environment.versions)}
+
+
+def _data(run: Run) -> dict[str, str]:
+    made = {}
+    for suite, evaluation in run.evaluations.items():
+        if evaluation.data:
+            made[suite or "examples"] = f"{evaluation.data.n:,} examples, {evaluation.data.digest.removeprefix('sha256:')[:12]}"
+    return made
+
+
+def _cost(run: Run) -> dict[str, str]:
+    """What training and evaluating took, as a person reads it; nothing for a run that was reused."""
+    if run.status == "reused":
+        return {}
+    made, used = {}, run.resources
+    if used.wall_seconds is not None:
+        made["time"] = duration(used.wall_seconds)
+    if used.gpu_seconds:
+        made["GPU time"] = duration(used.gpu_seconds)
+    if used.peak_memory:
+        made["peak memory"] = f"{used.peak_memory / 1e6:,.0f} MB"
+    if used.energy_joules:
+        made["energy"] = f"{used.energy_joules / 3.6e6:.3g} kWh"
+    if run.trained is not None:
+        made["model size"] = f"{run.trained.size / 1e6:,.3g} MB"
+    return made
+
+
+def duration(seconds: float) -> str:
+    """`0.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

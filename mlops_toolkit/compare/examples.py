@@ -1,0 +1,71 @@
+"""The examples that changed: fixed and broken ones of a classification, the most changed ones of a regression. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_toolkit.records.result import Example, Examples
+from mlops_toolkit.stats.sample import Sample
+
+# The record keeps this many of each side; the page browses them, the comment shows a few.
+KEPT = 1000
+
+
+def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], *, suite: str = "", kept: int = KEPT) -> Examples:
+    """Fixed and broken examples of two aligned samples.
+
+    ids: a sequence of n texts; previews: column name -> sequence of n texts. Broken ones first by how sure the head is of its
+    wrong answer where it gives probabilities, else in the order of ids; of a regression, by how much the error grew.
+    """
+    if head.target is None or head.prediction is None or baseline.prediction is None:
+        return Examples()
+    if head.labels:
+        was, now = baseline.prediction == baseline.target, head.prediction == head.target
+        fixed, broken = np.flatnonzero(~was & now), np.flatnonzero(was & ~now)
+        weight = None
+        if head.prob is not None:
+            sure = head.prob[np.arange(head.n), head.prediction]
+            broken = broken[np.argsort(-sure[broken], kind="stable")]
+            fixed = fixed[np.argsort(-sure[fixed], kind="stable")]
+    else:
+        grew = np.abs(head.prediction - head.target) - np.abs(baseline.prediction - baseline.target)
+        weight = grew
+        broken = np.flatnonzero(grew > 0)
+        broken = broken[np.argsort(-grew[broken], kind="stable")]
+        fixed = np.flatnonzero(grew < 0)
+        fixed = fixed[np.argsort(grew[fixed], kind="stable")]
+
+    def rows(chosen: npt.NDArray[np.intp]) -> tuple[Example, ...]:
+        return tuple(
+            Example(
+                id=str(ids[i]),
+                target=_shown(head, head.target, i),
+                baseline=_shown(head, baseline.prediction, i),
+                head=_shown(head, head.prediction, i),
+                preview={name: str(values[i]) for name, values in previews.items() if values[i] is not None},
+                suite=suite,
+                weight=None if weight is None else float(weight[i]),
+            )
+            for i in chosen[:kept].tolist()
+        )
+
+    return Examples(fixed=rows(fixed), broken=rows(broken), fixed_total=len(fixed), broken_total=len(broken))
+
+
+def _shown(sample: Sample, values: Any, i: int) -> str | None:
+    if values is None:
+        return None
+    return sample.labels[int(values[i])] if sample.labels else f"{float(values[i]):.6g}"
+
+
+def merged(parts: list[Examples]) -> Examples:
+    """Those of several suites as one."""
+    return Examples(
+        fixed=tuple(e for part in parts for e in part.fixed),
+        broken=tuple(e for part in parts for e in part.broken),
+        fixed_total=sum(part.fixed_total for part in parts),
+        broken_total=sum(part.broken_total for part in parts),
+    )

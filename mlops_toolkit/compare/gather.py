@@ -1,0 +1,310 @@
+"""Finding the two sides of a comparison, and what is asked of it: the shell before the pure part."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlops_toolkit.compare import sides
+from mlops_toolkit.compare.assemble import Request
+from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.config import flags, read
+from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
+from mlops_toolkit.errors import ConfigErrors, UsageError
+from mlops_toolkit.history import baseline, current, lineage
+from mlops_toolkit.history.base import Entry, History, key_of
+from mlops_toolkit.records.result import Side
+from mlops_toolkit.records.run import MetricValue, Run
+from mlops_toolkit.world import World
+
+STATE = ".mlops"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One comparison to make: everything the pure part needs, and where its outcome goes.
+
+    run     the head's record, None where the head is a bare file
+    state   the `.mlops` folder; where: the configuration's path in the repository
+    """
+
+    request: Request
+    baseline: Loaded | None
+    head: Loaded
+    state: Path
+    where: str
+    salt: str | None = None
+    run: Run | None = None
+    history: History | None = None
+    keep: bool = False
+
+
+def jobs(args: argparse.Namespace, world: World) -> list[Job]:
+    """What the command line asks for: two bare files, a metrics file alone, or a comparison for every configuration."""
+    words = [word for word in (args.base, args.head) if word]
+    kinds = [sides.kind_of(word, cwd=world.cwd) for word in words]
+    if len(words) == 2 and all(kind in ("predictions", "metrics") for kind in kinds):
+        return [_bare(args, world, kinds)]
+    try:
+        paths = read.discover(args.config, cwd=world.cwd, root=world.root)
+    except UsageError as error:
+        if error.name != "no-config" or not (args.metrics or words):
+            raise
+        if args.metrics:
+            return [_metrics_alone(args, world)]
+        if all(kind == "record" for kind in kinds) and len(words) == 2:
+            return [_records(args, world)]
+        raise
+    return [_configured(loaded, args, world) for loaded in read.load_all(paths, root=world.root)]
+
+
+def _flags(args: argparse.Namespace, *, name: str) -> Config:
+    """A configuration from the command line alone."""
+    return flags.read(metric=args.metric, slices=args.slice, gate=args.gate, task=args.task, positive=args.positive, name=_model_name(name))
+
+
+def _overlaid(config: Config, args: argparse.Namespace) -> Config:
+    """mlops.yaml with what the command line says instead."""
+    if not (args.metric or args.slice or args.gate or args.task or args.positive):
+        return config
+    said = _flags(args, name=config.name)
+    assert said.evaluate is not None  # noqa: S101  # flags.read always makes one
+    given = {"metrics": said.evaluate.metrics, "slices": said.evaluate.slices, "task": args.task, "positive": args.positive}
+    evaluate = replace(config.evaluate or Evaluate(), **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+    return replace(config, evaluate=evaluate, gate={**config.gate, **said.gate})
+
+
+def _bare(args: argparse.Namespace, world: World, kinds: list[str]) -> Job:
+    """Two files and nothing else: no configuration, no repository, no network."""
+    config = _flags(args, name=Path(args.head).stem)
+    made = [_file(kind, word, args, world, config) for kind, word in zip(kinds, (args.base, args.head), strict=True)]
+    request = Request(
+        config=config,
+        baseline=Side(label=made[0].label),
+        head=Side(label=made[1].label),
+        today=world.clock.now().date(),
+    )
+    return Job(request, made[0], made[1], world.cwd / STATE, "")
+
+
+def _file(kind: str, word: str, args: argparse.Namespace, world: World, config: Config) -> Loaded:
+    path = world.cwd / word
+    if kind == "predictions":
+        evaluate = config.evaluate
+        return sides.from_predictions(
+            path,
+            label=word,
+            task=args.task or (evaluate.task if evaluate else None),
+            positive=args.positive or (evaluate.positive if evaluate else None),
+        )
+    if kind == "metrics":
+        return sides.from_metrics(path, None, label=word, name=word)
+    return sides.from_record(path, label=word)
+
+
+def _records(args: argparse.Namespace, world: World) -> Job:
+    """Two run.json files without a configuration."""
+    base, head = (sides.from_record(world.cwd / word, label=word) for word in (args.base, args.head))
+    assert head.run is not None  # noqa: S101  # from_record always has one
+    config = _flags(args, name=head.run.model)
+    request = Request(config, _side(base.run, base.label, None), _side(head.run, head.label, None), world.clock.now().date())
+    return Job(request, base, head, world.cwd / STATE, "", run=None)
+
+
+def _side(run: Run | None, label: str | None, choice: baseline.Choice | None) -> Side:
+    return Side(
+        commit=run.commit if run else None,
+        run=run.id if run else None,
+        state=choice.state if choice else "ok",
+        note=choice.note if choice else None,
+        label=label,
+        branch=run.branch if run else None,
+        behind=choice.behind if choice else (),
+        url=run.ci.url if run else None,
+        started=run.started if run else None,
+    )
+
+
+def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
+    """Zero configuration: a metrics file of the work tree against the history's, else the file at the base commit, else a first run."""
+    name = (world.context.repository or world.root.name).rpartition("/")[2]
+    config = _flags(args, name=name)
+    path = world.cwd / args.metrics
+    head = sides.from_metrics(path, None, label="this run", name=args.metrics)
+    state = world.cwd / STATE
+    history = world.history(state, HistoryOptions().at)
+    where = (
+        path.resolve().relative_to(world.root.resolve()).as_posix() if path.resolve().is_relative_to(world.root.resolve()) else args.metrics
+    )
+    run = current.fresh(world.git, world.context, world.clock, model=config.name, config=where)
+    run = replace(run, metrics={k: v for k, v in head.scalars.items()}, status="succeeded")
+    line = lineage.find(world.git, world.context, history.ancestry, base=args.base or None)
+    choice = baseline.pick(_question(run), history.entries(), line)
+    found: Loaded | None = None
+    if choice.entry is not None and (recorded := history.run(choice.entry.id)) is not None:
+        found = Loaded(label=choice.label or "main", run=recorded, scalars=recorded.metrics)
+    elif world.git is not None and line.steps:
+        content = world.git.show(line.steps[0].commit, where)
+        if content is not None:
+            found = sides.from_metrics(None, content, label=line.label or "main", name=f"{args.metrics} at {line.steps[0].commit[:7]}")
+            choice = replace(choice, state="ok", note=f"{args.metrics} at {line.steps[0].commit[:7]}, {line.reason}", label=line.label)
+    base_side = _side(found.run if found else None, choice.label, choice)
+    if found and found.run is None:
+        base_side = replace(base_side, commit=line.steps[0].commit)
+    request = Request(config, base_side, _head_side(run, world), world.clock.now().date())
+    return Job(request, found, replace(head, run=run), state, where, run=run, history=history, keep=True)
+
+
+def _model_name(text: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text if c.isascii()).lstrip("._-")
+    return kept[:100] or "model"
+
+
+def _question(run: Run) -> baseline.Question:
+    return baseline.Question(key=key_of(run.config, run.model, run.matrix), head=run.commit, run=run.id, ci_run=run.ci.run)
+
+
+def _head_side(run: Run | None, world: World) -> Side:
+    """The head's column is "this PR" where there is one, else its branch or "this run"."""
+    label = "this PR" if world.context.pull_request else (run.branch if run and run.branch else None) or "this run"
+    return _side(run, label, None)
+
+
+def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> Job:
+    """The run of this checkout (or HEAD as asked for) against its baseline (or BASE as asked for), by mlops.yaml."""
+    config = _overlaid(loaded.config, args)
+    state = loaded.folder / STATE
+    history = world.history(state, config.history.at)
+    head, run = _head(args, world, loaded, history, state)
+    own = run or current.fresh(world.git, world.context, world.clock, model=config.name, config=loaded.where)
+    base_kind = sides.kind_of(args.base, cwd=world.cwd) if args.base else "name"
+    line = lineage.find(
+        world.git, world.context, history.ancestry, base=None if base_kind != "name" else _commitish(args.base, history, own)
+    )
+    if base_kind != "name":
+        base: Loaded | None = _file(base_kind, args.base, args, world, config)
+        base_side = _side(base.run if base else None, args.base, None)
+    else:
+        choice = _choice(args.base, history, own, line)
+        base = _recorded(history, choice)
+        base_side = _side(base.run if base else None, choice.label or "main", choice)
+        if base is None and choice.entry is None:
+            base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)
+    base_config, notes = _base_config(loaded, world, line, args)
+    request = Request(
+        config=config,
+        baseline=base_side,
+        head=_head_side(run, world) if run else Side(label=head.label),
+        today=world.clock.now().date(),
+        base_config=base_config,
+        forks_gate=world.context.fork and base_config is not None,
+        notes=notes,
+        looks=_looks(history.entries(), own),
+    )
+    salt = history.salt() if base is not None and base.hashed else None
+    return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=history, keep=run is not None)
+
+
+def _commitish(base: str, history: History, run: Run) -> str | None:
+    """BASE if it is a commit or branch; None if it names a run or was not given."""
+    if not base or baseline.named(base, history.entries(), key_of(run.config, run.model, run.matrix)) is not None:
+        return None
+    return base
+
+
+def _choice(base: str, history: History, run: Run, line: baseline.Lineage) -> baseline.Choice:
+    question = _question(run)
+    named = baseline.named(base, history.entries(), question.key) if base else None
+    return baseline.as_asked(named) if named is not None else baseline.pick(question, history.entries(), line)
+
+
+def _recorded(history: History, choice: baseline.Choice) -> Loaded | None:
+    if choice.entry is None:
+        return None
+    run = history.run(choice.entry.id)
+    return None if run is None else sides.from_history(history, run, label=choice.label or "main")
+
+
+def _head(args: argparse.Namespace, world: World, loaded: read.Loaded, history: History, state: Path) -> tuple[Loaded, Run | None]:
+    """The head and its record; a bare file has none."""
+    if args.head:
+        kind = sides.kind_of(args.head, cwd=world.cwd)
+        if kind != "name":
+            made = _file(kind, args.head, args, world, loaded.config)
+            return made, made.run
+        run = _named_run(args.head, world, history, loaded)
+    elif args.metrics:
+        path = world.cwd / args.metrics
+        run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
+        made = sides.from_metrics(path, None, label="this run", name=args.metrics)
+        run = replace(run, metrics=_numbers(made), status="succeeded")
+        return replace(made, run=run), run
+    else:
+        run = current.find(
+            args.run, state=state, history=history, git=world.git, context=world.context, key=key_of(loaded.where, loaded.config.name, None)
+        )
+    if run.status not in ("succeeded", "reused") or not (run.metrics or run.evaluations or run.measures):
+        said = "has no metrics yet" if run.status in ("succeeded", "reused") else f"is {run.status}"
+        raise UsageError(
+            "run-not-evaluated",
+            f"run {run.id} {said}",
+            where=str(state / "run.json"),
+            hint="run `mlops evaluate` first, or `mlops review` for all of it",
+        )
+    return sides.from_history(history, run, label="this run"), run
+
+
+def _numbers(made: Loaded) -> dict[str, MetricValue]:
+    return dict(made.scalars)
+
+
+def _named_run(word: str, world: World, history: History, loaded: read.Loaded) -> Run:
+    key = key_of(loaded.where, loaded.config.name, None)
+    entry = baseline.named(word, history.entries(), key) or _at_commit(word, world, history, key)
+    run = history.run(entry.id)
+    if run is None:
+        raise UsageError("unknown-run", f"the record of run {entry.id} is not to be had", hint="`mlops history list` shows the others")
+    return run
+
+
+def _at_commit(word: str, world: World, history: History, key: str) -> Entry:
+    commit = world.git.commit(word) if world.git and word.isprintable() and not word.startswith("-") else None
+    if commit is None:
+        raise UsageError("unknown-head", f'"{word[:80]}" is no run, commit, branch or file', hint="`mlops history list` shows the runs")
+    found = [e for e in history.entries() if e.key == key and commit.sha == e.commit and e.status in ("succeeded", "reused")]
+    found = found or [e for e in history.entries() if e.key == key and commit.tree == e.tree and e.status in ("succeeded", "reused")]
+    if not found:
+        raise UsageError(
+            "no-run",
+            f"no run of {commit.sha[:7]} is recorded",
+            hint=f"check it out and run `mlops review`: git switch --detach {commit.sha[:7]}",
+        )
+    return found[-1]
+
+
+def _base_config(
+    loaded: read.Loaded, world: World, line: baseline.Lineage, args: argparse.Namespace
+) -> tuple[Config | None, tuple[str, ...]]:
+    """The configuration at the commit the head is measured from: its gate counts where the head's is looser.
+
+    Gates given on the command line are the person's own question: nothing is held against them.
+    """
+    if world.git is None or not line.steps or args.gate:
+        return None, ()
+    start = line.steps[0].commit
+    content = world.git.show(start, loaded.where)
+    if content is None:
+        return None, ()
+    try:
+        return read.parse(content, where=f"{loaded.where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
+    except (ConfigErrors, UsageError) as error:
+        return None, (f"the configuration at {start[:7]} cannot be read ({error.message}): only this one's gate counts",)
+
+
+def _looks(entries: object, run: Run) -> int:
+    """How often this pull request's model was judged, this time included."""
+    if run.pull_request is None:
+        return 1
+    key = key_of(run.config, run.model, run.matrix)
+    return 1 + sum(1 for e in entries if e.key == key and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id)  # type: ignore[attr-defined]

@@ -1,0 +1,285 @@
+"""From a measured difference and what is allowed to a check with its verdict. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Literal
+
+from mlops_toolkit.compare.bounds import Bounds
+from mlops_toolkit.records.result import Check, Needs, Verdict
+from mlops_toolkit.stats import power, rule
+from mlops_toolkit.stats.metric import Direction
+from mlops_toolkit.stats.paired import Paired
+
+Leaning = Literal["inside", "beyond"]
+ORDER: dict[str, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "ungated": 3}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is judged, as far as judging needs to know it (see stats.metric.Metric)."""
+
+    name: str
+    direction: Direction
+    signature: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A check, and the probability of a result like this if it were no worse than allowed (for Holm; None: not a statistical claim)."""
+
+    check: Check
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class _Part:
+    verdict: Verdict
+    leaning: Leaning | None = None
+    reason: str | None = None
+    message: str | None = None
+    p: float | None = None
+
+
+def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: str | None, confidence: float, state: str = "ok") -> Judged:
+    """Judge a metric that was computed from predictions on both sides (or on the head alone: then `paired.baseline` is None).
+
+    state: the baseline's named state; in `same-model` the change is exactly 0 whatever the sample says.
+    """
+    if state == "same-model" and paired.baseline is not None:
+        paired = replace(paired, change=0.0, low=0.0, high=0.0, reason=None, method="exact")
+    parts = [
+        part
+        for part in (
+            _against_margin(paired, bounds, confidence),
+            _against(paired, bounds.min, "min", confidence),
+            _against(paired, bounds.max, "max", confidence),
+        )
+        if part
+    ]
+    part = _worst(parts, bounds, paired.reason or (paired.head_state if paired.head is None else None), paired.message)
+    needs = _needs(paired, bounds, part, confidence)
+    check = Check(
+        metric=subject.name,
+        slice=slice_name,
+        signature=subject.signature,
+        direction=subject.direction,
+        baseline=paired.baseline,
+        head=paired.head,
+        change=paired.change,
+        low=paired.low,
+        high=paired.high,
+        confidence=confidence,
+        n=paired.n,
+        margin=bounds.margin,
+        min=bounds.min,
+        max=bounds.max,
+        verdict=part.verdict,
+        leaning=part.leaning,
+        severity=bounds.severity if bounds.asked else "info",  # type: ignore[arg-type]  # one of Severity, as config typed it
+        reason=part.reason,
+        message=part.message,
+        needs=needs,
+        unit=subject.unit,
+        method=paired.method,
+        head_low=paired.head_low,
+        head_high=paired.head_high,
+        disagree=paired.disagree if paired.baseline is not None else None,
+        better=paired.better if paired.baseline is not None else None,
+        worse=paired.worse if paired.baseline is not None else None,
+        must=bounds.must,
+    )
+    return Judged(check, part.p)
+
+
+def _against_margin(paired: Paired, bounds: Bounds, confidence: float) -> _Part | None:
+    if bounds.waiting:
+        return _Part("ungated", None, "first-run", "its margin waits for a baseline to be held against")
+    if bounds.margin is None:
+        return None
+    if paired.head is None or paired.baseline is None or paired.change is None:
+        return _Part("inconclusive", "beyond", paired.reason or paired.head_state, paired.message or "it has no value on one side")
+    leaning: Leaning = "beyond" if paired.change < -bounds.margin else "inside"
+    if bounds.zero_baseline:
+        return _Part("inconclusive", leaning, "zero-baseline", "a share of a baseline of 0 is no margin: write it as a number")
+    if paired.method == "exact":
+        return _Part("pass", None, "same-model", "the same model: no change at all")
+    if paired.reason or paired.low is None or paired.high is None:
+        return _Part("inconclusive", leaning, paired.reason, paired.message)
+    verdict, lean = rule.decide(paired.low, paired.high, bounds.margin)
+    return _Part(
+        verdict, lean or (leaning if verdict == "inconclusive" else None), p=rule.p_fail(paired, bounds.margin, confidence=confidence)
+    )
+
+
+def _against(paired: Paired, limit: float | None, side: Literal["min", "max"], confidence: float) -> _Part | None:
+    """The head's own value against min or max, by its own interval."""
+    if limit is None:
+        return None
+    if paired.head is None:
+        return _Part("inconclusive", "beyond", paired.head_state, paired.message or "it has no value")
+    sign = 1.0 if side == "min" else -1.0
+    value, bound = sign * paired.head, sign * limit
+    ends = [sign * v for v in (paired.head_low, paired.head_high) if v is not None]
+    leaning: Leaning = "beyond" if value < bound else "inside"
+    word = "below" if side == "min" else "above"
+    if len(ends) < 2:
+        return _Part("inconclusive", leaning, paired.reason or "no-interval", paired.message)
+    low, high = min(ends), max(ends)
+    if low >= bound:
+        return _Part("pass")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    error = (high - low) / (2 * z)
+    p = NormalDist().cdf((value - bound) / error) if error > 0 else float(value >= bound)
+    if high < bound:
+        return _Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}", p)
+    return _Part("inconclusive", leaning, f"near-{side}", f"too close to the allowed {limit:g} to say", p)
+
+
+def _worst(parts: list[_Part], bounds: Bounds, reason: str | None, message: str | None) -> _Part:
+    """The part that decides; its p is the smallest of them, since any one of them failing fails the check."""
+    if not parts:
+        return _Part("ungated", None, reason, message)
+    judged = [part for part in parts if part.verdict != "ungated"] or parts
+    worst = min(judged, key=lambda part: (ORDER[part.verdict], part.leaning != "beyond"))
+    known = [part.p for part in parts if part.p is not None]
+    waiting = next((part for part in parts if part.verdict == "ungated"), None)
+    if waiting and worst.verdict == "pass":
+        worst = replace(worst, reason=waiting.reason, message=waiting.message)
+    return replace(worst, p=min(known) if known else None)
+
+
+def _needs(paired: Paired, bounds: Bounds, part: _Part, confidence: float) -> Needs | None:
+    if part.verdict != "inconclusive" or bounds.margin is None or paired.change is None:
+        return None
+    return power.needs(paired, bounds.margin, confidence=confidence)
+
+
+def scalar(
+    name: str,
+    *,
+    baseline: float | None,
+    head: float | None,
+    bounds: Bounds,
+    direction: Direction,
+    unit: str = "",
+    kind: Literal["metric", "measure"] = "metric",
+    blocks_on_change: bool = True,
+    note: str | None = None,
+    signature: str = "",
+) -> Judged:
+    """Judge a number that came without examples: by threshold alone, and the check says that noise was not tested.
+
+    blocks_on_change=False: a single noisy number (latency), or one from other hardware, is shown and never blocks on its change.
+    """
+    sign = 1.0 if direction == "higher" else -1.0
+    change = None if baseline is None or head is None else sign * (head - baseline)
+    parts: list[_Part] = []
+    untested = note or "one number without examples: noise was not tested"
+    if bounds.waiting:
+        parts.append(_Part("ungated", None, "first-run", "its margin waits for a baseline to be held against"))
+    elif bounds.margin is not None and change is not None:
+        slack = 1e-12 * max(1.0, abs(head or 0.0))  # 0.9721 − 0.9621 is not exactly 0.01
+        beyond = change < -bounds.margin - slack
+        if bounds.zero_baseline:
+            parts.append(
+                _Part(
+                    "inconclusive",
+                    "beyond" if beyond else "inside",
+                    "zero-baseline",
+                    "a share of a baseline of 0 is no margin: write it as a number",
+                )
+            )
+        elif blocks_on_change:
+            parts.append(_Part("fail" if beyond else "pass", None, "noise-untested", untested))
+        else:
+            parts.append(_Part("inconclusive", "beyond" if beyond else "inside", "noisy-single", untested))
+    for limit, side in ((bounds.min, "min"), (bounds.max, "max")):
+        if limit is not None and head is not None:
+            bad = head < limit if side == "min" else head > limit
+            word = "below" if side == "min" else "above"
+            parts.append(
+                _Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}")
+                if bad
+                else _Part("pass", None, "noise-untested", untested)
+            )
+    part = _worst(parts, bounds, None, None)
+    severity = bounds.severity if bounds.asked else "info"
+    if part.reason == "noisy-single" and severity == "gate":
+        severity = "warn"
+    check = Check(
+        metric=name,
+        signature=signature,
+        direction=direction,
+        baseline=baseline,
+        head=head,
+        change=change,
+        n=0,
+        margin=bounds.margin,
+        min=bounds.min,
+        max=bounds.max,
+        verdict=part.verdict,
+        leaning=part.leaning,
+        severity=severity,  # type: ignore[arg-type]
+        reason=part.reason,
+        message=part.message,
+        unit=unit,
+        kind=kind,
+        method="threshold",
+    )
+    return Judged(check)
+
+
+def repeated(
+    name: str,
+    *,
+    baseline: tuple[float, ...],
+    head: tuple[float, ...],
+    bounds: Bounds,
+    direction: Direction,
+    unit: str,
+    confidence: float,
+    same_hardware: bool,
+) -> Judged:
+    """Judge a measure reported several times on both sides: Welch's interval of the difference of means.
+
+    On other hardware the difference says nothing about the model: it is shown and never blocks (only min and max do).
+    """
+    means = [math.fsum(values) / len(values) for values in (baseline, head)]
+    variances = [
+        math.fsum((v - m) ** 2 for v in values) / (len(values) - 1) / len(values) for values, m in zip((baseline, head), means, strict=True)
+    ]
+    error = math.sqrt(math.fsum(variances))
+    sign = 1.0 if direction == "higher" else -1.0
+    change = sign * (means[1] - means[0])
+    if error > 0:
+        freedom = error**4 / math.fsum(v**2 / (len(values) - 1) for v, values in zip(variances, (baseline, head), strict=True))
+        reach = rule.t_quantile(0.5 + confidence / 2, freedom) * error
+    else:
+        reach = 0.0
+    n = len(head)
+    own = rule.t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(variances[1])
+    paired = Paired(
+        metric=name,
+        n=n,
+        baseline=means[0],
+        head=means[1],
+        change=change,
+        low=change - reach,
+        high=change + reach,
+        standard_error=error,
+        method="welch",
+        head_low=means[1] - own,
+        head_high=means[1] + own,
+        reason=None if same_hardware else "other-hardware",
+        message=None if same_hardware else "measured on other hardware than the baseline: its change cannot block",
+    )
+    subject = Subject(name=name, direction=direction, unit=unit)
+    judged = measured(subject, paired, bounds, slice_name=None, confidence=confidence)
+    severity = "warn" if judged.check.reason == "other-hardware" and judged.check.severity == "gate" else judged.check.severity
+    return replace(
+        judged, check=replace(judged.check, kind="measure", severity=severity, disagree=None, better=None, worse=None, needs=None)
+    )

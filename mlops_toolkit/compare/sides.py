@@ -1,0 +1,145 @@
+"""The two sides of a comparison: what a word on the command line means, and loading what it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.history.base import History
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.records import run as run_record
+from mlops_toolkit.records.run import Measure, MetricValue, Run
+
+Kind = Literal["predictions", "metrics", "record", "name"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One side, in memory.
+
+    tables   suite -> its predictions; hashed: whether their ids are salted hashes
+    scalars  metric -> value, for metrics that have no examples behind them
+    """
+
+    label: str
+    run: Run | None = None
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    hashed: bool = False
+    scalars: Mapping[str, MetricValue] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str | None:
+        """The digest of its model, None where not known."""
+        return self.run.trained.digest if self.run and self.run.trained else None
+
+
+def kind_of(word: str, *, cwd: Path) -> Kind:
+    """What a word is: an existing file by its content, else the name of a run, commit or branch."""
+    path = cwd / word
+    if not path.is_file():
+        if "/" in word and path.suffix in (".csv", ".parquet", ".jsonl", ".json", ".yaml", ".yml", ".toml") and not path.exists():
+            raise UsageError(
+                "no-such-file",
+                f"there is no file {word}",
+                hint="give a predictions file, a metrics file, a run.json, a run id, a commit or a branch",
+            )
+        return "name"
+    with path.open("rb") as source:
+        start = source.read(1 << 16)
+    if start.startswith(b"PAR1"):
+        return "predictions"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"["):
+        return "predictions"
+    if text.startswith(b"{"):
+        return _object(path, text)
+    return "metrics" if path.suffix in (".yaml", ".yml", ".toml") else "predictions"
+
+
+def _object(path: Path, text: bytes) -> Kind:
+    """A JSON object on the first line alone is a row of JSON lines if it looks like one; else the whole file is one object."""
+    first = text.split(b"\n", 1)[0]
+    try:
+        row = json.loads(first)
+    except ValueError:
+        row = None
+    if isinstance(row, dict) and "id" in row and ("prediction" in row or "target" in row):
+        return "predictions"
+    if path.stat().st_size > 64 << 20:
+        return "predictions"
+    try:
+        whole = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return "metrics" if row is None else "predictions"  # read again by whoever is meant, with its own clear error
+    if isinstance(whole, dict) and "schema" in whole and "id" in whole and "model" in whole:
+        return "record"
+    return "metrics"
+
+
+def from_predictions(path: Path, *, label: str, task: str | None, positive: str | None) -> Loaded:
+    """A bare predictions file."""
+    from mlops_toolkit.predictions.read import read
+
+    return Loaded(label=label, tables={"": read(path, task=task, positive=positive)})
+
+
+def from_metrics(path: Path | None, content: bytes | None, *, label: str, name: str) -> Loaded:
+    """A metrics file: on disk, or its bytes at a commit."""
+    from mlops_toolkit.predictions.metrics_file import read_metrics
+
+    values = read_metrics(path if content is None else content, name)  # type: ignore[arg-type]
+    return Loaded(label=label, scalars=scalars(values))
+
+
+def scalars(values: Mapping[str, float]) -> dict[str, MetricValue]:
+    """Numbers of a metrics file as metric values; direction by the tables of known names, `higher` is never guessed: see direction_of."""
+    return {name: MetricValue(value=value, n=0, signature="", direction="higher") for name, value in values.items()}
+
+
+def from_record(path: Path, *, label: str, need: Callable[[str], bool] = lambda _: True) -> Loaded:
+    """A run.json with the predictions beside it."""
+    run = run_record.loads(path.read_bytes(), where=str(path))
+    folder = path.parent / "runs" / run.id
+    if not folder.is_dir():
+        folder = path.parent
+    return from_run(run, label=label, file=lambda _, name: (folder / name) if (folder / name).is_file() else None, need=need)
+
+
+def from_history(history: History, run: Run, *, label: str, need: Callable[[str], bool] = lambda _: True) -> Loaded:
+    """A run of the history with the predictions it kept."""
+    return from_run(run, label=label, file=history.file, need=need)
+
+
+def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None], need: Callable[[str], bool]) -> Loaded:
+    """A run record and its files; predictions that were not kept leave the run with its numbers alone, and a note."""
+    from mlops_toolkit.predictions.read import read
+
+    tables, notes, hashed = {}, [], False
+    for suite, evaluation in run.evaluations.items():
+        if evaluation.predictions is None or not need(suite):
+            continue
+        path = file(run.id, evaluation.predictions.path)
+        if path is None:
+            notes.append(f"the predictions of {label} were not kept: compared by numbers alone")
+            continue
+        task = evaluation.data.task if evaluation.data else None
+        try:
+            tables[suite] = read(path, task=task, positive=evaluation.positive, name=f"{label}: {evaluation.predictions.path}")
+        except InvalidFile as error:
+            raise InvalidFile(
+                error.name, f"the predictions of run {run.id} cannot be read: {error.message}", where=error.where, hint=error.hint
+            ) from error
+        hashed = hashed or evaluation.predictions.path.endswith(".hashed.parquet")
+    bare = {name: value for name, value in run.metrics.items() if not any(_suite_of(name) == suite for suite in tables)}
+    return Loaded(label=label, run=run, tables=tables, hashed=hashed, scalars=bare, measures=run.measures, notes=tuple(notes))
+
+
+def _suite_of(metric: str) -> str:
+    """`safety/refusal-rate` -> `safety`; `accuracy` -> ``."""
+    return metric.rpartition("/")[0] if "/" in metric else ""

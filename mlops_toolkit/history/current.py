@@ -1,0 +1,97 @@
+"""The run of this checkout: the one asked for, else the last one here if it is this checkout's, else the one recorded for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops_toolkit._version import __version__
+from mlops_toolkit.ci import Context
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.history import baseline
+from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.records import run as record
+from mlops_toolkit.records.run import Job, Run
+from mlops_toolkit.system.clock import Clock, iso
+from mlops_toolkit.system.git import Git
+
+
+def fresh(git: Git | None, context: Context, clock: Clock, *, model: str, config: str, matrix: str | None = None) -> Run:
+    """A new record of this checkout: where it is, which CI job, and nothing done yet.
+
+    commit: what is judged (a pull request's head), tree: what is checked out (its test merge's), as a squash merge will have it.
+    """
+    here = git.commit("HEAD") if git else None
+    return Run(
+        id=record.new_id(clock),
+        model=model,
+        commit=context.head or (here.sha if here else None),
+        tree=here.tree if here else None,
+        dirty=git.dirty() if git and here else False,
+        branch=context.branch or (git.branch() if git else None),
+        base_branch=context.base_branch,
+        pull_request=context.pull_request,
+        fork=context.fork,
+        event=context.event,
+        config=config,
+        matrix=matrix,
+        ci=Job(provider=context.provider, run=context.run, attempt=context.attempt, job=context.job, url=context.url),
+        started=iso(clock.now()),
+        tool=__version__,
+    )
+
+
+def mismatch(run: Run, *, git: Git | None, context: Context, key: str) -> str | None:
+    """Why a record is not this checkout's, as the end of a sentence; None if it is."""
+    if key_of(run.config, run.model, run.matrix) != key_of(*key.split("|", 2)):
+        return f"is of {run.model} ({run.config})"
+    here = git.commit("HEAD") if git else None
+    if here is not None and run.tree is not None and run.tree != here.tree:
+        return f"is of commit {(run.commit or '')[:7]}, not of what is checked out"
+    if context.ci and run.ci.run != context.run:
+        return f"is of another CI run ({run.ci.run or 'none'})"
+    return None
+
+
+def find(given: str, *, state: Path, history: History, git: Git | None, context: Context, key: str) -> Run:
+    """The run to go on with.
+
+    given: a run.json or a run id, "" for this checkout's. UsageErrors: `no-run` where there is none, `stale-run` where the last
+    one here is of another checkout, `unknown-run`, `ambiguous-run`.
+    """
+    if given:
+        return _given(given, state, history, key)
+    path = state / "run.json"
+    stale = None
+    if path.is_file():
+        run = record.loads(path.read_bytes(), where=str(path))
+        stale = mismatch(run, git=git, context=context, key=key)
+        if stale is None:
+            return run
+    for entry in reversed(history.entries()):
+        if entry.key == key and context.ci and entry.ci_run == context.run and entry.commit == context.head:
+            found = history.run(entry.id)
+            if found is not None:
+                return found
+    if stale is not None:
+        raise UsageError(
+            "stale-run", f"the run here {stale}", where=str(path), hint="run `mlops review` (or train and evaluate) again for this checkout"
+        )
+    raise UsageError(
+        "no-run",
+        "there is no run of this checkout",
+        where=str(path),
+        hint="run `mlops review`, or `mlops train` and `mlops evaluate`, first",
+    )
+
+
+def _given(given: str, state: Path, history: History, key: str) -> Run:
+    path = Path(given) if Path(given).suffix == ".json" else state / "runs" / given / "run.json"
+    if path.is_file():
+        return record.loads(path.read_bytes(), where=str(path))
+    entry = baseline.named(given, history.entries(), key)
+    run = history.run(entry.id) if entry else None
+    if run is None:
+        raise UsageError(
+            "unknown-run", f'"{given[:80]}" is no run of this repository', where="run", hint="give a run id or the path of a run.json"
+        )
+    return run
