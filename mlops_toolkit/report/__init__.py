@@ -1,1 +1,1 @@
-"""A Result made readable: comment, page, charts, summary, annotations, JUnit."""
+"""A Result made readable: comment, summary, annotations, charts, page, JUnit. Everything here is pure: a record in, text or bytes out."""

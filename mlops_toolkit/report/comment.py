@@ -1,0 +1,280 @@
+"""The pull request's comment: a first line that reads well in the notification mail, then blocks in order of reading.
+
+What stands in it is decided here, how it is laid out in templates/comment.md.j2. Every block has a budget, so that the
+whole of one model stays under MOST characters and a block under BLOCK; what is left out is counted.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlops_toolkit.records.result import Difference, Example, Result, Side
+from mlops_toolkit.report import escape, rows, words
+from mlops_toolkit.report.sentence import verdict_sentence
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+MOST, BLOCK = 60_000, 20_000
+OPEN_ROWS = 8
+_BUDGET = {
+    "table": 6_000,
+    "rest": 6_000,
+    "why": 4_000,
+    "notes": 4_000,
+    "slices": 8_000,
+    "examples": 4_000,
+    "charts": 4_000,
+    "measures": 3_000,
+    "changes": 5_000,
+    "more data": 2_000,
+}
+_YAML, _URL = 3_000, 500
+_PLURAL = {"params": "parameter", "environment": "environment entry", "data": "data entry", "command": "command", "gate": "gate rule"}
+_ORDER = ("table", "notes", "slices", "examples", "charts", "measures", "changes", "next")
+
+
+@dataclass(frozen=True)
+class Comment:
+    """verdict_line: the first line, Markdown. blocks: the rest, Markdown, in order; a cap may drop them from the end."""
+
+    verdict_line: str
+    blocks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """All of it, as it is posted."""
+        return "\n\n".join([self.verdict_line, *self.blocks]) + "\n"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The lines of a table or list that fit its budget, and how many did not."""
+
+    lines: tuple[str, ...] = ()
+    left: int = 0
+
+
+def comment(
+    result: Result, *, chart_urls: Mapping[str, str] | None = None, chart_alts: Mapping[str, str] | None = None, examples: int = 10
+) -> Comment:
+    """The comment of one model. chart_urls: chart name -> address of its picture (or a local path); chart_alts: what it says.
+
+    examples: how many fixed and how many broken examples are listed. The same result gives the same text.
+    """
+    template = _template("comment.md.j2")
+    context = template.new_context(_context(result, chart_urls or {}, chart_alts or {}, examples))
+    made = (_tight("".join(template.blocks[block](context)), block) for block in _ORDER)
+    return Comment(verdict_line(result), tuple(block for block in made if block))
+
+
+def _tight(text: str, block: str) -> str:
+    return text.strip() if block in ("table", "next") and "```" in text else re.sub(r"\n{3,}", "\n\n", text.strip())
+
+
+def verdict_line(result: Result) -> str:
+    """`❌ spam-filter: accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0) · against main a1b2c3d`, Markdown on one line."""
+    said = escape.inline(result.sentence or verdict_sentence(result), 400)
+    parts = [f"{rows.ICONS[rows.tone(result)]} {escape.inline(title(result))}: {said}"]
+    if against := against_what(result.baseline):
+        parts.append(f"against {escape.inline(against)}")
+    parts += [escape.inline(note, 200) for note in result.notes if _is_loud(note)]
+    return " · ".join(parts)
+
+
+def title(result: Result) -> str:
+    """`spam-filter`, or `spam-filter (python 3.12)` for a leg of a matrix."""
+    return f"{result.model} ({result.matrix})" if result.matrix else result.model
+
+
+def against_what(side: Side) -> str | None:
+    """`main a1b2c3d`, `main.parquet`; None on a first run."""
+    if side.state == "first-run":
+        return None
+    return " ".join(p for p in (side.label or side.branch, words.short(side.commit)) if p) or None
+
+
+def names(result: Result) -> tuple[str, str]:
+    """What the two columns are called."""
+    return result.baseline.label or result.baseline.branch or "baseline", result.head.label or "this PR"
+
+
+def _is_loud(note: str) -> bool:
+    return note.casefold().startswith("gate loosened")
+
+
+def fit(lines: Iterable[str], budget: int, most: int | None = None) -> Part:
+    """The first lines that fit the budget of characters."""
+    lines = list(lines)
+    kept: list[str] = []
+    for line in lines:
+        budget -= len(line) + 1
+        if budget < 0 or (most is not None and len(kept) == most):
+            break
+        kept.append(line)
+    return Part(tuple(kept), len(lines) - len(kept))
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _row(row: rows.Row) -> str:
+    numbers = [escape.number(text) for text in (row.baseline, row.head, row.change, row.allowed)]
+    return _cells([name(row), *numbers, f"{row.icon} {escape.number(row.word)}"])
+
+
+def name(row: rows.Row, *, starts: bool = False) -> str:
+    """`accuracy [language=de]`, escaped, its brackets ours."""
+    metric = escape.inline(row.check.metric, starts=starts) or "*(empty)*"
+    return metric if row.check.slice is None else f"{metric} [{escape.inline(row.check.slice)}]"
+
+
+def _first_row(row: rows.Row) -> str:
+    check = row.check
+    low, high = (words.value(v, check.unit, low=check.head_low, high=check.head_high) for v in (check.head_low, check.head_high))
+    interval = f"[{low}, {high}]" if check.head_low is not None else ""
+    margin = "" if check.suggested is None else f"{words.margin(check.suggested, check.unit, sign=False)}{words.suffix(check.unit)}"
+    return _cells([name(row), *map(escape.number, (row.head, interval, margin, row.allowed)), f"{row.icon} {escape.number(row.word)}"])
+
+
+def header(result: Result) -> str:
+    """The two first lines of the table of checks."""
+    confidence = next((c.confidence for c in result.checks), 0.95)
+    if _is_first(result):
+        columns = [escape.inline(names(result)[1], 30), f"{words.percent(confidence)} interval", "margin it can decide", "allowed", ""]
+        return _cells(["metric", *columns]) + "\n| :-- | --: | --: | --: | --: | :-- |"
+    left, right = (escape.inline(n, 30) for n in names(result))
+    return (
+        _cells(["metric", left, right, f"change ({words.percent(confidence)} interval)", "allowed", ""])
+        + "\n| :-- | --: | --: | --: | --: | :-- |"
+    )
+
+
+def _is_first(result: Result) -> bool:
+    return all(c.baseline is None and c.change is None for c in result.checks)
+
+
+def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[str, str], examples: int) -> dict[str, object]:
+    first, per_slice = rows.overall(result), rows.slices(result)
+    open_rows = first[:OPEN_ROWS]
+    small = sum(rows.is_small_slice(row.check) for row in per_slice)
+    line = _first_row if _is_first(result) else _row
+    return {
+        "header": header(result),
+        "table": fit(map(line, open_rows), _BUDGET["table"]),
+        "rest": fit(map(line, first[OPEN_ROWS:]), _BUDGET["rest"]),
+        "why": fit((f"- {name(r, starts=True)}: {escape.inline(r.why, 240)}" for r in first if r.why), _BUDGET["why"]),
+        "notes": fit((f"- {note}" for note in _notes(result)), _BUDGET["notes"]),
+        "slices": fit(map(line, per_slice), _BUDGET["slices"]),
+        "slices_say": f"{small:,} of {len(per_slice):,} too small to say" if small else f"{len(per_slice):,}",
+        "images": _images(chart_urls, chart_alts),
+        "examples": _examples(result, examples),
+        "measures": fit(_measures(result), _BUDGET["measures"]),
+        "names": [escape.inline(n, 30) for n in names(result)],
+        "changes": fit((_difference(d) for d in result.differences), _BUDGET["changes"]),
+        "changes_say": escape.inline(_changes_say(result.differences)),
+        "reproduce": escape.code(result.next.reproduce, 300) if result.next.reproduce else None,
+        "accept": _yaml(result.next.accept),
+        "gate": _yaml(result.next.gate),
+        "config": escape.code(result.config),
+        "more_data": fit((f"- more data: {escape.inline(text, 240)}" for text in result.next.more_data), _BUDGET["more data"], 8),
+        "url": escape.address(result.url) if result.url and len(result.url) <= _URL else None,
+        "confidence": next((words.percent(c.confidence) for c in result.checks if c.low is not None), None),
+        "error": _error(result),
+    }
+
+
+def _error(result: Result) -> dict[str, str] | None:
+    if result.error is None:
+        return None
+    message = result.error.message
+    long = len(message) > 300 or "\n" in message.strip()
+    return {"name": escape.code(result.error.name), "message": escape.fenced(message[:4000]) if long else ""}
+
+
+def _notes(result: Result) -> list[str]:
+    said = [escape.inline(note, 400, starts=True) for note in result.notes if not _is_loud(note)]
+    side = result.baseline
+    if side.note and side.note not in result.notes:
+        said.append(escape.inline(side.note, 400, starts=True))
+    if side.behind:
+        missing = ", ".join(escape.code(text, 60) for text in side.behind[:5])
+        more = f", and {len(side.behind) - 5} more" if len(side.behind) > 5 else ""
+        said.append(f"the baseline lacks {words.count(len(side.behind), 'commit')} of the base branch: {missing}{more}")
+    return said
+
+
+def _images(urls: Mapping[str, str], alts: Mapping[str, str]) -> Part:
+    lines = []
+    for name, url in urls.items():
+        target = escape.address(url) if "://" in url else "".join(c for c in url if c.isalnum() or c in "/._-~")
+        if target and len(target) <= _URL:
+            lines.append(f"![{escape.alt(alts.get(name) or name, 300)}]({target})\n")
+    return fit(lines, _BUDGET["charts"])
+
+
+def _examples(result: Result, most: int) -> dict[str, object] | None:
+    found = result.examples
+    if not (found.fixed_total or found.broken_total):
+        return None
+    graded = any(e.weight is not None for e in (*found.fixed, *found.broken))
+    columns = tuple(dict.fromkeys(key for e in (*found.broken[:most], *found.fixed[:most]) for key in e.preview))[:3]
+    left, right = names(result)
+    head = _cells(["id", "target", escape.inline(left, 30), escape.inline(right, 30), *(escape.inline(c, 30) for c in columns)])
+    line = lambda e: _example(e, columns)
+    return {
+        "header": head + "\n|" + " :-- |" * (4 + len(columns)),
+        "fixed": fit(map(line, found.fixed[:most]), _BUDGET["examples"]),
+        "broken": fit(map(line, found.broken[:most]), _BUDGET["examples"]),
+        "fixed_total": found.fixed_total,
+        "broken_total": found.broken_total,
+        "say": f"{found.fixed_total:,} {'better' if graded else 'fixed'}, {found.broken_total:,} {'worse' if graded else 'broken'}",
+        "words": ("got better", "got worse") if graded else ("fixed", "broken"),
+    }
+
+
+def _example(example: Example, columns: Sequence[str]) -> str:
+    ident = f"{example.suite}/{example.id}" if example.suite else example.id
+    cells = [ident, example.target, example.baseline, example.head]
+    shown = [escape.code(example.preview[c], cell=True) if c in example.preview else "" for c in columns]
+    return _cells([*(escape.code(cell, cell=True) for cell in cells), *shown])
+
+
+def _measures(result: Result) -> list[str]:
+    checked = {c.metric for c in result.checks if c.kind == "measure"}
+    lines = []
+    for name, found in sorted(result.measures.items()):
+        if name not in checked:
+            values = (words.value(v, found.unit or "") for v in (found.baseline, found.head))
+            lines.append(_cells([escape.inline(name), *map(escape.number, values)]))
+    return lines
+
+
+def _difference(found: Difference) -> str:
+    return _cells([found.section, *(escape.code(text, cell=True) for text in (found.name, found.baseline, found.head))])
+
+
+def _changes_say(found: Sequence[Difference]) -> str:
+    counts = {section: sum(d.section == section for d in found) for section in dict.fromkeys(d.section for d in found)}
+    irregular = {"environment": "environment entries", "data": "data entries"}
+    return ", ".join("cost" if s == "cost" else words.count(n, _PLURAL[s], irregular.get(s)) for s, n in counts.items())
+
+
+def _yaml(text: str | None) -> str | None:
+    if not text or not text.strip() or len(text) > _YAML:
+        return None
+    return escape.fenced(text, "yaml")
+
+
+@functools.cache
+def _template(name: str) -> Template:
+    """A template of ours; what it gets is escaped already."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("mlops_toolkit.report", "templates")
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False).get_template(name)  # noqa: S701 - Markdown, escaped by escape.py

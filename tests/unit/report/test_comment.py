@@ -1,0 +1,171 @@
+"""The comment: what stands in it, in which order, within which length."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from mlops_toolkit.records.result import Check, Difference, Example, Examples, MeasureRow, Result
+from mlops_toolkit.report.comment import BLOCK, MOST, comment
+from tests.unit.report import results
+from tests.unit.report.results import HEAD, MAIN
+from tests.unit.report.test_escape import elements, rendered
+
+
+def test_the_worst_rows_come_first() -> None:
+    """Worse, undecided, not worse, ungated; a failing slice stands in the open table."""
+    table = comment(results.regression()).blocks[0]
+    order = [table.index(word) for word in ("| accuracy |", "| accuracy [language=de] |", "| f1-macro |", "| latency-ms |", "| log-loss |")]
+    assert order == sorted(order)
+    assert "| accuracy | 0.9722 | 0.9412 | −3.1 pp [−4.4, −1.8] | −1.0 pp | ❌ worse |" in table
+
+
+def test_more_than_eight_rows_are_folded() -> None:
+    """Eight open, the rest counted and collapsed."""
+    checks = tuple(Check(f"m{i}", baseline=1, head=1, change=0, low=-1, high=1, margin=0.1, verdict="pass") for i in range(20))
+    table = comment(Result("m", "pass", "passed", "", MAIN, HEAD, checks)).blocks[0]
+    before, _, after = table.partition("<details>")
+    assert (before.count("✅"), after.count("✅")) == (8, 12)
+    assert "<summary>12 more</summary>" in table
+
+
+def test_columns_carry_the_names_of_the_sides() -> None:
+    """main and this PR, or file names."""
+    named = replace(results.harmless(), baseline=replace(MAIN, label="old.csv"), head=replace(HEAD, label="new.csv"))
+    assert "| metric | old.csv | new.csv | change (95 % interval) | allowed |  |" in comment(named).text
+
+
+def test_counts_of_examples_are_open_and_the_list_is_folded() -> None:
+    """And the list is as long as asked for."""
+    text = comment(results.regression(), examples=3).text
+    assert "<summary>Examples: 12 fixed, 45 broken</summary>" in text
+    assert text.count("| `mail-") == 6
+    assert text.count("| `mail-") == comment(results.regression(), examples=3).text.count("| `mail-")
+
+
+def test_rows_without_right_and_wrong_got_better_or_worse() -> None:
+    """Regression has no broken examples, it has worse ones."""
+    worse = Example("a", "1.0", "1.1", "2.0", weight=0.9)
+    text = comment(replace(results.harmless(), examples=Examples((), (worse,), 0, 1))).text
+    assert "<summary>Examples: 0 better, 1 worse</summary>" in text
+
+
+def test_the_comment_ends_in_what_to_do_next() -> None:
+    """Reproduce, more data, accept; the last block."""
+    last = comment(results.regression()).blocks[-1]
+    assert "- reproduce: `mlops compare a1b2c3d`" in last
+    assert "- more data: +7,900 examples would decide f1-macro" in last.replace("\\+", "+")
+    assert "  ```yaml\n  accepted:\n    - check: accuracy" in last
+
+
+def test_a_first_run_proposes_its_gate() -> None:
+    """With the margin this test set can decide, and no column of changes that cannot be."""
+    text = comment(results.first_run()).text
+    assert "| accuracy | 0.9722 | [0.9636, 0.9788] | 1.0 pp |  | ℹ️ ungated |" in text
+    assert "  gate:\n    accuracy: {max-drop: 1pp}" in text
+
+
+def test_an_error_is_named() -> None:
+    """No table, no verdict, the error's name for scripts and search."""
+    made = comment(results.failed())
+    assert made.blocks[0] == "error `duplicate-id`"
+
+
+def test_pictures_have_their_finding_as_alternative_text() -> None:
+    """Mail shows no private picture, so the text says it."""
+    made = comment(
+        results.regression(),
+        chart_urls={"changes": "https://github.com/o/r/raw/b/abc.png"},
+        chart_alts={"changes": "accuracy −3.1 pp | worse"},
+    )
+    assert "![accuracy −3.1 pp \\| worse](https://github.com/o/r/raw/b/abc.png)" in made.text
+    assert rendered(made.text).count("<img ") == 1
+
+
+def test_a_picture_without_a_proper_address_is_left_out() -> None:
+    """The text stands alone."""
+    assert "![" not in comment(results.regression(), chart_urls={"changes": "javascript://x"}).text
+
+
+@pytest.mark.parametrize("name", sorted(results.ALL))
+def test_the_same_result_gives_the_same_text(name: str) -> None:
+    """An unchanged result edits nothing."""
+    assert comment(results.ALL[name]()) == comment(results.ALL[name]())
+
+
+@pytest.mark.parametrize("name", sorted(results.ALL))
+def test_it_is_well_formed(name: str) -> None:
+    """Details closed, tables parsed (no row falls out of its table), no line of spaces, no stack of blank lines."""
+    text = comment(results.ALL[name]()).text
+    html = rendered(text)
+    assert html.count("<details>") == html.count("</details>") == text.count("<details>")
+    assert not re.search(r"<p>\s*\|", html)
+    assert "\n\n\n" not in text
+    assert not re.search(r"[ \t]+$", text, re.M)
+
+
+def test_it_stays_within_its_length_however_much_there_is() -> None:
+    """A thousand of everything, of the longest allowed names: `Next` is still there, and what is left out is counted."""
+    long = "$" * 500
+    checks = tuple(
+        Check(
+            f"{i}{long}",
+            slice=None if i % 2 else long,
+            baseline=1,
+            head=0,
+            change=-1,
+            low=-2,
+            high=-0.5,
+            margin=0.1,
+            verdict="fail",
+            unit=long,
+            message=long,
+        )
+        for i in range(1000)
+    )
+    example = Example(long, long, long, long, {long: long, "b": long})
+    result = Result(
+        long, "fail", "failed", "", replace(MAIN, label=long, behind=(long,) * 1000), HEAD, checks,
+        examples=Examples((example,) * 1000, (example,) * 1000, 10**6, 10**6),
+        measures={f"{i}{long}": MeasureRow(1, 2, None, long) for i in range(1000)},
+        differences=(Difference("params", long, long, long),) * 1000,
+        notes=(long,) * 1000,
+        next=replace(results.regression().next, more_data=(long,) * 100, reproduce=long, gate="x" * 3000),
+        url="https://x/" + "a" * 5000,
+    )  # fmt: skip
+    made = comment(
+        result, examples=1000, chart_urls={str(i): f"https://x/{i}" for i in range(100)}, chart_alts={str(i): long for i in range(100)}
+    )
+    assert max(map(len, made.blocks)) <= BLOCK
+    assert len(made.text) <= MOST
+    assert "- reproduce:" in made.text
+    assert "more in the report page" in made.text
+
+
+def test_two_models_of_one_repository_are_told_apart() -> None:
+    """A leg of a matrix is named in the first line."""
+    assert comment(replace(results.harmless(), matrix="py3.12")).verdict_line.startswith("✅ spam-filter (py3.12): ")
+
+
+def test_only_known_elements_are_made() -> None:
+    """Tables, lists, folds, code: nothing else comes out of an ordinary comment."""
+    assert set(elements(comment(results.regression()).text)) <= {
+        "p",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+        "sub",
+        "ul",
+        "li",
+        "code",
+        "pre",
+        "strong",
+        "a",
+    }
