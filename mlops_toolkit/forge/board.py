@@ -14,6 +14,7 @@ from mlops_toolkit.system.clock import Clock
 T = TypeVar("T")
 TRIES = 5
 LONGEST_WAIT_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0  # of all waits for one posting: a report may not hold a job
 
 
 class Refused(Exception):
@@ -62,19 +63,21 @@ class Board(Protocol):
 def pause(tries: int, wait: float | None = None) -> float:
     """Seconds to wait after the try number `tries` (0 first): what the server asked for, else doubling from a second, with jitter."""
     if wait is not None:
-        return min(wait, LONGEST_WAIT_SECONDS) + random.uniform(0, 1)  # noqa: S311 (spreads load, keeps no secret)
+        return wait + random.uniform(0, 1)  # noqa: S311 (spreads load, keeps no secret)
     return float(2**tries) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def persist(clock: Clock, ask: Callable[[], T]) -> T:
     """Ask up to TRIES times where asking again may help; the last refusal is raised. Only for requests that may be repeated."""
+    patience = clock.monotonic() + PATIENCE_SECONDS
     for tries in range(TRIES - 1):
         try:
             return ask()
         except Refused as refusal:  # noqa: PERF203 (a request takes longer)
-            if not refusal.again:
+            wait = pause(tries, refusal.wait)
+            if not refusal.again or clock.monotonic() + wait > patience:
                 raise
-            clock.sleep(pause(tries, refusal.wait))
+            clock.sleep(wait)
     return ask()
 
 
@@ -87,6 +90,7 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
     """
     written: Note | None = None
     limit = sticky.LIMIT
+    patience = clock.monotonic() + PATIENCE_SECONDS
     for tries in range(TRIES + 1):
         began = clock.monotonic()
         try:
@@ -106,9 +110,10 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
             if caught.too_long and limit == sticky.LIMIT:
                 limit //= 2  # servers have counted in more ways than they say
                 continue
-            if not caught.again or tries == TRIES:
+            wait = pause(tries, caught.wait)
+            if not caught.again or tries == TRIES or clock.monotonic() + wait > patience:
                 return Posted(reason=caught.reason, hint=caught.hint)
-            clock.sleep(pause(tries, caught.wait))
+            clock.sleep(wait)
             continue
         clock.sleep(random.uniform(0.3, 0.9) * 1.5**tries + 2 * (clock.monotonic() - began))  # noqa: S311
     return Posted(

@@ -48,10 +48,10 @@ class GitHub:
             "target_url": url,
         }
         try:
-            made = board.persist(self.clock, lambda: rest.send("POST", self.path("statuses", commit), **body))
+            board.persist(self.clock, lambda: rest.send("POST", self.path("statuses", commit), **body))
         except board.Refused as refused:
             return Posted(reason=refused.reason, hint=refused.hint)
-        return Posted(url=_text(made.get("target_url")) or _text(made.get("url")))
+        return Posted(url=url)
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         runner.annotate(annotations, self.err)
@@ -88,15 +88,24 @@ class GitHub:
         """Who our comments are by. An app's token, the job's own among them, may not ask `/user`; then GraphQL's viewer tells."""
         if self.author is None:
             try:
-                self.author = _text(board.persist(self.clock, lambda: rest.get("/user")).get("login"))
+                said = rest.get("/user").get("login")
             except board.Refused as refused:
                 if refused.again:
                     raise
-                try:
-                    self.author = rest.viewer()
-                except board.Refused:
-                    self.author = None
-        return self.author or ACTIONS_BOT
+                said = self._viewer(rest)
+            if not isinstance(said, str):
+                raise board.Refused("GitHub does not say who the token acts as", again=True)
+            self.author = said
+        return self.author
+
+    @staticmethod
+    def _viewer(rest: Rest) -> str | None:
+        try:
+            return rest.viewer()
+        except board.Refused as refused:
+            if refused.again:
+                raise
+            return ACTIONS_BOT
 
 
 @dataclass

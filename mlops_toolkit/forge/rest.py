@@ -40,10 +40,12 @@ class Rest:
         return self._ask("GET", path, kind, parameters=parameters)
 
     def send(self, verb: str, path: str, **body: Any) -> dict[str, Any]:
-        """POST, PATCH or DELETE; keyword arguments that are None are left out of the body. Raises Refused."""
+        """POST, PATCH or DELETE of one thing; keyword arguments that are None are left out of the body. Raises Refused."""
         wanted = type(None) if verb == "DELETE" else dict
         given = {key: value for key, value in body.items() if value is not None}
         answer: dict[str, Any] = self._ask(verb, path, wanted, input=given or None)
+        if wanted is dict and "id" not in answer:
+            raise Refused(f"{self.api_url} does not say that it was done", again=True)
         return answer
 
     def viewer(self) -> str | None:

@@ -1,0 +1,76 @@
+"""The fake is held by the real contract: what GitHub would not take or say, it does not either."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from tests.world.github import CONTRADICTING, FakeGitHub, checker, description, example, serving
+
+HEADERS = {"authorization": "token ghs_job"}
+
+
+def call(fake: FakeGitHub, verb: str, path: str, **arguments: object) -> requests.Response:
+    return requests.request(verb, fake.url + path, headers=HEADERS, timeout=10, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("POST", "/repos/acme/models/issues/7/comments", {"bdy": "x"}),
+        ("POST", "/repos/acme/models/issues/7/comments", {"body": 3}),
+        ("POST", f"/repos/acme/models/statuses/{'a' * 40}", {"state": "passed"}),
+        ("POST", f"/repos/acme/models/statuses/{'a' * 40}", {}),
+        ("PUT", "/repos/acme/models/issues/comments/1", {"body": "x"}),
+        ("GET", "/repos/acme/models/issue/7/comments", None),
+        ("GET", "/repos/acme/models/issues/7/comments?page=first", None),
+    ],
+)
+def test_a_request_that_github_does_not_describe_is_a_violation(verb: str, path: str, body: dict[str, object] | None) -> None:
+    with serving() as fake:
+        assert call(fake, verb, path, json=body).status_code == 400
+        assert len(fake.violations) == 1
+        assert path in fake.violations[0]
+
+
+def test_an_answer_that_github_would_not_give_is_a_violation() -> None:
+    with serving() as fake:
+        fake.add_comment(7, "x")["user"] = "octocat"
+        call(fake, "GET", "/repos/acme/models/issues/7/comments")
+        assert len(fake.violations) == 1
+
+
+def test_of_the_examples_only_the_listed_ones_contradict_their_own_schema() -> None:
+    from openapi_core.testing import MockRequest, MockResponse
+
+    wrong = set()
+    for path, verbs in description()["paths"].items():
+        for verb, operation in verbs.items():
+            for status, answer in operation["responses"].items():
+                if not answer.get("content", {}).get("application/json", {}).get("examples"):
+                    continue
+                real = "/".join(
+                    "1" if part in ("{issue_number}", "{comment_id}", "{pull_number}") else part.strip("{}") for part in path.split("/")
+                )
+                body = {"body": "x"} if "comments" in path else {"state": "error"}
+                request = MockRequest("http://x", verb, real, data=json.dumps(body).encode() if verb in ("post", "patch") else None)
+                try:
+                    checker().validate_response(request, MockResponse(json.dumps(example(verb, path, int(status))).encode(), int(status)))
+                except Exception:  # noqa: BLE001 (whatever openapi-core raises)
+                    wrong.add((verb, path))
+    assert wrong == set(CONTRADICTING)
+
+
+def test_pages_hold_thirty_comments_unless_asked_and_a_hundred_at_most(fake: FakeGitHub) -> None:
+    for i in range(130):
+        fake.add_comment(7, str(i))
+    path = "/repos/acme/models/issues/7/comments"
+    assert [len(call(fake, "GET", path + query).json()) for query in ("", "?per_page=100", "?per_page=100&page=2", "?page=9")] == [
+        30,
+        100,
+        30,
+        0,
+    ]
+    assert len(call(fake, "GET", path + "?per_page=500").json()) == 100
