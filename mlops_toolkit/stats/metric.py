@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.tally import Slope, Tally
 
 Direction = Literal["higher", "lower"]
 
@@ -20,12 +21,14 @@ class Measured:
     influence  (n,) float64: w_j · ∂value/∂w_j. It sums to 0. Standard error² ≈ n/(n−1)·Σ influence² (infinitesimal jackknife);
                clusters are summed before squaring. None where value is None.
     support    the smallest number of rows of any class whose rows the metric depends on as "positives" (None: means and the like)
+    rare       what those rows are, in words: `rows of class "spam"`
     """
 
     value: float | None
     influence: Floats | None = None
     state: str = "ok"
     support: int | None = None
+    rare: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,12 @@ class Metric:
 
     name       as in mlops.yaml and the comment: `f1:spam`, `judge_score`
     signature  definition, averaging, version: two values are compared only if their signatures are equal
-    rowwise    right or wrong a row (accuracy): its paired difference uses Tango's interval
+    rowwise    right or wrong a row (accuracy; recall of a class, on that class's rows): its paired difference uses Tango's interval
     unit       "fraction" (0 to 1, shown in percentage points), "" (plain number), or a word (`ms`)
     bounds     the least and largest value it can have, None where unbounded
+    only       of a rowwise metric: the label whose rows alone count (index into the Sample's labels), None where all do
+    slope      the metric as a function of a Tally, where it is one: computed for many metrics and slices from one table
+    reads      the field of Sample (or, for `columns`, the argument's column) in which two models must differ to differ in the metric
     """
 
     name: str
@@ -48,3 +54,6 @@ class Metric:
     bounds: tuple[float | None, float | None] = (None, None)
     rowwise: bool = False
     argument: str | None = None
+    only: Callable[[Sample], int | None] = lambda sample: None
+    slope: Callable[[Tally], Slope] | None = None
+    reads: Literal["prediction", "score", "prob", "columns"] = "prediction"

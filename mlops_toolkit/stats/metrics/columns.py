@@ -1,0 +1,59 @@
+"""Metrics of a number that the user's evaluation writes for every example: a judge's score, a latency, a cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlops_toolkit.config.schema import MetricRequest
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.plug import did_you_mean
+from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.metrics import quantiles
+from mlops_toolkit.stats.metrics.build import mean_of, metric
+from mlops_toolkit.stats.sample import Floats, Sample
+
+
+def mean(request: MetricRequest, where: str | None) -> Metric:
+    """The mean of a column."""
+    column = _column(request, where)
+    return metric(request, f"mean column={column}/1", _over(column, mean_of, where), where=where, reads="columns")
+
+
+def quantile(request: MetricRequest, where: str | None) -> Metric:
+    """The q-quantile of a column, 0 < q < 1."""
+    column, q = _column(request, where), request.q
+    if q is None or not 0 < q < 1:
+        raise UsageError(
+            "bad-quantile",
+            f"{request.name}: q is {q}, not between 0 and 1",
+            where=where,
+            hint=f"write {{quantile: {column}, q: 0.95, better: lower}}",
+        )
+    level = q
+    signature = f"quantile column={column} q={q!r} method=linear weighted=midpoints/1"
+    return metric(
+        request,
+        signature,
+        _over(column, lambda values, sample: quantiles.linear(values, sample, level), where),
+        where=where,
+        reads="columns",
+    )
+
+
+def _column(request: MetricRequest, where: str | None) -> str:
+    if not request.argument:
+        raise UsageError(
+            "needs-column", f"{request.name}: of which column?", where=where, hint=f"write {{{request.family}: COLUMN, better: higher}}"
+        )
+    return request.argument
+
+
+def _over(column: str, formula: Callable[[Floats, Sample], Measured], where: str | None) -> Callable[[Sample], Measured]:
+    def measure(sample: Sample) -> Measured:
+        if column not in sample.columns:
+            known = sorted(sample.columns)
+            hint = did_you_mean(column, known) if known else "the evaluation must write it, one number an example"
+            raise UsageError("unknown-column", f'the predictions have no numeric column "{column}"', where=where, hint=hint)
+        return formula(sample.columns[column], sample)
+
+    return measure

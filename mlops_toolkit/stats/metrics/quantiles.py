@@ -1,0 +1,68 @@
+"""Quantiles of one number an example, and their influence.
+
+A sample quantile does not answer smoothly to one example's weight, so its influence is the one of the population's
+quantile: (q − [x ≤ quantile])/density. The density is not smoothed with a chosen kernel but read off the order
+statistics that bound the quantile's own distribution-free 95 % interval (Woodruff 1952): the standard error is by
+construction that interval's half-width over 1.96. It is deterministic, invariant to monotone scale, and honest where
+values tie: a run of equal values around the quantile has no width, hence no interval, hence no verdict.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlops_toolkit.stats.distributions import critical
+from mlops_toolkit.stats.metric import Measured
+from mlops_toolkit.stats.metrics.build import independent, total, weighted
+from mlops_toolkit.stats.sample import Floats, Sample
+
+
+def linear(values: Floats, sample: Sample, q: float) -> Measured:
+    """The q-quantile as numpy's method `linear`.
+
+    With weights: linear between the midpoints of the examples' shares of the cumulative weight, the first and last
+    midpoint standing for 0 and 1. Equal weights give numpy's value.
+    """
+    if sample.weight is None:
+        return _with_influence(values, sample, q, float(np.quantile(values, q)))
+    return _with_influence(values, sample, q, _at(*_steps(values, sample.weight), q))
+
+
+def median(values: Floats, sample: Sample) -> Measured:
+    """The median; with weights the averaged inverse of the weighted distribution function, as scikit-learn's."""
+    if sample.weight is None:
+        return _with_influence(values, sample, 0.5, float(np.median(values)))
+    order = np.lexsort((sample.weight, values))
+    ranked, reached = values[order], np.cumsum(sample.weight[order])
+    place = min(int(np.searchsorted(reached, reached[-1] / 2)), len(ranked) - 1)
+    exact = reached[place] - reached[-1] / 2 <= np.finfo(np.float64).eps and place + 1 < len(ranked)
+    value = (ranked[place] + ranked[place + 1]) / 2 if exact else ranked[place]
+    return _with_influence(values, sample, 0.5, float(value))
+
+
+def _steps(values: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+    """Sorted values (n,) and the probability in [0, 1] that each stands for (n,)."""
+    if weight is None:
+        return np.sort(values), np.linspace(0.0, 1.0, len(values))
+    order = np.lexsort((weight, values))  # by weight within ties: the order of rows must not matter
+    by_rank = weight[order]
+    middle = np.cumsum(by_rank) - by_rank / 2
+    return values[order], (middle - middle[0]) / (middle[-1] - middle[0]) if len(values) > 1 else np.zeros(1)
+
+
+def _at(ranked: Floats, probability: Floats, q: float) -> float:
+    return float(np.interp(q, probability, ranked))
+
+
+def _with_influence(values: Floats, sample: Sample, q: float, value: float) -> Measured:
+    """The quantile with its influence; support is the number of examples on its thinner side."""
+    within = (values <= value).astype(np.float64)
+    beyond = min(independent(values < value, sample), independent(values > value, sample))
+    sizes = sample.n if sample.weight is None else total(sample) ** 2 / float((sample.weight**2).sum())
+    reach = critical(0.95) * float(np.sqrt(q * (1 - q) / sizes))
+    ranked, probability = _steps(values, sample.weight)
+    low, high = max(0.0, q - reach), min(1.0, q + reach)
+    spread = (_at(ranked, probability, high) - _at(ranked, probability, low)) / (high - low)
+    share = float(weighted(within, sample).sum()) / total(sample)
+    influence = weighted((share - within) * spread, sample) / total(sample)
+    return Measured(value, influence, support=beyond, rare=f"examples beyond the {q:g}-quantile")

@@ -1,0 +1,124 @@
+"""What a test set can decide: how many examples a margin needs, which margin so many examples allow, what to propose first.
+
+All of it supposes that the change is harmless (a true difference of 0) and that the two models go on disagreeing as often
+as they do here. A margin m is then shown kept with probability `power` when m ≥ (z + z_power)·(standard error).
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_CEILING, Decimal
+
+from mlops_toolkit.records.result import Needs
+from mlops_toolkit.stats.distributions import critical, normal_quantile
+from mlops_toolkit.stats.metric import Metric
+from mlops_toolkit.stats.paired import Paired
+from mlops_toolkit.stats.proportions import tango
+from mlops_toolkit.stats.sample import Sample
+from mlops_toolkit.stats.single import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, share_of, standard_error
+from mlops_toolkit.stats.tally import dense, even
+
+POWER = 0.8  # of "needs about n examples"
+OFTEN = 0.9  # how often a proposed margin lets a harmless change pass
+ASSUMED = 0.04 / (0.9 * 0.1)  # of a difference's variance in one value's, where only one model is known: 4 % disagreement at accuracy 0.9
+
+
+def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: float = 0.95) -> Needs:
+    """What would decide an inconclusive comparison.
+
+    n       so many examples (three digits, rounded up), of which the examples of every class are the same share as here; None where
+            nothing here tells the disagreement, or margin is 0
+    margin  what these examples can decide: at the given power in general, and on this very comparison (a margin that is smaller than
+            what its interval reaches would leave it as it is); None where it has no interval
+    """
+    if paired.change is None:
+        return Needs()
+    return Needs(n=_examples(paired, margin, power, confidence), margin=_decidable(paired, power, confidence))
+
+
+def _examples(paired: Paired, margin: float, power: float, confidence: float) -> int | None:
+    if margin <= 0 or paired.n == 0:
+        return None
+    z = critical(confidence)
+    if paired.trials is not None:
+        share = (paired.disagree + 1) / (paired.trials + 2)  # Laplace's: no disagreement seen is not none at all
+        wanted = max(share * (z + normal_quantile(power)) ** 2 / margin**2, z * z * (1 - margin) / margin)
+        return _round_up(wanted * paired.n / paired.trials)
+    if not paired.standard_error:
+        return None
+    times = ((z + normal_quantile(power)) * paired.standard_error / margin) ** 2
+    for have, least in ((paired.support, FEWEST_EXAMPLES), (paired.disagree, FEWEST_ACTIVE), (paired.clusters, FEWEST_CLUSTERS)):
+        if have is not None and have < least:
+            times = max(times, least / max(have, 1))
+    return _round_up(times * paired.n)
+
+
+def _round_up(n: float) -> int:
+    """To three digits."""
+    step = 10.0 ** max(0, math.floor(math.log10(max(n, 1))) - 2)
+    return math.ceil(n / step - 1e-9) * int(step)
+
+
+def _decidable(paired: Paired, power: float, confidence: float) -> float | None:
+    if paired.low is None:
+        return None
+    general = _harmless(paired, power, confidence)
+    return None if general is None else readable(max(general, -paired.low))
+
+
+def _harmless(paired: Paired, often: float, confidence: float) -> float | None:
+    """The smallest margin that a harmless change passes so often on these examples."""
+    if paired.trials is not None:
+        return _harmless_share(paired.disagree, paired.trials, often, confidence)
+    if not paired.standard_error or paired.low is None:
+        return None
+    return (critical(confidence, paired.df) + normal_quantile(often)) * paired.standard_error
+
+
+def _harmless_share(disagree: float, trials: int, often: float, confidence: float) -> float:
+    """For a share of rows: minus the lower end of Tango's interval at the worst counts that are still met `often`."""
+    excess = normal_quantile(often) * math.sqrt(disagree)
+    worse = min(disagree, (disagree + excess) / 2 + 0.5)
+    return -tango(disagree - worse, worse, trials, confidence)[0]
+
+
+def suggest_margin(paired: Paired, *, often: float = OFTEN, confidence: float = 0.95) -> float | None:
+    """The smallest readable margin that a harmless change passes nine times in ten on these examples, at the disagreement seen.
+
+    None where the comparison has no interval (too few examples): no margin helps then.
+    """
+    margin = _harmless(paired, often, confidence)
+    return None if margin is None else readable(margin)
+
+
+def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence: float = 0.95) -> float | None:
+    """The margin to propose where only one model is known (first runs, `mlops init`), as `suggest_margin`.
+
+    What the next model will change is not known; assumed is that a difference varies 4/9 as much as the value itself, which for
+    accuracy 0.9 is 4 % of the examples changing between right and wrong (for 0.99: 0.4 %).
+    """
+    measured = metric.measure(sample)
+    if measured.value is None or (measured.support is not None and measured.support < FEWEST_EXAMPLES and not metric.rowwise):
+        return None
+    share = share_of(metric, sample) if even(sample.weight) is None and dense(sample.cluster) is None else None
+    if share is not None:
+        right, trials = share
+        rate = (right + 1) / (trials + 2)  # none wrong in the sample is not none at all
+        return readable(_harmless_share(ASSUMED * rate * (1 - rate) * trials, trials, often, confidence))
+    error = standard_error(measured, sample.cluster)
+    if not error:
+        return None
+    return readable((critical(confidence) + normal_quantile(often)) * error * math.sqrt(ASSUMED))
+
+
+def readable(margin: float) -> float:
+    """Rounded up to a number a person would write: 0.1 pp steps below 1 pp, 0.5 pp steps below 10 pp, 1 pp steps above.
+
+    Other sizes alike: one digit (two digits in steps of 5 from 1 to 10 hundredths of a power of 100).
+    """
+    if margin <= 0:
+        return 0.0
+    exact = Decimal(repr(margin * (1 - 1e-9)))
+    decade = Decimal(1).scaleb(exact.adjusted())
+    step = decade if exact.adjusted() <= -3 else decade / 2 if exact.adjusted() == -2 else decade / 10
+    return float((exact / step).to_integral_value(ROUND_CEILING) * step)
