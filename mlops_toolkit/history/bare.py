@@ -1,0 +1,210 @@
+"""Our own bare repository under `.mlops/cache`: objects asked for by id, written with plumbing. The user's clone is never touched.
+
+It holds only what was asked for. Git is told that objects are missing on purpose (a filter) during a fetch and at no other time, so that
+nothing is ever fetched behind our back, and it claims to have nothing, so that what arrives never builds on what is not here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.history.remote import NAME, Remote, in_words
+from mlops_toolkit.system import proc
+from mlops_toolkit.system.files import write_atomic
+from mlops_toolkit.system.git import QUIET
+
+CONFIG = """[core]
+\trepositoryformatversion = {version}
+\tbare = true
+\tlogAllRefUpdates = false
+\thooksPath = /dev/null
+[extensions]
+{extension}[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[fetch]
+\tnegotiationAlgorithm = noop
+\trecurseSubmodules = false
+[push]
+\trecurseSubmodules = no
+\tgpgSign = false
+[fastimport]
+\tunpackLimit = 1000
+[http]
+\tlowSpeedLimit = 500
+\tlowSpeedTime = 60
+"""
+# Variables that would point git elsewhere, or write the headers it sends into a log.
+NOT_OURS = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE"),
+    *("GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT", "GIT_CURL_VERBOSE"),
+    *("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF"),
+}
+NOBODY = {
+    f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "mlops"), ("EMAIL", "mlops@localhost"))
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A line of a tree: mode and object id."""
+
+    mode: str
+    oid: str
+
+
+@dataclass
+class Bare:
+    """A bare repository at `path` (made when first used) and its one remote. Not safe for two at once: the caller holds a lock.
+
+    patience  seconds that one exchange with the remote may take
+    """
+
+    path: Path
+    remote: Remote
+    env: Mapping[str, str]
+    patience: float = 600
+    object_format: str = "sha1"
+
+    def __call__(self, *args: str, data: bytes | None = None, check: bool = True, remote: bool = False) -> proc.Completed:
+        """Run `git ARGS` in it; only with `remote` does git know the address and the token."""
+        env = {k: v for k, v in self.env.items() if k not in NOT_OURS} | QUIET | NOBODY
+        if remote:
+            count = int(env.get("GIT_CONFIG_COUNT") or 0)
+            for number, (key, value) in enumerate(self.remote.config(), count):
+                env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+                env["GIT_CONFIG_COUNT"] = str(number + 1)
+        done = proc.run(["git", "--git-dir", str(self.path), *args], env=env, data=data, timeout_seconds=self.patience if remote else 600)
+        if check and done.status != 0:
+            raise EnvironmentFailure("git-failed", f"git {args[0]} failed: {self.remote.clean(done.trouble)}", where=str(self.path))
+        return done
+
+    def ready(self) -> None:
+        """Make the repository where there is none, or a broken one; and put its configuration right, which a fetch changes."""
+        text = CONFIG.format(version=1, extension=f"\tobjectFormat = {self.object_format}\n" if self.object_format != "sha1" else "")
+        config = self.path / "config"
+        if not (self.path / "HEAD").is_file() or not (self.path / "objects").is_dir() or not (self.path / "refs").is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            clean = {k: v for k, v in self.env.items() if k not in NOT_OURS} | QUIET
+            made = proc.run(
+                ["git", "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}", str(self.path)], env=clean
+            )
+            if made.status != 0:
+                raise EnvironmentFailure("git-failed", f"git init failed: {made.trouble}", where=str(self.path))
+        if not config.is_file() or config.read_text() != text:
+            write_atomic(config, text)
+
+    def tip(self, ref: str) -> str | None:
+        """What the remote has at a full ref name, None where it has not. EnvironmentFailure `history-unreadable`."""
+        self.ready()
+        done = self("ls-remote", "--", NAME, ref, remote=True, check=False)
+        if done.status != 0:
+            raise self._unreadable(done)
+        for line in done.text.splitlines():
+            oid, _, name = line.partition("\t")
+            if name == ref:
+                return oid
+        return None
+
+    def bring(self, oids: Iterable[str], *, filter: str = "tree:0", depth: int | None = None) -> None:  # noqa: A002 — git's own word
+        """Have these objects here: those missing are asked for by id, filtered. EnvironmentFailure `history-unreadable`.
+
+        A server that knows no filters sends everything below them; one that gives out no object by id is an error of the caller's to handle.
+        """
+        wanted = self.missing(oids) if depth is None else list(oids)
+        if not wanted:
+            return
+        deep = [f"--depth={depth}"] if depth else []
+        done = self(
+            "fetch",
+            "--quiet",
+            "--no-write-fetch-head",
+            "--no-tags",
+            "--no-auto-gc",
+            f"--filter={filter}",
+            *deep,
+            NAME,
+            *wanted,
+            remote=True,
+            check=False,
+        )
+        self.ready()
+        if done.status != 0:
+            raise self._unreadable(done)
+
+    def bring_all(self, ref: str) -> None:
+        """Everything at the tip of a ref: the way of a server that gives out no object by id."""
+        done = self(
+            "fetch",
+            "--quiet",
+            "--no-write-fetch-head",
+            "--no-tags",
+            "--no-auto-gc",
+            "--depth=1",
+            NAME,
+            f"+{ref}:refs/mlops/tip",
+            remote=True,
+            check=False,
+        )
+        if done.status != 0:
+            raise self._unreadable(done)
+
+    def _unreadable(self, done: proc.Completed) -> EnvironmentFailure:
+        trouble = self.remote.clean(done.stderr.decode("utf-8", "replace"))
+        return EnvironmentFailure(
+            "history-unreadable",
+            f"the recorded runs cannot be read: {in_words(trouble)}",
+            where=self.remote.clean(self.remote.url),
+            hint="nothing was decided; run it again when the remote can be read",
+        )
+
+    def missing(self, oids: Iterable[str]) -> list[str]:
+        """Those that are not here."""
+        asked = list(dict.fromkeys(oids))
+        if not asked:
+            return []
+        self.ready()
+        done = self("cat-file", "--batch-check", data="".join(f"{oid}\n" for oid in asked).encode())
+        return [line.split()[0] for line in done.text.splitlines() if line.endswith(" missing")]
+
+    def read(self, oid: str) -> bytes:
+        """The content of an object that is here."""
+        kind = self("cat-file", "-t", oid).text
+        return self("cat-file", kind, oid).stdout
+
+    def tree(self, oid: str) -> dict[str, Node]:
+        """The lines of a tree (or of a commit's root tree) that is here, by name."""
+        nodes = {}
+        for line in self("ls-tree", "-z", oid).stdout.split(b"\0"):
+            head, _, name = line.partition(b"\t")
+            if name:
+                mode, _, found = head.decode().split()
+                nodes[os.fsdecode(name)] = Node(mode, found)
+        return nodes
+
+    def only_shallow(self, commit: str | None) -> None:
+        """Forget the earlier tips that were fetched without their parents; the list of them is sent with every request."""
+        path = self.path / "shallow"
+        if path.exists():
+            lines = set(path.read_text().split())
+            if commit in lines and len(lines) > 1:
+                write_atomic(path, f"{commit}\n")
+
+    def make_commit(self, stream: bytes) -> str:
+        """The commit that a fast-import stream makes at refs/mlops/new."""
+        self("fast-import", "--quiet", "--force", "--done", data=stream)
+        return self("rev-parse", "--verify", "refs/mlops/new").text
+
+    def push(self, commit: str, ref: str, *, lease: str | None = None) -> str | None:
+        """Offer a commit as the new tip; None if taken, else what git said. lease: replace exactly this tip, whatever it was built on."""
+        force = [f"--force-with-lease={ref}:{lease}"] if lease else []
+        done = self("push", "--porcelain", "--no-verify", *force, NAME, f"{commit}:{ref}", remote=True, check=False)
+        return None if done.status == 0 else self.remote.clean((done.stdout + b"\n" + done.stderr).decode("utf-8", "replace"))

@@ -1,0 +1,363 @@
+"""The history on a branch of a git remote: `index.jsonl`, `runs/<yyyy-mm>/<id>/…`, `salt`, and a page for people.
+
+Reading asks for objects by id: the tip's commit, its root tree, the index, and nothing else until a run is opened. Writing makes a commit on
+the tip from the set of lines by id, offers it, and where another writer was faster reads again and makes it anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlops_toolkit.ci import Context
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
+from mlops_toolkit.history import page
+from mlops_toolkit.history.bare import Bare, Node
+from mlops_toolkit.history.base import Bundle, Entry, History, Recorded
+from mlops_toolkit.history.entry import Index, of_run
+from mlops_toolkit.history.local import SALT, LocalHistory, bundle_files, prepare
+from mlops_toolkit.history.outbox import Outbox, Waiting
+from mlops_toolkit.history.remote import Remote, in_words, parse_at, refusal
+from mlops_toolkit.history.stream import Draft
+from mlops_toolkit.records import run
+from mlops_toolkit.system.clock import Clock
+from mlops_toolkit.system.files import locked, write_atomic
+from mlops_toolkit.system.git import Commit, Git
+
+PATIENCE = 600.0  # seconds that a record is offered again while other writers are faster
+PASSING_TRIES = 3
+FRESH = 600.0  # seconds that a laptop goes by what it read last
+LAPTOP_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The branch at one tip; `commit` None where there is no branch yet."""
+
+    commit: str | None = None
+    tree: str | None = None
+    root: Mapping[str, Node] = field(default_factory=dict)
+    index: Index = field(default_factory=lambda: Index({}, {}))
+    salt: str | None = None
+
+
+def open_history(
+    state: Path,
+    at: str,
+    *,
+    git: Git | None,
+    context: Context,
+    token: Callable[[], str | None] | None,
+    clock: Clock,
+    rng: random.Random | None = None,
+) -> History:
+    """The history of a `.mlops` folder: on the branch that `at` names, or on this machine alone where there is no repository or no remote."""
+    origin = _origin(git) if git else None
+    url, branch = parse_at(at, origin)
+    if git is None or url is None:
+        return LocalHistory(state)
+    server = context.server_url
+    code = Remote(origin, server, token) if origin else None
+    return GitHistory(state, Remote(url, server, token), branch, code=code, git=git, ci=context.ci, clock=clock, rng=rng or random.Random())  # noqa: S311 — spreads retries, guards nothing
+
+
+def _origin(git: Git) -> str | None:
+    """The address of the clone's origin, the user's `url.….insteadOf` applied; a relative path is made whole."""
+    url = git.remote_url()
+    if url is None:
+        return None
+    url = git("ls-remote", "--get-url", "origin", check=False).text or url
+    return str((git.root / url).resolve()) if "://" not in url and (git.root / url).is_dir() else url
+
+
+class GitHistory(LocalHistory):
+    """A History on `branch` of `remote`. `code` is the remote of the code itself, asked for commits that the clone lacks."""
+
+    def __init__(
+        self, state: Path, remote: Remote, branch: str, *, code: Remote | None, git: Git, ci: bool, clock: Clock, rng: random.Random
+    ) -> None:
+        super().__init__(state)
+        self.remote, self.branch, self.ref, self.ci, self.clock, self.rng = remote, branch, f"refs/heads/{branch}", ci, clock, rng
+        patience = 600.0 if ci else LAPTOP_PATIENCE
+        kind = git("rev-parse", "--show-object-format", check=False).text or "sha1"
+        self.bare = Bare(state / "cache" / "history.git", remote, git.env, patience, kind)
+        self.commits = Bare(state / "cache" / "commits.git", code, git.env, patience, kind) if code else None
+        self.outbox = Outbox(state / "outbox")
+        self._seen: Snapshot | None = None
+        self._holding = 0
+
+    # Reading
+
+    def entries(self) -> Sequence[Entry]:
+        found = {**self.local(), **self.snapshot().index.entries, **self.read_folders(self.outbox.path, "waiting")}
+        return tuple(found[i] for i in sorted(found))
+
+    def snapshot(self, *, fresh: bool = False) -> Snapshot:
+        """The branch as it is. A CI asks once, and fails closed; a laptop goes by what it read within ten minutes, or (noted) at all."""
+        if self._seen is not None and not fresh:
+            return self._seen
+        with self._alone():
+            known = self._remembered()
+            if known is not None and not self.ci and not fresh and 0 <= self.clock.now().timestamp() - known[1] < FRESH:
+                self._seen = self._open(known[0])
+                return self._seen
+            try:
+                self._seen = self._open(self.bare.tip(self.ref))
+            except EnvironmentFailure as error:
+                if self.ci or fresh:
+                    raise
+                self.note(f"going by the runs this machine knows: {error.message}")
+                self._seen = self._open(known[0] if known else None)
+            else:
+                self._remember(self._seen.commit)
+        return self._seen
+
+    def _open(self, commit: str | None) -> Snapshot:
+        """The snapshot at a commit, its objects brought here if need be."""
+        if commit is None:
+            return Snapshot()
+        if self.bare.missing([commit]):
+            self._bring([commit], depth=1)
+            self.bare.only_shallow(commit)
+        tree = self.bare.read(commit)[5:].split(b"\n", 1)[0].decode()
+        self._bring([tree])
+        root = self.bare.tree(tree)
+        self._bring([root[name].oid for name in ("index.jsonl", "salt", "runs") if name in root])
+        index = Index.parse(self.bare.read(root["index.jsonl"].oid) if "index.jsonl" in root else b"")
+        for sentence in index.strange:
+            self.note(sentence)
+        salt = self.bare.read(root["salt"].oid).decode("ascii", "replace").strip() if "salt" in root else ""
+        return Snapshot(commit, tree, root, index, salt if SALT.fullmatch(salt) else None)
+
+    def _bring(self, oids: Sequence[str], *, filter: str = "tree:0", depth: int | None = None) -> None:  # noqa: A002 — git's own word
+        """Objects by id; from a server that gives out none, the whole tip."""
+        try:
+            self.bare.bring(oids, filter=filter, depth=depth)
+        except EnvironmentFailure as error:
+            if "unadvertised" not in error.message and "not our ref" not in error.message:
+                raise
+            self.bare.bring_all(self.ref)
+            if self.bare.missing(oids):
+                raise
+
+    def _remembered(self) -> tuple[str | None, float] | None:
+        """The tip this machine saw last, and when; None if it never did (or it was another branch's)."""
+        try:
+            seen = json.loads((self.state / "cache" / "tip.json").read_bytes())
+            commit, at = seen["commit"], float(seen["at"])
+            whole = seen["ref"] == self._where() and (commit is None or not self.bare.missing([str(commit)]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return (commit, at) if whole else None
+
+    def _remember(self, commit: str | None) -> None:
+        seen = {"ref": self._where(), "commit": commit, "at": self.clock.now().timestamp()}
+        write_atomic(self.state / "cache" / "tip.json", json.dumps(seen) + "\n")
+
+    def _where(self) -> str:
+        return f"{self.remote.clean(self.remote.url)}#{self.branch}"
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time works in our repositories (and this one may nest)."""
+        prepare(self.state)
+        with contextlib.ExitStack() as stack:
+            if not self._holding:
+                stack.enter_context(locked(self.state / "cache" / "history.lock"))
+            self._holding += 1
+            try:
+                yield
+            finally:
+                self._holding -= 1
+
+    def read(self, run_id: str, path: str) -> bytes | None:
+        found = self.file(run_id, path)
+        return found.read_bytes() if found else None
+
+    def file(self, run_id: str, path: str) -> Path | None:
+        waiting = self.outbox.path / run_id
+        if (found := super().file(run_id, path)) is not None:
+            return found
+        if (waiting / "run.json").is_file() and (waiting / path).is_file():
+            return waiting / path
+        node = self._node(self.snapshot(), run_id, path)
+        if node is None:
+            return None
+        kept = self.state / "cache" / "files" / node.oid / Path(path).name
+        if not kept.is_file():
+            with self._alone():
+                self._bring([node.oid])
+                write_atomic(kept, self.bare.read(node.oid))
+        return kept
+
+    def _node(self, seen: Snapshot, run_id: str, path: str) -> Node | None:
+        """Where a run's file is on the branch; the trees above it are brought here."""
+        month = f"{run_id[:4]}-{run_id[4:6]}"
+        if run_id not in seen.index.entries or "runs" not in seen.root:
+            return None
+        with self._alone():
+            node: Node | None = self.bare.tree(seen.root["runs"].oid).get(month)
+            for depth, name in enumerate((run_id, *path.split("/"))):
+                if node is None or node.mode != "040000":
+                    return None
+                self._bring([node.oid], filter="blob:none" if depth == 1 else "tree:0")
+                node = self.bare.tree(node.oid).get(name)
+        return node if node is not None and node.mode == "100644" else None
+
+    def salt(self) -> str:
+        """The branch's salt; where there is no branch yet, a CI makes it there first (of two, the first one's salt holds)."""
+        seen = self.snapshot()
+        if seen.salt is None and self.ci:
+            self.publish(lambda now: None if now.salt else Draft("Salt for example ids", {"salt": self._own_salt()}))
+            with contextlib.suppress(EnvironmentFailure):
+                seen = self.snapshot()
+        return seen.salt or super().salt()
+
+    def _own_salt(self) -> bytes:
+        return (super().salt() + "\n").encode()
+
+    # Writing
+
+    def record(self, bundle: Bundle, *, remote: bool) -> Recorded:
+        self.keep(bundle_files(bundle), bundle.run.id)
+        if not remote:
+            return Recorded(False)
+        self.outbox.put(bundle.run.id, bundle_files(without_examples(bundle)), self._salt_in_use())
+        done = self.push()
+        urls = {path: self.remote.raw(self.branch, f"{folder(bundle.run.id)}/{path}") for path in bundle.files}
+        return dataclasses.replace(done, urls={p: u for p, u in urls.items() if u} if done.pushed else {})
+
+    def _salt_in_use(self) -> str:
+        try:
+            return self.snapshot().salt or super().salt()
+        except EnvironmentFailure:
+            return super().salt()
+
+    def push(self) -> Recorded:
+        """Send everything that waits, in one commit. Never raises for the remote: what was not taken goes on waiting, with the reason."""
+        sent: list[tuple[Waiting, Entry]] = []
+
+        def draft(now: Snapshot) -> Draft | None:
+            sent[:] = self._readable(self.outbox.load())
+            return self._compose(now, sent) if sent else None
+
+        done = self.publish(draft)
+        if done.pushed:
+            self.outbox.done(waiting for waiting, _ in sent)
+        return done
+
+    def _readable(self, waiting: Sequence[Waiting]) -> list[tuple[Waiting, Entry]]:
+        """Waiting records with their entries; one that cannot be read goes on waiting, and is noted."""
+        return [(record, entry) for record in waiting if (entry := self._entry(record)) is not None]
+
+    def _entry(self, record: Waiting) -> Entry | None:
+        try:
+            return of_run(run.loads(record.files["run.json"], where=f"outbox/{record.id}"), where="recorded")
+        except InvalidFile as error:
+            self.note(f"a waiting record was left alone: {error}")
+            return None
+
+    def _compose(self, now: Snapshot, waiting: Sequence[tuple[Waiting, Entry]]) -> Draft:
+        """One commit with all these records."""
+        files: dict[str, bytes] = {} if now.salt else {"salt": self._own_salt()}
+        for record, _ in waiting:
+            for path, data in record.files.items():
+                if ".hashed." not in path or now.salt in (None, record.salt):
+                    files[f"{folder(record.id)}/{path}"] = data
+                else:
+                    self.note(f"{path} of run {record.id} was not recorded: its ids are hashed with another salt than the history's")
+        index = now.index.with_entries(entry for _, entry in waiting)
+        ids = [record.id for record, _ in waiting]
+        message = f"Record {', '.join(ids[:3])}" + (f" and {len(ids) - 3} more" if ids[3:] else "")
+        return Draft(message, {**files, **page.files(index, self.remote.page()), "index.jsonl": index.dump()}, [folder(i) for i in ids])
+
+    def publish(self, make: Callable[[Snapshot], Draft | None], *, anew: bool = False) -> Recorded:
+        """Offer what `make` drafts on the current tip until it is taken, another cause than a faster writer refuses it, or ten minutes passed.
+
+        make   Snapshot -> Draft, or None where nothing is left to do
+        anew   the draft replaces the branch by one commit without parents (what it leaves out is gone from it), unless the tip moved meanwhile
+        """
+        start, tries, passing = self.clock.monotonic(), 0, 0
+        with self._alone():
+            while True:
+                try:
+                    now = self.snapshot(fresh=True)
+                    draft = make(now)
+                    if draft is None:
+                        return Recorded(True, now.commit)
+                    commit = self._commit(now, draft, anew)
+                except EnvironmentFailure as error:
+                    return Recorded(False, reason=error.message)
+                trouble = self.bare.push(commit, self.ref, lease=now.commit if anew else None) if commit != now.commit else None
+                if trouble is None:
+                    self._seen = self._open(commit)
+                    self._remember(commit)
+                    return Recorded(True, commit)
+                kind = refusal(trouble)
+                passing += kind == "passing"
+                if kind == "final" or passing > PASSING_TRIES or self.clock.monotonic() - start > PATIENCE:
+                    return Recorded(False, reason=in_words(trouble))
+                self.clock.sleep(self.rng.uniform(0.02, min(15.0, 0.1 * 2.0 ** min(tries, 10))))
+                tries += 1
+
+    def _commit(self, now: Snapshot, draft: Draft, anew: bool) -> str:
+        """The commit of a draft on a tip; the tip itself where it changes nothing."""
+        months = {path.split("/")[1] for path in draft.paths() if path.startswith("runs/")}
+        if now.commit and "runs" in now.root and months:
+            there = self.bare.tree(now.root["runs"].oid)
+            self._bring([there[m].oid for m in months if m in there])
+        made = self.bare.make_commit(draft.stream(now.commit, now.tree, int(self.clock.now().timestamp()), anew=anew))
+        unchanged = not anew and self.bare("rev-parse", f"{made}^{{tree}}").text == now.tree
+        return now.commit if unchanged and now.commit else made
+
+    # The code's own commits
+
+    def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
+        if self.commits is None:
+            return ()
+        with self._alone():
+            try:
+                oid = self.commits.tip(commit) if commit.startswith("refs/") else commit
+                if oid is None:
+                    return ()
+                line = self._line(oid, depth)
+                if len(line) < depth and (not line or line[-1].parents):
+                    self.commits.bring([oid], depth=depth)
+                    line = self._line(oid, depth)
+            except EnvironmentFailure as error:
+                if self.ci and not any(word in error.message for word in ("unadvertised", "not our ref")):
+                    raise
+                self.note(f"commits that this clone lacks could not be fetched: {error.message}")
+                return ()
+        return line
+
+    def _line(self, oid: str, depth: int) -> list[Commit]:
+        """The first-parent line as far as our repository has it; a commit it was cut off at keeps the parents it really has."""
+        if self.commits is None or self.commits.missing([oid]):
+            return []
+        lines = self.commits("log", "--first-parent", f"--max-count={depth}", "--format=%H%x00%T%x00%P%x00%s", oid, "--").stdout
+        parts = [line.split("\0", 3) for line in lines.decode("utf-8", "replace").splitlines()]
+        line = [Commit(sha, tree, tuple(parents.split()), subject) for sha, tree, parents, subject in parts]
+        if line and not line[-1].parents:
+            head = self.commits.read(line[-1].sha).decode("utf-8", "replace").partition("\n\n")[0]
+            parents = tuple(row[7:] for row in head.split("\n") if row.startswith("parent "))
+            line[-1] = dataclasses.replace(line[-1], parents=parents)
+        return line
+
+
+def folder(run_id: str) -> str:
+    """Where a run lies on the branch."""
+    return f"runs/{run_id[:4]}-{run_id[4:6]}/{run_id}"
+
+
+def without_examples(bundle: Bundle) -> Bundle:
+    """The bundle as git may keep it: examples and their previews stay in the report artifact, the totals are kept."""
+    if bundle.result is None:
+        return bundle
+    examples = dataclasses.replace(bundle.result.examples, fixed=(), broken=())
+    return dataclasses.replace(bundle, result=dataclasses.replace(bundle.result, examples=examples))
