@@ -3,8 +3,8 @@
 Everything the command starts inherits a marker in its environment; what clears its environment is still found by its
 session, or as an orphan that came to us. Without /proc (macOS) only the process group is known.
 
-Run as a program it is the guard: it waits on its standard input, and when that closes without the word `d` (whoever held
-the other end was killed) it ends the marked processes. It imports nothing of ours, so that it starts in milliseconds.
+Run as a program it is the guard: it waits on its standard input, and when that closes (whoever held the other end was
+killed) it ends the marked processes. It imports nothing of ours, so that it starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def send(signum: int, pids: Iterable[int], *, group: int | None = None) -> None:
 
 def guard(mark: str, leader: int, grace_seconds: float) -> None:
     """End the command politely, then for certain, as its supervisor would have done."""
-    send(signal.SIGTERM, alive(mark, leader), group=None)
+    send(signal.SIGTERM, alive(mark, leader))
     deadline = time.monotonic() + grace_seconds
     while alive(mark, leader) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -123,7 +123,6 @@ def guard(mark: str, leader: int, grace_seconds: float) -> None:
 if __name__ == "__main__":
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    # One line "LEADER", then "d" when all is well. An end of file instead: our supervisor is dead.
-    line = sys.stdin.buffer.readline()
+    line = sys.stdin.buffer.readline()  # the leader's pid; then nothing, until our supervisor is dead
     if line.strip().isdigit() and not sys.stdin.buffer.read(1):
         guard(sys.argv[1], int(line), float(sys.argv[2]))

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import re
+import resource
 import secrets
 import selectors
 import shutil
@@ -287,7 +288,7 @@ class _Follow:
             self._select.register(woken, selectors.EVENT_READ)
         self._open = True
         self._sampled = time.monotonic()
-        self._interval = 0.1
+        self._interval = 0.05
 
     def until_exit(self, due: Callable[[], float | None]) -> None:
         """Stream until the shell itself has ended; what it started may go on. due: seconds to the next deadline, None: none."""
@@ -318,8 +319,10 @@ class _Follow:
                 return False
             self.leader.returncode = os.waitstatus_to_exitcode(status)
             self.cpu_seconds = round(usage.ru_utime + usage.ru_stime, 3)
-            largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            self.peak_memory = max(self.peak_memory or 0, largest)
+            # Linux starts a child's ru_maxrss at its parent's own peak: below that it says nothing.
+            if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+                largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                self.peak_memory = max(self.peak_memory or 0, largest)
         return True
 
     def close(self) -> None:
@@ -422,10 +425,10 @@ def _guard(mark: str, grace_seconds: float) -> Iterator[Callable[[int], None]]:
     try:
         yield tell
     finally:
-        with contextlib.suppress(OSError):
-            pipe.write(b"d")
-            pipe.close()
+        guard.kill()  # we live and the sweep is done: it has nothing to do
         guard.wait()
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def oom_kills() -> int:

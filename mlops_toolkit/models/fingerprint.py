@@ -1,0 +1,146 @@
+"""Fingerprints: one digest over everything that decides whether a command must run again, and its parts, to say what changed.
+
+file:src/net.py   the blob id git has, or would have, for what stands in the work tree; a submodule's commit
+data:data/a.csv   the content's digest; a remote address' version
+lock:uv.lock, params:params.yaml, command, seed, and what the caller adds
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.models.digest import Cache
+from mlops_toolkit.models.patterns import compile_patterns, select
+from mlops_toolkit.models.watched import watch
+from mlops_toolkit.models.worktree import WorkTree, read_folder, read_git
+from mlops_toolkit.system.git import Git
+
+DOCUMENTS = ("*.md", "*.rst", "docs/", "LICENSE*")
+CI = (".github/", ".gitlab-ci.yml", ".circleci/", "Jenkinsfile", ".travis.yml")
+OURS = ("mlops.yaml", ".mlops/", ".gitignore")
+LOCKS = (
+    "requirements*.txt",
+    "uv.lock",
+    "poetry.lock",
+    "Pipfile.lock",
+    "conda-lock.yml",
+    "environment.yml",
+    "environment.yaml",
+    "pixi.lock",
+)
+# What nobody has added yet but a tracked file may import; other untracked files are more likely left by an earlier run.
+CODE = (
+    "*.py",
+    "*.pyx",
+    "*.pyi",
+    "*.ipynb",
+    "*.sh",
+    "*.c",
+    "*.cc",
+    "*.cpp",
+    "*.cu",
+    "*.h",
+    "*.hpp",
+    "*.r",
+    "*.R",
+    "*.jl",
+    "*.rs",
+    "*.go",
+    "*.sql",
+)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """`sha256:…` over its parts, by name."""
+
+    digest: str
+    parts: Mapping[str, str]
+
+
+def fingerprint(
+    *,
+    git: Git | None,
+    folder: Path,
+    inputs: Sequence[str] = (),
+    data: Sequence[str] = (),
+    command: str,
+    params: str | None = None,
+    lock: Sequence[str] = LOCKS,
+    seed: int | None = None,
+    extra: Mapping[str, str] | None = None,
+    exclude: Sequence[str] = (),
+    cache: Cache | None = None,
+    place: Callable[[str], str] = lambda key: f"mlops.yaml ({key})",
+) -> Fingerprint:
+    """The fingerprint of a command whose configuration stands in `folder`.
+
+    inputs     gitignore patterns relative to `folder`; none: all tracked files of the repository but documentation and CI
+               files, and untracked code
+    data       paths, globs and addresses; params: a file's path; lock: patterns of lock files, counted where tracked
+    exclude    patterns that never count: what the command itself writes
+    place      where a key of the configuration stands, for errors: `place("data[1]")`
+
+    UsageError `missing-input` for an input, data path or params file that is not there; EnvironmentFailure
+    `data-unreachable` for an address that does not answer.
+    """
+    tree = read_git(git, folder) if git else read_folder(folder, cache)
+    never = compile_patterns(exclude, base=tree.base)
+    chosen = _inputs(tree, inputs, place) if inputs else _usual(tree)
+    excluded = set(select(chosen, never))
+    locks = select(tree.tracked, compile_patterns([p for one in lock for p in ("/" + one, *_above(one, tree.base))], base=tree.base))
+    parts = {f"file:{path}": value for path, value in tree.values([p for p in chosen if p not in excluded]).items()}
+    parts |= {f"lock:{path}": value for path, value in tree.values(locks).items() if f"file:{path}" not in parts}
+    for i, item in enumerate(data):
+        parts |= {f"data:{name}": value for name, value in watch(item, folder=folder, cache=cache, where=place(f"data[{i}]")).items()}
+    if params is not None:
+        parts |= {f"params:{name}": value for name, value in watch(params, folder=folder, cache=cache, where=place("params")).items()}
+    parts["command"] = hashlib.sha256(command.encode("utf-8", "surrogateescape")).hexdigest()
+    parts["seed"] = "" if seed is None else str(seed)
+    parts |= extra or {}
+    text = json.dumps(sorted(parts.items()), ensure_ascii=True, separators=(",", ":"))
+    return Fingerprint(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", dict(sorted(parts.items())))
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    """What differs, as clauses: `src/net.py changed`, `data/new.csv added`, `the command changed`."""
+
+    def said(name: str) -> str:
+        kind, _, path = name.partition(":")
+        return path if path and kind in ("file", "lock", "data", "params") else f"the {name}"
+
+    found = [f"{said(k)} {'changed' if k in before else 'added'}" for k, v in sorted(after.items()) if before.get(k) != v]
+    return tuple(found + [f"{said(k)} removed" for k in sorted(before) if k not in after])
+
+
+def _usual(tree: WorkTree) -> list[str]:
+    skip = compile_patterns((*DOCUMENTS, *CI, *OURS))
+    code = select(tree.untracked, compile_patterns(CODE))
+    out = set(select([*tree.tracked, *code], skip))
+    return [path for path in (*tree.tracked, *code) if path not in out]
+
+
+def _inputs(tree: WorkTree, inputs: Sequence[str], place: Callable[[str], str]) -> list[str]:
+    patterns = compile_patterns(inputs, base=tree.base)
+    everything = [*tree.tracked, *tree.untracked]
+    for i, pattern in enumerate(patterns):
+        if pattern.excludes or any(pattern.matches(path) for path in everything):
+            continue
+        ignored = tree.ignored(pattern.text)
+        if not ignored:
+            hint = "paths are relative to the configuration file; patterns are those of .gitignore"
+            raise UsageError("missing-input", f'the input "{pattern.text}" matches no file', where=place(f"inputs[{i}]"), hint=hint)
+        everything += ignored
+    return select(dict.fromkeys(everything), patterns)
+
+
+def _above(pattern: str, base: str) -> list[str]:
+    """A lock file counts in the folder of the configuration and in those above it."""
+    depth = len(base.split("/")) if base else 0
+    return [os.path.join(*[".."] * up, pattern) for up in range(1, depth + 1)]  # noqa: PTH118 -- text of a pattern
