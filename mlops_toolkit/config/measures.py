@@ -61,9 +61,9 @@ def direction(name: str, config: Config | None = None) -> Better | None:
         return said
     if row := FAMILIES.get(name.partition(":")[0].rpartition("/")[2]):
         return row.better
-    plain, counted = _plain(name), _per(name)
-    if counted is not None:
-        return counted
+    plain = _plain(name)
+    if "-per-" in plain:
+        return _per(plain)
     for pair, better in _PAIRS.items():
         if plain == pair or plain.endswith(f"-{pair}"):
             return better
@@ -78,7 +78,7 @@ def direction(name: str, config: Config | None = None) -> Better | None:
 def noisy(name: str) -> bool:
     """Whether one number of this name cannot show a change, because measuring again gives another (times, throughput, energy)."""
     plain = _plain(name)
-    return _per(name) is not None or _head(plain) in NOISY or plain.rpartition("-")[2] in _TIME_UNITS
+    return _per(plain) is not None or _head(plain) in NOISY or plain.rpartition("-")[2] in _TIME_UNITS
 
 
 def bounded_fraction(name: str) -> bool:
@@ -93,17 +93,15 @@ def metric_direction(family: str) -> Better | None:
 
 
 def _said(name: str, config: Config) -> Better | None:
-    if name in config.measures:
-        return config.measures[name]
+    suite, _, rest = name.partition("/")
+    inside = config.evaluate.suites.get(suite) if config.evaluate else None
+    short = rest if inside else name
     rule = config.gate.get(name)
-    if rule is not None and rule.better:
-        return rule.better
-    if config.evaluate is None:
-        return None
-    suite, slash, short = name.partition("/")
-    inside = config.evaluate.suites.get(suite) if slash else None
-    for request in inside.metrics if inside else config.evaluate.metrics:
-        if request.name == (short if inside else name):
+    said = config.measures.get(name) or config.measures.get(short) or (rule.better if rule else None)
+    if said or config.evaluate is None:
+        return said
+    for request in (inside or config.evaluate).metrics:
+        if request.name == short:
             return request.better or metric_direction(request.family)
     return None
 
@@ -121,9 +119,9 @@ def _head(plain: str) -> str:
     return words[-1]
 
 
-def _per(name: str) -> Better | None:
+def _per(plain: str) -> Better | None:
     """`tokens-per-second` is better higher, `seconds-per-token` and `cost-per-request` lower; None where it is no such name."""
-    above, per, below = _plain(name).partition("-per-")
+    above, per, below = plain.partition("-per-")
     if not per:
         return None
     counted = above.rpartition("-")[2]

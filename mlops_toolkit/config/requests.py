@@ -107,14 +107,14 @@ def _better(text: str | None, family: str, argument: str | None) -> Better | Non
     said: Better | None = "higher" if text == "higher" else "lower" if text == "lower" else None
     if row.better is not None:
         if said not in (None, row.better):
-            raise UsageError("wrong-direction", f"{family} is better {row.better}, not {said}", hint="leave `better` out")
+            raise UsageError("wrong-direction", f"a {row.better} {family} is better, not a {said} one", hint="leave `better` out")
         return None
     found = said or direction(argument or "")
     if found is None:
         raise UsageError(
             "direction-unknown",
             f"nobody said whether a higher or a lower {shown(argument or '')} is better",
-            hint=f"write {{{family}: {argument}, {'q: 0.95, ' if family == 'quantile' else ''}better: higher}} (or lower)",
+            hint=f"in mlops.yaml {{{family}: {argument}, {'q: 0.95, ' if family == 'quantile' else ''}better: higher}} (or lower), on the command line {shown(f'{family}:{argument} better=higher')}",
         )
     return found
 

@@ -1,0 +1,83 @@
+"""An action's inputs, from the JSON of `toJSON(inputs)`: a misspelt one fails, where GitHub would only warn and go on without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlops_toolkit.config.schema import Inputs
+from mlops_toolkit.config.yaml_text import shown
+from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
+from mlops_toolkit.plug import did_you_mean
+
+# action -> the verb it runs; `review` is the root action.
+ACTIONS: Mapping[str, str] = {"train": "train", "evaluate": "evaluate", "compare-to-main": "compare", "review": "review"}
+
+
+def fields_of(action: str) -> tuple[dataclasses.Field[Any], ...]:
+    """The inputs that an action has, in the order of the schema."""
+    return tuple(f for f in dataclasses.fields(Inputs) if f.metadata["actions"] == "all" or action in f.metadata["actions"].split())
+
+
+def read(text: str, action: str) -> Inputs:
+    """The inputs of `action`. Empty text is the default; all that is wrong is told at once, and the token is never shown."""
+    given = _object(text, f"action {action}")
+    token = given.get("token")
+    known = {field.name: field for field in fields_of(action)}
+    problems = [_unknown(key, action, list(known)) for key in given if key not in known]
+    values: dict[str, str] = {}
+    for name, field in known.items():
+        value = _text(given.get(name))
+        wrong = "a text" if value is None else _wrong(field, value)
+        if wrong:
+            secret = name == "token" or (isinstance(token, str) and token.strip() and token.strip() in (value or ""))
+            told = f"{shown(value)} is not {wrong}" if value is not None and not secret else f"what was given is not {wrong}"
+            problems.append(
+                Problem("wrong-input", told, f"input {name}", f"leave it out for the default, {field.default}" if field.default else None)
+            )
+        elif value:
+            values[name] = value
+    if problems:
+        raise ConfigErrors(problems)
+    return Inputs(**values)
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    """The JSON object, its keys casefolded as GitHub compares them. Errors quote nothing of it: it holds the token."""
+    hint = "the step sets MLOPS_INPUTS: ${{ toJSON(inputs) }}"
+    try:
+        given = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise UsageError("invalid-inputs", "the action's inputs are not JSON", where=where, hint=hint) from error
+    if not isinstance(given, dict):
+        raise UsageError("invalid-inputs", "the action's inputs are not a JSON object", where=where, hint=hint)
+    return {key.casefold(): value for key, value in given.items()}
+
+
+def _unknown(key: str, action: str, known: list[str]) -> Problem:
+    elsewhere = next((f.metadata["actions"] for f in dataclasses.fields(Inputs) if f.name == key), None)
+    hint = f"it is an input of {' and '.join(elsewhere.split())}" if elsewhere else did_you_mean(key, known)
+    return Problem("unknown-input", f"{action} has no input {shown(key)}", f"input {shown(key)}", hint)
+
+
+def _text(value: object) -> str | None:
+    """An input as text; None where it is a list or an object."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value).strip()
+    return "" if value is None else None
+
+
+def _wrong(field: dataclasses.Field[Any], value: str) -> str | None:
+    """What the value should be and is not."""
+    choices = field.metadata.get("one_of")
+    if value and choices and value not in choices:
+        return " or ".join(choices)
+    if not value.isprintable() or len(value) > 10_000:
+        return "one line of printable characters"
+    if value.startswith("-") and field.name != "token":
+        return f"a value for {field.name}: it begins with a hyphen"
+    return None
