@@ -120,7 +120,7 @@ def _texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Se
     for name in columns:
         column = frame[name]
         if column.dtype != pl.String:
-            if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+            if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
                 raise source.refuse("not-text", f"a {column.dtype} column cannot hold {name}s", column=name, hint="write text or numbers")
             text = column.cast(pl.String)
             if column.dtype.is_float():
@@ -221,7 +221,7 @@ def _positive(labels: tuple[str, ...], positive: str | None, source: Source) -> 
         if positive not in labels:
             raise UsageError(
                 "unknown-positive",
-                f"`positive: {shown(positive)[1:-1]}` is no label of {source.name}",
+                f"{shown(positive)} is no label of {source.name}",
                 where="positive",
                 hint=did_you_mean(positive, labels[:20]),
             )

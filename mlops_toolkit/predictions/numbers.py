@@ -51,10 +51,12 @@ def refusal(column: pl.Series, index: int, source: Source, row: int) -> InvalidF
     hint = None
     if value is None or value == "":
         message = "the cell is empty, a number is needed"
+    elif isinstance(value, bool):
+        message = f"{str(value).lower()} is not a number"
     elif isinstance(value, float):
         message = f"{value} is not a finite number"
     else:
-        message = f"{shown(str(value).lower() if isinstance(value, bool) else value)} is not a number"
+        message = f"{shown(value)} is not a number"
         if isinstance(value, str) and parse(pl.Series([value.strip().replace(",", ".")])).null_count() == 0:
             hint = "write numbers with a decimal point and nothing around them: 1.5"
         elif isinstance(value, str) and value.strip().casefold().lstrip("+-") in ("nan", "inf", "infinity"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from mlops_toolkit.errors import UsageError
+from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.plug import did_you_mean
 from mlops_toolkit.predictions import numbers
-from mlops_toolkit.predictions.place import Source
+from mlops_toolkit.predictions.place import Source, shown
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 
@@ -16,8 +16,8 @@ from mlops_toolkit.stats.sample import Codes, Floats, Sample
 def sample(table: Table, columns: tuple[str, ...] = ()) -> Sample:
     """The table's rows, in its order, as a Sample.
 
-    columns: the numeric columns that means and quantiles are taken of. One that is not there is a UsageError `unknown-column`, one
-    with a cell that is no number an InvalidFile `not-a-number`.
+    columns: the numeric columns that means and quantiles are taken of. One that is not there is an InvalidFile `missing-column`, one
+    with a cell that is no number `not-a-number`.
     """
     return arrays(table, table.frame, table.labels, columns)
 
@@ -51,8 +51,8 @@ def column(table: Table, name: str, frame: pl.DataFrame | None = None) -> pl.Ser
     frame = table.frame if frame is None else frame
     if name not in frame.columns or name in ("id", "cluster", "repeat"):
         known = [c for c in frame.columns if c not in RESERVED] or list(frame.columns)
-        raise UsageError(
-            "unknown-column", f'{table.source} has no column "{name}" of numbers', where=table.source, hint=did_you_mean(name, known)
+        raise InvalidFile(
+            "missing-column", f"there is no column {shown(name)} of numbers", where=table.source, hint=did_you_mean(name, known)
         )
     values = frame[name]
     if numbers.parse(values).null_count() == 0:
@@ -60,7 +60,7 @@ def column(table: Table, name: str, frame: pl.DataFrame | None = None) -> pl.Ser
     ids = frame["id"].filter(numbers.parse(values).is_null())
     first = int(numbers.parse(values).is_null().arg_max() or 0)
     error = numbers.refusal(values, first, Source(table.source, "parquet"), first)
-    error.where = f'{table.source}, id "{ids[0][:60]}", column {name}'
+    error.where = f"{table.source}, id {shown(ids[0])}, column {name}"
     raise error
 
 

@@ -1,0 +1,35 @@
+"""Texts that break tables, pages, shells or parsers, and files of predictions that hold them."""
+
+from __future__ import annotations
+
+HOSTILE = (
+    "|",
+    "a|b",
+    "line\nbreak",
+    "carriage\rreturn",
+    "<!-- mlops -->",
+    "</details>",
+    "@team",
+    "![x](http://example.invalid/p.png)",
+    "`code`",
+    "```",
+    "$(touch pwned)",
+    "${{ secrets.TOKEN }}",
+    "'; DROP TABLE runs; --",
+    '"quoted"',
+    "a,b;c\td",
+    "=cmd|' /C calc'!A0",
+    "\u202egnirts",
+    "\x1b[31mred\x1b[0m",
+    "­soft\u200bzero",
+    "Ünïcödé 🦊 ﷽",
+    "NaN",
+    "null",
+    "None",
+    "true",
+    "1e309",
+    "-0",
+    "../../etc/passwd",
+    " leading and trailing ",
+    "x" * 5000,
+)
