@@ -34,7 +34,7 @@ def world(args: argparse.Namespace) -> World:
     def history(state: Path, at: str) -> History:
         from mlops_toolkit.history.branch import open_history
 
-        return open_history(state=state, at=at, git=repository, context=context, token=token, clock=SystemClock())
+        return open_history(state=state, at=at, git=repository, context=context, token=lambda: token, clock=SystemClock())
 
     def models(word: str) -> Store:
         from mlops_toolkit.models.open import open_models

@@ -13,7 +13,7 @@ from mlops_toolkit.compare.judge import Judged, Subject
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import measures as known
 from mlops_toolkit.config import requests
-from mlops_toolkit.config.schema import Better, Config, MetricRequest, Rule, SliceRequest, Suite
+from mlops_toolkit.config.schema import Better, Config, MetricRequest, Rule, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.predictions.pair import Pair, pair
 from mlops_toolkit.predictions.samples import sample
@@ -21,9 +21,10 @@ from mlops_toolkit.predictions.slices import masks
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
 from mlops_toolkit.records.result import Charts, Examples, MeasureRow, Result, Side
 from mlops_toolkit.records.run import Measure
+from mlops_toolkit.stats import single
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.metrics import default, resolve
-from mlops_toolkit.stats.paired import Paired
+from mlops_toolkit.stats.paired import Paired, paired_many
 from mlops_toolkit.stats.sample import Sample
 
 # Below this share of common rows of either side, two test sets are not the same.
@@ -285,11 +286,32 @@ def _measure(metrics: list[Metric], both: _Both, rows: Mapping[str | None, Any],
     lonely = [m for m in metrics if m not in comparable]
     done: dict[str, dict[str | None, Paired]] = {}
     if comparable and both.baseline is not None:
-        found = paired_many(comparable, both.baseline, both.head, confidence=confidence, rows=rows)
-        done |= {m.name: one for m, one in zip(comparable, found, strict=True)}
-    if lonely:
-        done |= {m.name: one for m, one in zip(lonely, single_many(lonely, both.head, confidence=confidence, rows=rows), strict=True)}
+        # "" cannot be a slice's name, so it stands for all rows
+        found = paired_many(
+            comparable, both.baseline, both.head, confidence=confidence, rows_by_slice={k or "": v for k, v in rows.items()}
+        )
+        done |= {m.name: {k: found[k or ""][i] for k in rows} for i, m in enumerate(comparable)}
+    done |= {m.name: {k: _alone(m, both.head, v, confidence) for k, v in rows.items()} for m in lonely}
     return [done[m.name] for m in metrics]
+
+
+def _alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
+    """The head's own value and interval, where there is nothing to compare it with."""
+    part = head if rows is None else head.take(rows)
+    value = metric.measure(part)
+    own = single.interval(metric, part, confidence)
+    return Paired(
+        metric=metric.name,
+        n=part.n,
+        baseline=None,
+        head=value.value,
+        reason=None if value.value is not None else value.state,
+        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
+        head_low=own[0] if own else None,
+        head_high=own[1] if own else None,
+        head_state=value.state,
+        support=value.support,
+    )
 
 
 def _one(request: Request, work: _Work, full: str, metric: Metric, one: Paired, slice_name: str | None, state: str, both: _Both) -> Judged:

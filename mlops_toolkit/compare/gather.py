@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,11 +72,11 @@ def _overlaid(config: Config, args: argparse.Namespace) -> Config:
     said = _flags(args, name=config.name)
     assert said.evaluate is not None  # noqa: S101  # flags.read always makes one
     given = {"metrics": said.evaluate.metrics, "slices": said.evaluate.slices, "task": args.task, "positive": args.positive}
-    evaluate = replace(config.evaluate or Evaluate(), **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+    evaluate = replace(config.evaluate or Evaluate(), **{name: value for name, value in given.items() if value})
     return replace(config, evaluate=evaluate, gate={**config.gate, **said.gate})
 
 
-def _bare(args: argparse.Namespace, world: World, kinds: list[str]) -> Job:
+def _bare(args: argparse.Namespace, world: World, kinds: Sequence[str]) -> Job:
     """Two files and nothing else: no configuration, no repository, no network."""
     config = _flags(args, name=Path(args.head).stem)
     made = [_file(kind, word, args, world, config) for kind, word in zip(kinds, (args.base, args.head), strict=True)]
@@ -138,7 +139,7 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
         path.resolve().relative_to(world.root.resolve()).as_posix() if path.resolve().is_relative_to(world.root.resolve()) else args.metrics
     )
     run = current.fresh(world.git, world.context, world.clock, model=config.name, config=where)
-    run = replace(run, metrics={k: v for k, v in head.scalars.items()}, status="succeeded")
+    run = replace(run, metrics=dict(head.scalars), status="succeeded")
     line = lineage.find(world.git, world.context, history.ancestry, base=args.base or None)
     choice = baseline.pick(_question(run), history.entries(), line)
     found: Loaded | None = None
@@ -161,8 +162,13 @@ def _model_name(text: str) -> str:
     return kept[:100] or "model"
 
 
+def key(run: Run) -> str:
+    """What the run's section, baseline and history are keyed by."""
+    return key_of(run.config, run.model, run.matrix)
+
+
 def _question(run: Run) -> baseline.Question:
-    return baseline.Question(key=key_of(run.config, run.model, run.matrix), head=run.commit, run=run.id, ci_run=run.ci.run)
+    return baseline.Question(key=key(run), head=run.commit, run=run.id, ci_run=run.ci.run)
 
 
 def _head_side(run: Run | None, world: World) -> Side:
@@ -302,9 +308,9 @@ def _base_config(
         return None, (f"the configuration at {start[:7]} cannot be read ({error.message}): only this one's gate counts",)
 
 
-def _looks(entries: object, run: Run) -> int:
+def _looks(entries: Sequence[Entry], run: Run) -> int:
     """How often this pull request's model was judged, this time included."""
     if run.pull_request is None:
         return 1
-    key = key_of(run.config, run.model, run.matrix)
-    return 1 + sum(1 for e in entries if e.key == key and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id)  # type: ignore[attr-defined]
+    mine = key(run)
+    return 1 + sum(1 for e in entries if e.key == mine and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id)

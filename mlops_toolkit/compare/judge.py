@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Literal
 
 from mlops_toolkit.compare.bounds import Bounds
 from mlops_toolkit.records.result import Check, Needs, Verdict
 from mlops_toolkit.stats import power, rule
+from mlops_toolkit.stats.distributions import critical, normal_tail
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.paired import Paired
 
@@ -109,10 +109,8 @@ def _against_margin(paired: Paired, bounds: Bounds, confidence: float) -> _Part 
         return _Part("pass", None, "same-model", "the same model: no change at all")
     if paired.reason or paired.low is None or paired.high is None:
         return _Part("inconclusive", leaning, paired.reason, paired.message)
-    verdict, lean = rule.decide(paired.low, paired.high, bounds.margin)
-    return _Part(
-        verdict, lean or (leaning if verdict == "inconclusive" else None), p=rule.p_fail(paired, bounds.margin, confidence=confidence)
-    )
+    verdict, lean = rule.decide(paired.change, paired.low, paired.high, bounds.margin)
+    return _Part(verdict, lean, p=rule.p_fail(paired, bounds.margin))
 
 
 def _against(paired: Paired, limit: float | None, side: Literal["min", "max"], confidence: float) -> _Part | None:
@@ -121,22 +119,26 @@ def _against(paired: Paired, limit: float | None, side: Literal["min", "max"], c
         return None
     if paired.head is None:
         return _Part("inconclusive", "beyond", paired.head_state, paired.message or "it has no value")
-    sign = 1.0 if side == "min" else -1.0
-    value, bound = sign * paired.head, sign * limit
-    ends = [sign * v for v in (paired.head_low, paired.head_high) if v is not None]
-    leaning: Leaning = "beyond" if value < bound else "inside"
     word = "below" if side == "min" else "above"
-    if len(ends) < 2:
-        return _Part("inconclusive", leaning, paired.reason or "no-interval", paired.message)
-    low, high = min(ends), max(ends)
-    if low >= bound:
+    if paired.head_low is None or paired.head_high is None:
+        sign = 1.0 if side == "min" else -1.0
+        leaning: Leaning = "beyond" if sign * paired.head < sign * limit else "inside"
+        return _Part("inconclusive", leaning, paired.reason or "no-interval", paired.message or "too few examples for an interval")
+    decision = (rule.decide_least if side == "min" else rule.decide_most)(paired.head, paired.head_low, paired.head_high, limit)
+    if decision.verdict == "pass":
         return _Part("pass")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    error = (high - low) / (2 * z)
-    p = NormalDist().cdf((value - bound) / error) if error > 0 else float(value >= bound)
-    if high < bound:
-        return _Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}", p)
-    return _Part("inconclusive", leaning, f"near-{side}", f"too close to the allowed {limit:g} to say", p)
+    if decision.verdict == "fail":
+        return _Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}", _p_beyond(paired, limit, side, confidence))
+    return _Part("inconclusive", decision.leaning, f"near-{side}", f"too close to the allowed {limit:g} to say")
+
+
+def _p_beyond(paired: Paired, limit: float, side: Literal["min", "max"], confidence: float) -> float:
+    """One-sided p-value against "not beyond the limit", from the head's own interval taken as normal; for Holm's order alone."""
+    assert paired.head is not None and paired.head_low is not None and paired.head_high is not None  # noqa: S101, PT018  # the caller has looked
+    error = (paired.head_high - paired.head_low) / (2 * critical(confidence))
+    sign = 1.0 if side == "min" else -1.0
+    bound = (1 - confidence) / 2
+    return min(bound * (1 - 1e-9), normal_tail(sign * (limit - paired.head) / error)) if error > 0 else 0.0
 
 
 def _worst(parts: list[_Part], bounds: Bounds, reason: str | None, message: str | None) -> _Part:
@@ -257,11 +259,11 @@ def repeated(
     change = sign * (means[1] - means[0])
     if error > 0:
         freedom = error**4 / math.fsum(v**2 / (len(values) - 1) for v, values in zip(variances, (baseline, head), strict=True))
-        reach = rule.t_quantile(0.5 + confidence / 2, freedom) * error
+        reach = critical(confidence, max(1, math.floor(freedom))) * error
     else:
         reach = 0.0
     n = len(head)
-    own = rule.t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(variances[1])
+    own = critical(confidence, n - 1) * math.sqrt(variances[1])
     paired = Paired(
         metric=name,
         n=n,

@@ -22,7 +22,7 @@ def margin(metric: Metric, paired: Paired, head: Sample, confidence: float) -> f
     if paired.head is None or (paired.reason and paired.baseline is not None):
         return None
     if paired.baseline is not None:
-        return power.suggest_margin(paired, confidence=confidence, unit=metric.unit)
+        return power.suggest_margin(paired, confidence=confidence)
     return power.proposal(metric, head, confidence=confidence)
 
 
@@ -68,7 +68,7 @@ def _floor(value: float) -> float:
     if value == 0:
         return 0.0
     digits = 4 - 1 - math.floor(math.log10(abs(value)))
-    return round(math.floor(value * 10**digits) / 10**digits, max(digits, 0))
+    return float(round(math.floor(value * 10**digits) / 10**digits, max(digits, 0)))
 
 
 def _gate(result: Result) -> str | None:

@@ -1,0 +1,229 @@
+"""What follows a decision: files beside the run, the record in the history, the comment, status, summary, annotations and outputs.
+
+Nothing here changes a verdict or an exit code: what cannot be posted is kept on disk and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_toolkit.compare.gather import Job, key
+from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.forge.base import Annotation, Section
+from mlops_toolkit.history.base import Bundle, Recorded
+from mlops_toolkit.history.local import prepare
+from mlops_toolkit.predictions.anonymous import anonymise
+from mlops_toolkit.predictions.slices import columns as slice_columns
+from mlops_toolkit.records import codec
+from mlops_toolkit.records.result import Result
+from mlops_toolkit.records.run import Artifact, GateOutcome, Run
+from mlops_toolkit.report import comment, terminal
+from mlops_toolkit.system.files import write_atomic
+from mlops_toolkit.world import World
+
+if TYPE_CHECKING:
+    from mlops_toolkit.report.charts import Chart
+
+# Above this the history would grow too fast: the predictions of a run go to the models store.
+MOST_IN_HISTORY = 5_000_000
+Outcome = tuple[Job, Result]
+
+
+def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World) -> None:
+    """Show, keep and post every outcome."""
+    pictures = bool(getattr(args, "html", False)) or world.context.ci
+    shown = []
+    for job, result in outcomes:
+        drawn = _drawn(result) if pictures and job.request.config.comment.charts else ()
+        recorded = _keep(job, result, drawn, world)
+        urls = _urls(job, recorded, drawn, world)
+        text = comment.comment(
+            result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn}, examples=job.request.config.comment.examples
+        )
+        _files(job, result, text, drawn, world, html=pictures)
+        _post(job, result, text, args, world)
+        if recorded is not None and recorded.reason:
+            print(f"mlops compare: the run waits on this machine: {recorded.reason}", file=world.err)
+        shown.append(text)
+    _say(outcomes, shown, args, world)
+    _outputs(outcomes, world)
+
+
+def _drawn(result: Result) -> tuple[Chart, ...]:
+    """The charts; matplotlib is not loaded for anything else."""
+    from mlops_toolkit.report.charts import charts
+
+    return charts(result)
+
+
+def _say(outcomes: Sequence[Outcome], shown: Sequence[comment.Comment], args: argparse.Namespace, world: World) -> None:
+    if getattr(args, "json", False):
+        results = [codec.to_json(result) for _, result in outcomes]
+        document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
+        print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), file=world.out)
+        return
+    for text in shown:
+        color = world.out.isatty() and "NO_COLOR" not in world.env
+        print(terminal.terminal(text.text, width=shutil.get_terminal_size((100, 24)).columns, color=color), file=world.out, end="")
+    for job, _ in outcomes:
+        if (job.state / "report.html").is_file() and getattr(args, "html", False):
+            print(f"report: {job.state / 'report.html'}", file=world.err)
+
+
+def _files(job: Job, result: Result, text: comment.Comment, drawn: Sequence[Chart], world: World, *, html: bool) -> None:
+    """report.json, comment.md, junit.xml and, with pictures, report.html and charts/ beside the run."""
+    from mlops_toolkit.report.junit import junit
+
+    try:
+        prepare(job.state)
+        write_atomic(job.state / "report.json", codec.dumps(result))
+        write_atomic(job.state / "comment.md", text.text)
+        write_atomic(job.state / "junit.xml", junit([result]))
+        for chart in drawn:
+            write_atomic(job.state / "charts" / f"{chart.name}.png", chart.png)
+        if html:
+            from mlops_toolkit.report import previews
+            from mlops_toolkit.report.page import page
+
+            found = previews.read(result, folder=job.state.parent)
+            write_atomic(job.state / "report.html", page(result, previews=found, charts=drawn))
+    except OSError as error:
+        print(f"mlops compare: the report could not be written to {job.state}: {error.strerror or error}", file=world.err)
+
+
+def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> Recorded | None:
+    """Record the run with its outcome: on this machine, and from a CI that may write also on the history branch."""
+    if not job.keep or job.run is None or job.history is None:
+        return None
+    outcome = GateOutcome(result.gate, result.verdict, accepted=any(c.accepted for c in result.checks), sentence=result.sentence)
+    run = replace(job.run, gate=outcome, ended=job.run.ended or job.run.started)
+    try:
+        prepare(job.state)
+        job.history.record(Bundle(run, result), remote=False)
+        if job.head.run is not None and not world.context.read_only_token:
+            write_atomic(job.state / "run.json", codec.dumps(run))
+        if not world.context.ci or world.context.read_only_token:
+            return None
+        public, files = _public(job, run, world)
+        files |= {chart_path(chart): chart.png for chart in drawn}
+        return job.history.record(Bundle(public, result, files), remote=True)
+    except (MlopsError, OSError) as error:
+        return Recorded(pushed=False, reason=str(error))
+
+
+def chart_path(chart: Chart) -> str:
+    """Named by content, so that a picture's address never shows an older one."""
+    return f"charts/{chart.name}-{hashlib.sha256(chart.png).hexdigest()[:12]}.png"
+
+
+def _public(job: Job, run: Run, world: World) -> tuple[Run, dict[str, bytes]]:
+    """The record as the history keeps it, and its predictions: ids hashed, only the columns that a gate or metric needs."""
+    assert job.history is not None  # noqa: S101  # _keep has looked
+    options = job.request.config.history
+    files: dict[str, bytes] = {}
+    evaluations = dict(run.evaluations)
+    for suite, table in job.head.tables.items():
+        if suite not in evaluations:
+            continue
+        if options.predictions == "none":
+            evaluations[suite] = replace(evaluations[suite], predictions=None)
+            continue
+        salt = job.history.salt() if options.ids == "hashed" else None
+        data = anonymise(table, salt, _needed(job, suite))
+        name = f"predictions/{suite or 'main'}.{'hashed' if salt else 'plain'}.parquet"
+        artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
+        if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
+            address = _store(job, data, artifact, world)
+            evaluations[suite] = replace(evaluations[suite], predictions=replace(artifact, path=address) if address else None)
+        else:
+            files[name] = data
+            evaluations[suite] = replace(evaluations[suite], predictions=artifact)
+    return replace(run, evaluations=evaluations), files
+
+
+def _needed(job: Job, suite: str) -> tuple[str, ...]:
+    """The columns that slices and metrics of means read."""
+    from mlops_toolkit.compare.assemble import suite_of
+
+    configured = suite_of(job.request.config, suite)
+    metrics = tuple(m.argument for m in configured.metrics if m.argument and m.family in ("mean", "quantile"))
+    return (*slice_columns(configured.slices, job.head.tables[suite].frame), *metrics)
+
+
+def _store(job: Job, data: bytes, artifact: Artifact, world: World) -> str | None:
+    """Predictions too large for the history, in the models store; its address, None (and said) where there is none."""
+    path = job.state / "cache" / "predictions" / Path(artifact.path).name
+    try:
+        write_atomic(path, data)
+        return world.models(job.request.config.models.store).put(path, f"sha256:{artifact.sha256}")
+    except MlopsError as error:
+        print(f"mlops compare: the predictions ({artifact.size / 1e6:,.0f} MB) are not kept: {error}", file=world.err)
+        return None
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _urls(job: Job, recorded: Recorded | None, drawn: Sequence[Chart], world: World) -> Mapping[str, str]:
+    """Where the comment's pictures are: on the history branch, or (on a laptop) files beside the comment; none otherwise."""
+    if recorded is not None and recorded.pushed:
+        return {c.name: recorded.urls[chart_path(c)] for c in drawn if chart_path(c) in recorded.urls}
+    return {} if world.context.ci else {c.name: f"charts/{c.name}.png" for c in drawn}
+
+
+def _post(job: Job, result: Result, text: comment.Comment, args: argparse.Namespace, world: World) -> None:
+    context, forge = world.context, world.forge
+    if not context.ci:
+        return
+    from mlops_toolkit.report import annotations as lines
+    from mlops_toolkit.report.summary import summary
+
+    section = Section(
+        key=key(job.run) if job.run else result.model,
+        verdict_line=text.verdict_line,
+        body=text.blocks,
+        commit=context.head,
+        run=int(context.run) if context.run and context.run.isdigit() else 0,
+        attempt=context.attempt,
+    )
+    troubles = []
+    if context.pull_request is not None and getattr(args, "comment", True):
+        posted = forge.comment(context.pull_request, section)
+        troubles.append((posted.reason, posted.hint))
+        if posted.url:
+            (job.state / "comment-url").write_text(posted.url)
+    if context.head:
+        state = "success" if result.exit == 0 else "failure"
+        posted = forge.status(context.head, result.model, state, result.sentence, context.url)  # type: ignore[arg-type]
+        troubles.append((posted.reason, posted.hint))
+    forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(result)))
+    forge.summary(summary(result))
+    for reason, hint in troubles:
+        if reason:
+            print(f"mlops compare: {reason}" + (f"\n  {hint}" if hint else ""), file=world.err)
+
+
+def _outputs(outcomes: Sequence[Outcome], world: World) -> None:
+    if not world.context.ci:
+        return
+    worst = min((r for _, r in outcomes), key=lambda r: (0, 3, 1).index(r.exit) * -1)
+    job = next(j for j, r in outcomes if r is worst)
+    numbers = {check.metric: check.head for _, r in outcomes for check in r.checks if check.slice is None}
+    url = job.state / "comment-url"
+    world.forge.output(
+        {
+            "verdict": worst.verdict or "",
+            "gate": worst.gate,
+            "report": str(job.state / "report.json"),
+            "run": worst.head.run or "",
+            "metrics": json.dumps(numbers, separators=(",", ":"), allow_nan=False),
+            "comment-url": url.read_text() if url.is_file() else "",
+            "exit": str(worst.exit),
+        }
+    )
