@@ -19,7 +19,7 @@ def verdict_sentence(result: Result) -> str:
     bad = [r for r in rows if r.tone == "bad"]
     asks = [r for r in rows if r.tone == "ask"]
     if bad:
-        return _joined([_detailed(bad[0]), _more(len(bad) - 1, "worse"), f"{len(asks)} undecided" if asks else ""])
+        return _joined([detailed(bad[0]), _more(len(bad) - 1, "worse"), f"{len(asks)} undecided" if asks else ""])
     if asks:
         return _asks(asks)
     if result.baseline.state == "first-run":
@@ -34,7 +34,7 @@ def verdict_sentence(result: Result) -> str:
     if still:
         shown_well = sum(r.tone == "good" for r in gated)
         rest = f"{words.count(shown_well, 'other')} shown not worse" if shown_well else ""
-        return _joined([f"no drop found, not proven: {_detailed(still[0])}", _more(len(still) - 1, "not proven"), rest])
+        return _joined([f"no drop found, not proven: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest])
     good = [r for r in gated if r.tone == "good"]
     accepted = [r for r in rows if r.check.accepted is not None]
     parts = [_accepted(accepted)] if accepted else []
@@ -57,7 +57,7 @@ def _asks(asks: list[Row]) -> str:
     needed = ""
     if (first := asks[0].check).needs is not None and first.needs.n is not None:
         needed = f"about {words.count(first.needs.n, 'example')} would decide it (have {first.n:,})"
-    said = f"undecided, leaning worse: {_detailed(asks[0])}"
+    said = f"undecided, leaning worse: {detailed(asks[0])}"
     return _joined([said, _more(len(asks) - 1, "undecided"), needed])
 
 
@@ -72,7 +72,7 @@ def _first_run(rows: tuple[Row, ...]) -> str:
 
 
 def _accepted(rows: list[Row]) -> str:
-    return f"{_detailed(rows[0])} accepted" + (f", {_more(len(rows) - 1, 'accepted')}" if rows[1:] else "")
+    return f"{detailed(rows[0])} accepted" + (f", {_more(len(rows) - 1, 'accepted')}" if rows[1:] else "")
 
 
 def _plain(check: Check) -> str:
@@ -87,7 +87,7 @@ def _brief(check: Check) -> str:
     return f"{_plain(check)} {words.alone(change, low, high, check.unit)}"
 
 
-def _detailed(row: Row) -> str:
+def detailed(row: Row) -> str:
     """`accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0)`, `f1-macro 0.791 (below 0.8)`, or the reason in words."""
     check = row.check
     if check.verdict == "fail" and check.reason in ("below-min", "above-max", None) and (outside := limit(check)):
