@@ -47,12 +47,15 @@ def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World)
         text = comment.comment(
             result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn}, examples=job.request.config.comment.examples
         )
-        _files(job, result, text, drawn, world, html=pictures)
+        write_files(result, text, drawn, job.state, world, html=pictures)
         _post(job, result, text, args, world)
         if recorded is not None and recorded.reason:
             print(f"mlops compare: the run waits on this machine: {recorded.reason}", file=world.err)
         shown.append(text)
-    _say(outcomes, shown, args, world)
+    _show([result for _, result in outcomes], shown, args, world)
+    if getattr(args, "html", False):
+        for job, _ in outcomes:
+            print(f"report: {job.state / 'report.html'}", file=world.err)
     _outputs(outcomes, world)
 
 
@@ -63,39 +66,47 @@ def _drawn(result: Result) -> tuple[Chart, ...]:
     return charts(result)
 
 
-def _say(outcomes: Sequence[Outcome], shown: Sequence[comment.Comment], args: argparse.Namespace, world: World) -> None:
+def _show(results: Sequence[Result], texts: Sequence[comment.Comment], args: argparse.Namespace, world: World) -> None:
+    """On standard output: one JSON document, or the comments as this terminal (or log, or pipe) shows them."""
     if getattr(args, "json", False):
-        results = [codec.to_json(result) for _, result in outcomes]
-        document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
+        made = [codec.to_json(result) for result in results]
+        document = made[0] if len(made) == 1 else {"schema": 1, "results": made}
         print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), file=world.out)
         return
-    for text in shown:
-        color = world.out.isatty() and "NO_COLOR" not in world.env
+    color = world.out.isatty() and "NO_COLOR" not in world.env
+    for text in texts:
         print(terminal.terminal(text.text, width=shutil.get_terminal_size((100, 24)).columns, color=color), file=world.out, end="")
-    for job, _ in outcomes:
-        if (job.state / "report.html").is_file() and getattr(args, "html", False):
-            print(f"report: {job.state / 'report.html'}", file=world.err)
 
 
-def _files(job: Job, result: Result, text: comment.Comment, drawn: Sequence[Chart], world: World, *, html: bool) -> None:
-    """report.json, comment.md, junit.xml and, with pictures, report.html and charts/ beside the run."""
+def write_files(result: Result, text: comment.Comment, drawn: Sequence[Chart], state: Path, world: World, *, html: bool) -> None:
+    """report.json, comment.md, junit.xml and, with pictures, report.html and charts/ in the `.mlops` folder."""
     from mlops_toolkit.report.junit import junit
 
     try:
-        prepare(job.state)
-        write_atomic(job.state / "report.json", codec.dumps(result))
-        write_atomic(job.state / "comment.md", text.text)
-        write_atomic(job.state / "junit.xml", junit([result]))
+        prepare(state)
+        write_atomic(state / "report.json", codec.dumps(result))
+        write_atomic(state / "comment.md", text.text)
+        write_atomic(state / "junit.xml", junit([result]))
         for chart in drawn:
-            write_atomic(job.state / "charts" / f"{chart.name}.png", chart.png)
+            write_atomic(state / "charts" / f"{chart.name}.png", chart.png)
         if html:
             from mlops_toolkit.report import previews
             from mlops_toolkit.report.page import page
 
-            found = previews.read(result, folder=job.state.parent)
-            write_atomic(job.state / "report.html", page(result, previews=found, charts=drawn))
+            found = previews.read(result, folder=state.parent)
+            write_atomic(state / "report.html", page(result, previews=found, charts=drawn))
     except OSError as error:
-        print(f"mlops compare: the report could not be written to {job.state}: {error.strerror or error}", file=world.err)
+        print(f"mlops compare: the report could not be written to {state}: {error.strerror or error}", file=world.err)
+
+
+def rewrite(result: Result, state: Path, args: argparse.Namespace, world: World) -> None:
+    """A result that was read back: files, page and pictures again, and the comment on standard output."""
+    drawn = _drawn(result)
+    urls = {c.name: f"charts/{c.name}.png" for c in drawn}
+    text = comment.comment(result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn})
+    write_files(result, text, drawn, state, world, html=True)
+    _show([result], [text], args, world)
+    print(f"report: {state / 'report.html'}", file=world.err)
 
 
 def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> Recorded | None:
