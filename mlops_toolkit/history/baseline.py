@@ -93,7 +93,7 @@ def pick(question: Question, entries: Iterable[Entry], lineage: Lineage) -> Choi
 def _walk(question: Question, mine: Sequence[Entry], lineage: Lineage, refused: list[tuple[str, str]]) -> tuple[int, Entry] | None:
     for place, step in enumerate(lineage.steps):
         here = [entry for entry in mine if belongs(entry, step)]
-        for entry in sorted(here, key=lambda e: (e.commit == step.commit, e.id), reverse=True):
+        for entry in sorted(here, key=lambda e: (e.commit == step.commit, e.event != "laptop", e.id), reverse=True):
             why = objection(question, entry, step)
             if why is None:
                 return place, entry

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.history import page
 from mlops_toolkit.history.bare import Bare, Node
 from mlops_toolkit.history.base import Bundle, Entry, History, Recorded
+from mlops_toolkit.history.commits import Commits
 from mlops_toolkit.history.entry import Index, of_run
 from mlops_toolkit.history.local import SALT, LocalHistory, bundle_files, prepare
 from mlops_toolkit.history.outbox import Outbox, Waiting
@@ -86,7 +88,7 @@ class GitHistory(LocalHistory):
         patience = 600.0 if ci else LAPTOP_PATIENCE
         kind = git("rev-parse", "--show-object-format", check=False).text or "sha1"
         self.bare = Bare(state / "cache" / "history.git", remote, git.env, patience, kind)
-        self.commits = Bare(state / "cache" / "commits.git", code, git.env, patience, kind) if code else None
+        self.commits = Commits(Bare(state / "cache" / "commits.git", code, git.env, patience, kind)) if code else None
         self.outbox = Outbox(state / "outbox")
         self._seen: Snapshot | None = None
         self._holding = 0
@@ -118,9 +120,18 @@ class GitHistory(LocalHistory):
         return self._seen
 
     def _open(self, commit: str | None) -> Snapshot:
-        """The snapshot at a commit, its objects brought here if need be."""
+        """The snapshot at a commit, its objects brought here if need be; a cache that broke is made again."""
         if commit is None:
             return Snapshot()
+        try:
+            return self._read(commit)
+        except EnvironmentFailure as error:
+            if error.name != "git-failed":
+                raise
+            shutil.rmtree(self.bare.path, ignore_errors=True)
+            return self._read(commit)
+
+    def _read(self, commit: str) -> Snapshot:
         if self.bare.missing([commit]):
             self._bring([commit], depth=1)
             self.bare.only_shallow(commit)
@@ -185,8 +196,12 @@ class GitHistory(LocalHistory):
             return found
         if (waiting / "run.json").is_file() and (waiting / path).is_file():
             return waiting / path
-        node = self._node(self.snapshot(), run_id, path)
-        if node is None:
+        return self.fetched(self.snapshot(), run_id, path)
+
+    def fetched(self, seen: Snapshot, run_id: str, path: str) -> Path | None:
+        """A file of a run as a tip of the branch has it, brought here by its object id; None where it is not there."""
+        node = self._node(seen, run_id, path)
+        if node is None or node.mode != "100644":
             return None
         kept = self.state / "cache" / "files" / node.oid / Path(path).name
         if not kept.is_file():
@@ -194,6 +209,10 @@ class GitHistory(LocalHistory):
                 self._bring([node.oid])
                 write_atomic(kept, self.bare.read(node.oid))
         return kept
+
+    def holds(self, seen: Snapshot, run_id: str, path: str) -> bool:
+        """Whether a run has this file or folder at a tip of the branch."""
+        return self._node(seen, run_id, path) is not None
 
     def _node(self, seen: Snapshot, run_id: str, path: str) -> Node | None:
         """Where a run's file is on the branch; the trees above it are brought here."""
@@ -207,7 +226,7 @@ class GitHistory(LocalHistory):
                     return None
                 self._bring([node.oid], filter="blob:none" if depth == 1 else "tree:0")
                 node = self.bare.tree(node.oid).get(name)
-        return node if node is not None and node.mode == "100644" else None
+        return node
 
     def salt(self) -> str:
         """The branch's salt; where there is no branch yet, a CI makes it there first (of two, the first one's salt holds)."""
@@ -224,7 +243,9 @@ class GitHistory(LocalHistory):
     # Writing
 
     def record(self, bundle: Bundle, *, remote: bool) -> Recorded:
-        self.keep(bundle_files(bundle), bundle.run.id)
+        # What goes out differs from what is here (hashed ids, fewer columns): a run that is here keeps its own record and predictions.
+        if not (remote and super().file(bundle.run.id, "run.json")):
+            self.keep(bundle_files(bundle), bundle.run.id)
         if not remote:
             return Recorded(False)
         self.outbox.put(bundle.run.id, bundle_files(without_examples(bundle)), self._salt_in_use())
@@ -307,47 +328,35 @@ class GitHistory(LocalHistory):
 
     def _commit(self, now: Snapshot, draft: Draft, anew: bool) -> str:
         """The commit of a draft on a tip; the tip itself where it changes nothing."""
-        months = {path.split("/")[1] for path in draft.paths() if path.startswith("runs/")}
-        if now.commit and "runs" in now.root and months:
-            there = self.bare.tree(now.root["runs"].oid)
-            self._bring([there[m].oid for m in months if m in there])
+        if "runs" in now.root:
+            self._bring_path(now.root["runs"], [path.split("/")[1:] for path in draft.paths() if path.startswith("runs/")])
         made = self.bare.make_commit(draft.stream(now.commit, now.tree, int(self.clock.now().timestamp()), anew=anew))
         unchanged = not anew and self.bare("rev-parse", f"{made}^{{tree}}").text == now.tree
         return now.commit if unchanged and now.commit else made
+
+    def _bring_path(self, node: Node, paths: Sequence[Sequence[str]]) -> None:
+        """Every tree on the way to these paths, a level at a time: what git needs to change them."""
+        self._bring([node.oid])
+        there = self.bare.tree(node.oid)
+        below = {name: [p[1:] for p in paths if p[0] == name and len(p) > 1] for name in {p[0] for p in paths}}
+        further = {name: rest for name, rest in below.items() if rest and name in there and there[name].mode == "040000"}
+        self._bring([there[name].oid for name in further])
+        for name, rest in further.items():
+            self._bring_path(there[name], rest)
 
     # The code's own commits
 
     def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
         if self.commits is None:
             return ()
-        with self._alone():
-            try:
-                oid = self.commits.tip(commit) if commit.startswith("refs/") else commit
-                if oid is None:
-                    return ()
-                line = self._line(oid, depth)
-                if len(line) < depth and (not line or line[-1].parents):
-                    self.commits.bring([oid], depth=depth)
-                    line = self._line(oid, depth)
-            except EnvironmentFailure as error:
-                if self.ci and not any(word in error.message for word in ("unadvertised", "not our ref")):
-                    raise
-                self.note(f"commits that this clone lacks could not be fetched: {error.message}")
-                return ()
-        return line
-
-    def _line(self, oid: str, depth: int) -> list[Commit]:
-        """The first-parent line as far as our repository has it; a commit it was cut off at keeps the parents it really has."""
-        if self.commits is None or self.commits.missing([oid]):
-            return []
-        lines = self.commits("log", "--first-parent", f"--max-count={depth}", "--format=%H%x00%T%x00%P%x00%s", oid, "--").stdout
-        parts = [line.split("\0", 3) for line in lines.decode("utf-8", "replace").splitlines()]
-        line = [Commit(sha, tree, tuple(parents.split()), subject) for sha, tree, parents, subject in parts]
-        if line and not line[-1].parents:
-            head = self.commits.read(line[-1].sha).decode("utf-8", "replace").partition("\n\n")[0]
-            parents = tuple(row[7:] for row in head.split("\n") if row.startswith("parent "))
-            line[-1] = dataclasses.replace(line[-1], parents=parents)
-        return line
+        try:
+            with self._alone():
+                return tuple(self.commits.line(commit, depth))
+        except EnvironmentFailure as error:
+            if self.ci:
+                raise
+            self.note(f"commits that this clone lacks could not be fetched: {error.message}")
+            return ()
 
 
 def folder(run_id: str) -> str:

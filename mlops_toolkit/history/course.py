@@ -16,7 +16,9 @@ def points(entries: Iterable[Entry], *, key: str, names: Iterable[str]) -> Mappi
     A metric with fewer than two points has no course and is left out.
     """
     mine = [
-        e for e in entries if e.key == key and e.status in ("succeeded", "reused") and e.pull_request is None and not (e.fork or e.dirty or e.withdrawn)
+        e
+        for e in entries
+        if e.key == key and e.status in ("succeeded", "reused") and e.pull_request is None and not (e.fork or e.dirty or e.withdrawn)
     ]
     course = {name: tuple(Point(e.id, e.commit, e.started, e.metrics[name]) for e in mine if name in e.metrics)[-MOST:] for name in names}
     return {name: line for name, line in course.items() if len(line) > 1}

@@ -1,0 +1,146 @@
+"""Tidying the history: what prune drops, how a run is forgotten for good or withdrawn as a baseline, which local runs can be sent.
+
+What is dropped really leaves the branch: it is replaced by one commit without parents, unless somebody recorded meanwhile (then again).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.history import page
+from mlops_toolkit.history.base import Bundle, Entry, Recorded
+from mlops_toolkit.history.branch import GitHistory, Snapshot, folder, without_examples
+from mlops_toolkit.history.entry import of_run
+from mlops_toolkit.history.local import LocalHistory, bundle_files
+from mlops_toolkit.history.stream import Draft
+from mlops_toolkit.records import run as record
+from mlops_toolkit.records.run import Run
+from mlops_toolkit.system.clock import iso
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """Ids of runs that go, and of runs that only lose their predictions (their pull request is closed)."""
+
+    dropped: tuple[str, ...] = ()
+    stripped: tuple[str, ...] = ()
+
+
+def plan(entries: Iterable[Entry], *, now: datetime, days: int, main: frozenset[str], is_open: Callable[[int], bool]) -> Pruning:
+    """What prune does. Released runs, runs on main's line (by commit or tree) and those of open pull requests stay, the young ones too.
+
+    main     commits and trees of main's first-parent line
+    is_open  whether a pull request is open; True also where that cannot be known
+    """
+    oldest = iso(now.astimezone(timezone.utc) - timedelta(days=days))
+    dropped, stripped = [], []
+    for entry in entries:
+        if entry.released or entry.commit in main or entry.tree in main:
+            continue
+        if entry.pull_request is not None and is_open(entry.pull_request):
+            continue
+        if entry.started < oldest:
+            dropped.append(entry.id)
+        elif entry.pull_request is not None:
+            stripped.append(entry.id)
+    return Pruning(tuple(dropped), tuple(stripped))
+
+
+def prune(history: GitHistory, *, days: int, main: frozenset[str], is_open: Callable[[int], bool]) -> tuple[Recorded, Pruning]:
+    """Rewrite the branch without what `plan` drops."""
+    done = Pruning()
+
+    def draft(now: Snapshot) -> Draft | None:
+        nonlocal done
+        done = plan(now.index.entries.values(), now=history.clock.now(), days=days, main=main, is_open=is_open)
+        having = [run for run in done.stripped if history.holds(now, run, "predictions")]
+        done = Pruning(done.dropped, tuple(having))
+        if not done.dropped and not done.stripped:
+            return None
+        index = now.index.without(done.dropped)
+        gone = [folder(run) for run in done.dropped] + [f"{folder(run)}/predictions" for run in done.stripped]
+        message = f"Prune {len(done.dropped)} runs, and the predictions of {len(done.stripped)}"
+        return Draft(message, {**page.files(index, history.remote.page()), "index.jsonl": index.dump()}, gone)
+
+    return history.publish(draft, anew=True), done
+
+
+def offer(history: GitHistory) -> list[str]:
+    """Put the clean finished runs that only this machine knows into the outbox, numbers without predictions; their ids."""
+    offered = []
+    for entry in history.entries():
+        if entry.where != "here" or entry.dirty or entry.commit is None or entry.status not in ("succeeded", "reused"):
+            continue
+        run = history.run(entry.id)
+        if run is not None:
+            bare = {suite: dataclasses.replace(e, predictions=None, baseline_predictions=None) for suite, e in run.evaluations.items()}
+            public = dataclasses.replace(run, evaluations=bare, artifacts={}, self_reported=True)
+            history.outbox.put(entry.id, bundle_files(without_examples(Bundle(public, history.result(entry.id)))), history.salt())
+            offered.append(entry.id)
+    return offered
+
+
+def forget(history: LocalHistory, run_id: str) -> Recorded:
+    """Remove a run everywhere we can: record, predictions, pictures, from the branch with all its earlier commits, and from this machine."""
+    done = Recorded(True)
+    if isinstance(history, GitHistory):
+        remote = history.remote.page()
+
+        def draft(now: Snapshot) -> Draft | None:
+            if run_id not in now.index.lines:
+                return None
+            index = now.index.without([run_id])
+            return Draft("Forget a run", {**page.files(index, remote), "index.jsonl": index.dump()}, [folder(run_id)])
+
+        done = history.publish(draft, anew=True)
+        if not done.pushed:
+            return done
+    last = history.state / "run.json"
+    if last.is_file() and _id_of(last.read_bytes()) == run_id:
+        last.unlink()
+    for path in (f"runs/{run_id}", f"outbox/{run_id}", "cache/files", "cache/history.git"):
+        shutil.rmtree(history.state / path, ignore_errors=True)
+    return done
+
+
+def _id_of(raw: bytes) -> str | None:
+    try:
+        return record.loads(raw, where="run.json").id
+    except InvalidFile:
+        return None
+
+
+def withdraw(history: LocalHistory, entry: Entry, reason: str) -> Recorded:
+    """Keep a run, but never again as a baseline."""
+    done = Recorded(True)
+    if isinstance(history, GitHistory) and entry.where == "recorded":
+        remote = history.remote.page()
+
+        def draft(now: Snapshot) -> Draft | None:
+            path = history.fetched(now, entry.id, "run.json")
+            if path is None:
+                return None
+            run = _withdrawn(path.read_bytes(), reason)
+            index = now.index.with_entries([of_run(run)])
+            files = {f"{folder(entry.id)}/run.json": record.dumps(run).encode(), **page.files(index, remote), "index.jsonl": index.dump()}
+            return Draft(f"Withdraw {entry.id}", files)
+
+        done = history.publish(draft)
+    if isinstance(history, GitHistory):
+        for waiting in history.outbox.load():
+            if waiting.id == entry.id:
+                changed = record.dumps(_withdrawn(waiting.files["run.json"], reason)).encode()
+                history.outbox.put(entry.id, {**waiting.files, "run.json": changed}, waiting.salt)
+    here = history.state / "runs" / entry.id / "run.json"
+    if here.is_file():
+        history.keep({"run.json": record.dumps(_withdrawn(here.read_bytes(), reason)).encode()}, entry.id)
+    return done
+
+
+def _withdrawn(raw: bytes, reason: str) -> Run:
+    return dataclasses.replace(record.loads(raw, where="run.json"), withdrawn=reason)
