@@ -1,10 +1,14 @@
-"""An action's inputs, from the JSON of `toJSON(inputs)`: a misspelt one fails, where GitHub would only warn and go on without it."""
+"""The actions: what each is for, what it puts out, and its inputs read from the JSON of `toJSON(inputs)`.
+
+A misspelt input fails, where GitHub would only warn and go on without it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mlops_toolkit.config.schema import Inputs
@@ -12,8 +16,59 @@ from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
 from mlops_toolkit.plug import did_you_mean
 
-# action -> the verb it runs; `review` is the root action.
-ACTIONS: Mapping[str, str] = {"train": "train", "evaluate": "evaluate", "compare-to-main": "compare", "review": "review"}
+
+@dataclass(frozen=True)
+class Action:
+    """An action: `verb` is what `mlops` is called with; the permissions are what its job needs at most."""
+
+    name: str
+    verb: str
+    folder: str
+    doc: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A step output, always text; empty where there is nothing to say."""
+
+    name: str
+    doc: str
+    actions: tuple[str, ...]
+
+
+_POSTS = ("contents: write", "pull-requests: write", "statuses: write")
+ACTIONS: Mapping[str, Action] = {
+    row.name: row
+    for row in (
+        Action(
+            "train", "train", "actions/train", "Train the model, or reuse the run of the same inputs, and record it.", ("contents: read",)
+        ),
+        Action(
+            "evaluate", "evaluate", "actions/evaluate", "Evaluate the model of a run: predictions, metrics, measures.", ("contents: read",)
+        ),
+        Action(
+            "compare-to-main",
+            "compare",
+            "actions/compare-to-main",
+            "Compare the run with main's, post one comment, and fail where the model is worse than allowed.",
+            _POSTS,
+        ),
+        Action("review", "review", "", "Pull requests for models: train, evaluate, compare with main, block or let through.", _POSTS),
+    )
+}
+
+_ALL = tuple(ACTIONS)
+_VERDICT = ("compare-to-main", "review")
+OUTPUTS: tuple[Output, ...] = (
+    Output("run", "The run's id, to be given to later steps and jobs.", _ALL),
+    Output("metrics", 'The metrics as a JSON object, like {"accuracy": 0.97}.', ("evaluate", *_VERDICT)),
+    Output("verdict", "pass, fail, inconclusive or ungated; empty after an error.", _VERDICT),
+    Output("gate", "passed, failed, undecided or none; empty after an error.", _VERDICT),
+    Output("report", "The path of report.json, the whole result.", _VERDICT),
+    Output("comment-url", "The address of the pull request's comment; empty where there is none.", _VERDICT),
+    Output("exit", "The exit code, as docs/reference/exit-codes.md lists them.", _ALL),
+)
 
 
 def fields_of(action: str) -> tuple[dataclasses.Field[Any], ...]:

@@ -58,18 +58,18 @@ def _loss(
 
 def _averaged(name: str, what: str) -> tuple[Family, ...]:
     return (
-        _share(name, f"{what} of one class (`{name}:spam`), or of the positive class of a binary task.", "class?"),
-        _share(f"{name}-macro", f"{what}, the plain mean over classes."),
-        _share(f"{name}-micro", f"{what} over all decisions pooled."),
-        _share(f"{name}-weighted", f"{what}, the mean over classes weighted by their size."),
+        _share(name, f"{what}; of one class (`{name}:spam`), or of the positive one in a binary task.", "class?"),
+        _share(f"{name}-macro", f"{what}; the plain mean over classes."),
+        _share(f"{name}-micro", f"{what}; over the decisions of all classes pooled."),
+        _share(f"{name}-weighted", f"{what}; the mean over classes weighted by their size."),
     )
 
 
 _ROWS: tuple[Family, ...] = (
     _share("accuracy", "The share of examples predicted right."),
     _share("balanced-accuracy", "The plain mean of every class's recall."),
-    *_averaged("precision", "The share of predictions of a class that are right"),
-    *_averaged("recall", "The share of a class's examples that are found"),
+    *_averaged("precision", "How many of the predictions of a class are right"),
+    *_averaged("recall", "How many examples of a class are found"),
     *_averaged("f1", "The harmonic mean of precision and recall"),
     _share("mcc", "Matthews' correlation coefficient.", bounds=(-1.0, 1.0)),
     _share("kappa", "Cohen's kappa: agreement beyond chance.", bounds=(-1.0, 1.0)),

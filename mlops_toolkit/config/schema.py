@@ -291,7 +291,7 @@ class CommentOptions:
 
 @dataclass(frozen=True)
 class Config:
-    """mlops.yaml"""
+    """One model: how it is trained and evaluated, and what a change may do to it. Paths are relative to the file."""
 
     name: str = field(
         metadata=doc(
@@ -344,7 +344,7 @@ class Inputs:
     base: str = field(
         default="",
         metadata=doc(
-            "What to compare with: a commit, branch, run or file; default: found by the rules of docs/reference/baseline.md.",
+            "What to compare with: a commit, branch, run or file; default: found by the rules of docs/baseline.md.",
             actions="compare-to-main review",
         ),
     )

@@ -1,0 +1,53 @@
+"""`python -m mlops_toolkit.config.emit --write` makes the generated files anew, `--check` says which are not as they would be made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlops_toolkit.config.emit import reference
+from mlops_toolkit.config.emit.actions import action_yml
+from mlops_toolkit.config.emit.jsonschema import schema
+from mlops_toolkit.config.inputs import ACTIONS
+from mlops_toolkit.system.files import write_atomic
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def generated(package: Path) -> Mapping[str, str]:
+    """Path in the repository -> text, of every generated file. package: the folder whose errors are listed."""
+    files = {
+        "schema/mlops.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        "docs/reference/configuration.md": reference.configuration(),
+        "docs/reference/actions.md": reference.actions(),
+        "docs/reference/exit-codes.md": reference.exit_codes(),
+        "docs/reference/errors.md": reference.error_page(package),
+    }
+    for action in ACTIONS.values():
+        files[f"{action.folder}/action.yml".lstrip("/")] = action_yml(action.name)
+    return files
+
+
+def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
+    """Returns 1 where `--check` finds a difference."""
+    parser = argparse.ArgumentParser(prog="python -m mlops_toolkit.config.emit", description=__doc__)
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--write", action="store_true", help="write what differs")
+    how.add_argument("--check", action="store_true", help="name what differs, change nothing")
+    arguments = parser.parse_args(argv)
+    files = generated(ROOT / "mlops_toolkit")
+    different = [path for path, text in files.items() if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text]
+    for path in different:
+        print(
+            f"{path}: {'written' if arguments.write else 'is not what the source makes: run python -m mlops_toolkit.config.emit --write'}"
+        )
+        if arguments.write:
+            write_atomic(root / path, files[path])
+    return 1 if different and arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
