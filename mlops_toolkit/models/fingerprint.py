@@ -63,6 +63,12 @@ class Fingerprint:
     digest: str
     parts: Mapping[str, str]
 
+    def of_locks(self) -> str | None:
+        """The digest of the lock files among them, None where there is none."""
+        names = select([name.partition(":")[2] for name in self.parts], compile_patterns(LOCKS))
+        found = sorted((name, value) for name, value in self.parts.items() if name.partition(":")[2] in names)
+        return f"sha256:{hashlib.sha256(json.dumps(found).encode()).hexdigest()}" if found else None
+
 
 def fingerprint(
     *,

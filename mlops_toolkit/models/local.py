@@ -77,6 +77,12 @@ class LocalStore:
         with self._whole(place), tree.beside(self.root / "incoming" / place.name) as temporary, contextlib.suppress(FileNotFoundError):
             place.rename(temporary)
 
+    def claim(self, digest: str) -> None:
+        """What was stored for one thing is used by another now (a pull request's model by main, after the merge)."""
+        with self._whole(self.root), locked(self.root / "lock"):
+            if self._model(digest).exists():
+                self._note(digest)
+
     def held_by(self, record: Path) -> None:
         """Remember a run record: retention spares the models it names for as long as it exists."""
         name = hashlib.sha256(str(record.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]

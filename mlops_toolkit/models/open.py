@@ -6,16 +6,20 @@ import hashlib
 import re
 import socket
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from mlops_toolkit import plug
 from mlops_toolkit.ci import Context
+from mlops_toolkit.config.schema import Keep
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.models import tree
 from mlops_toolkit.models.base import STORES, Belongs, Nowhere, Setting, Store, short
 from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.records.run import Model
 
+_NONE = Nowhere("no store is set")
 _BELOW = re.compile(r"(/?sha256/[0-9a-f]{2}/[0-9a-f]{64}|:sha256-[0-9a-f]{64})$")
 
 
@@ -69,7 +73,10 @@ def repository_key(context: Context, root: Path, remote_url: str | None) -> str:
     return f"{readable}-{hashlib.sha256(slug.casefold().encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
-def keep(path: Path, store: Store, *, shown: str, env: Mapping[str, str]) -> Model:
+Opener = Callable[[str], Store | None]
+
+
+def keep(path: Path, store: Store | None, *, shown: str, env: Mapping[str, str]) -> Model:
     """Digest a model and keep it; where that fails the record says why, for the training was not in vain.
 
     shown: the model's path as the record names it. A model that is absent or no model is a CommandFailed.
@@ -83,37 +90,41 @@ def keep(path: Path, store: Store, *, shown: str, env: Mapping[str, str]) -> Mod
         found = digest(path, cache=Cache.of(env))
         return Model(found.digest, found.size, shown, found.kind, reason=reason)
     found = digest(path, cache=Cache.of(env))
+    store = store or _NONE
     try:
         return Model(found.digest, found.size, shown, found.kind, (store.put(path, found.digest),))
     except EnvironmentFailure as error:
         return Model(found.digest, found.size, shown, found.kind, reason=error.message)
 
 
-def reachable(model: Model, models: Callable[[str], Store], *, here: Path | None = None, env: Mapping[str, str]) -> bool:
+def reachable(model: Model, models: Opener, *, here: Path | None = None, env: Mapping[str, str]) -> bool:
     """Whether a recorded model can be had: it lies at `here` unchanged, or one of its stores has it."""
     if here is not None and _is(here, model.digest, env):
         return True
-    return any(models(address).has(address, model.digest) for address in model.stores)
+    return any((models(address) or _NONE).has(address, model.digest) for address in model.stores)
 
 
-def fetch(model: Model, to: Path, models: Callable[[str], Store], *, env: Mapping[str, str]) -> bool:
+def fetch(model: Model, to: Path, models: Opener, *, env: Mapping[str, str], replace: bool = False) -> bool:
     """Have a recorded model at `to`; returns whether it had to be fetched.
 
-    Another model that stands there is an EnvironmentFailure `model-in-the-way`: nothing of the user's is overwritten.
+    Another model that stands there is replaced (`replace`), or an EnvironmentFailure `model-in-the-way`.
     One that is to be had nowhere is `model-unreachable`, naming the machine it is on.
     """
     if to.exists() or to.is_symlink():
         if _is(to, model.digest, env):
             return False
-        raise EnvironmentFailure(
-            "model-in-the-way",
-            f"{to} is not the model {short(model.digest)} of this run",
-            hint=f"move {to} away, or train again with --again",
-        )
+        if not replace:
+            raise EnvironmentFailure(
+                "model-in-the-way",
+                f"{to} is not the model {short(model.digest)} of this run",
+                hint=f"move {to} away, or train again with --again",
+            )
     refusals = []
     for address in model.stores:
         try:
-            models(address).get(address, model.digest, to)
+            with tree.beside(to) as temporary:
+                (models(address) or _NONE).get(address, model.digest, temporary)
+                tree.exchange(temporary, to)
         except EnvironmentFailure as error:  # noqa: PERF203 -- one or two stores
             refusals.append(error)
         else:
@@ -134,3 +145,19 @@ def _is(path: Path, wanted: str, env: Mapping[str, str]) -> bool:
         return digest(path, cache=Cache.of(env)).digest == wanted
     except Exception:  # noqa: BLE001 -- whatever lies there, it is not the model
         return False
+
+
+def look_after(store: Store | None, record: Path, policy: Keep, now: datetime) -> tuple[str, ...]:
+    """Retention, where the store is ours to tidy: removes what has had its time, spares what a run record names."""
+    if not isinstance(store, LocalStore):
+        return ()
+    store.held_by(record)
+    return store.sweep(policy, now)
+
+
+def claim(model: Model, models: Opener) -> None:
+    """A recorded model is used by another run now: it is kept as long as that one's would be."""
+    for address in model.stores:
+        store = models(address)
+        if isinstance(store, LocalStore):
+            store.claim(model.digest)

@@ -88,6 +88,14 @@ def settle(temporary: Path, to: Path, found: ModelDigest, digest: str) -> None:
         raise EnvironmentFailure("model-in-the-way", f"cannot put the model at {to}: {error.strerror}") from error
 
 
+def exchange(temporary: Path, to: Path) -> None:
+    """Put what was built into its place; what stood there goes."""
+    with beside(to) as former:
+        if to.exists() or to.is_symlink():
+            to.rename(former)
+        temporary.rename(to)
+
+
 def _mode(executable: bool, *, read_only: bool) -> int:
     return (0o555 if executable else 0o444) if read_only else (0o755 if executable else 0o644)
 

@@ -1,0 +1,153 @@
+"""`mlops train`: decide whether to train, then do it or take the equal run's model; either way there is a record."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mlops_toolkit import plug
+from mlops_toolkit.config import read
+from mlops_toolkit.config.forks import refuse_fork
+from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.history.base import Entry, History, key_of
+from mlops_toolkit.history.current import fresh
+from mlops_toolkit.history.local import LocalHistory
+from mlops_toolkit.models import claim, fetch, reachable
+from mlops_toolkit.models.digest import Cache
+from mlops_toolkit.models.fingerprint import Fingerprint, changes, fingerprint
+from mlops_toolkit.models.retention import expired
+from mlops_toolkit.records.run import Command, Fingerprints, Run
+from mlops_toolkit.system.clock import iso
+from mlops_toolkit.train import params, say
+from mlops_toolkit.train.attempt import PARTS, execute
+from mlops_toolkit.train.job import Job, alone
+from mlops_toolkit.train.launchers import LAUNCHERS, Launcher
+from mlops_toolkit.train.plan import Reuse, Train, decide
+from mlops_toolkit.world import World
+
+
+def run(args: argparse.Namespace, world: World) -> int:
+    """Train every configured model, one after another; 0 where each has a run now. Raises the MlopsError that ended it.
+
+    args: config (path or glob), again (train even if an equal run is recorded).
+    """
+    done = []
+    for loaded in read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root):
+        if loaded.config.train is None:
+            print(f"{loaded.config.name}: {loaded.where} has no `train:`: there is nothing to train", file=world.err)
+            continue
+        job = Job(loaded, loaded.config.train, world)
+        done.append((job.shown(job.state / "run.json"), _train(job, again=bool(getattr(args, "again", False))).id))
+    if done:
+        world.forge.output({"run": "\n".join(path for path, _ in done), "run-id": "\n".join(run_id for _, run_id in done)})
+    return 0
+
+
+def _train(job: Job, *, again: bool) -> Run:
+    world, config = job.world, job.loaded.config
+    refuse_fork(world.context, world.git, job.loaded)
+    launcher: Launcher = plug.load("launcher", LAUNCHERS, job.config.launcher, where=job.loaded.at("train.launcher"))
+    expired((), config.models.keep, world.clock.now())  # a mistake in it must not come up after hours of training
+    store = world.models(config.models.store)
+    with alone(job):
+        found = _fingerprint(job)
+        record = replace(
+            fresh(world.git, world.context, world.clock, model=config.name, config=job.loaded.where),
+            fingerprints=Fingerprints(train=found.digest),
+            params=params.read(job.loaded.folder / job.config.params, where=job.loaded.at("train.params")) if job.config.params else {},
+            seed=job.config.seed,
+        )
+        plan, history = _plan(job, record, again=again)
+        if isinstance(plan, Reuse):
+            record = _reuse(job, record, plan)
+        else:
+            job.say(say.because(plan.reason, *_changed(job, found, history)) if not again else say.because(plan.reason, (), None))
+            record = execute(job, replace(record, trainings=plan.trainings), found, launcher, store)
+        job.say(f"run {record.id} is in {job.shown(job.state / 'run.json')}")
+        return record
+
+
+def _fingerprint(job: Job) -> Fingerprint:
+    config, evaluate = job.config, job.loaded.config.evaluate
+    suites = [evaluate, *evaluate.suites.values()] if evaluate else []
+    written = [path for suite in suites for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
+    return fingerprint(
+        git=job.world.git,
+        folder=job.loaded.folder,
+        inputs=config.inputs,
+        data=config.data,
+        command=config.run,
+        params=config.params,
+        seed=config.seed,
+        extra={"output": config.output, "launcher": config.launcher},
+        exclude=[f"/{path.removeprefix('./').lstrip('/')}" for path in (config.output, job.loaded.path.name, *written)],
+        cache=Cache.of(job.world.env),
+        place=lambda key: job.loaded.at(f"train.{key}"),
+    )
+
+
+def _plan(job: Job, record: Run, *, again: bool) -> tuple[Reuse | Train, History]:
+    world = job.world
+    history = world.history(job.state, job.loaded.config.history.at)
+    try:
+        entries = history.entries()
+    except EnvironmentFailure as error:
+        job.say(f"the history cannot be read ({error.message}): only runs on this machine can be reused")
+        history = LocalHistory(job.state)
+        entries = history.entries()
+    plan = decide(
+        key=key_of(record.config, record.model, record.matrix),
+        fingerprint=record.fingerprints.train or "",
+        entries=entries,
+        run=history.run,
+        reachable=lambda model: reachable(model, world.models, here=job.output, env=world.env),
+        again=again,
+        scheduled=world.context.event == "schedule",
+        data_declared=bool(job.config.data),
+        fork=world.context.fork,
+    )
+    return plan, history
+
+
+def _reuse(job: Job, record: Run, plan: Reuse) -> Run:
+    """A complete record of a training that was not needed; where another model stands in its place, this one takes it."""
+    source, world = plan.source, job.world
+    assert source.trained is not None  # noqa: S101 -- `decide` reuses nothing else
+    if job.output.exists():
+        fetch(source.trained, job.output, world.models, env=world.env, replace=True)
+    claim(source.trained, world.models)
+    job.say(say.reused(source))
+    job.say(say.left(source.trained))
+    seconds = next((command.seconds for command in source.commands if command.phase == "train"), None)
+    return job.save(
+        replace(
+            record,
+            status="reused",
+            source=source.id,
+            trained=source.trained,
+            trainings=source.trainings,
+            environment=source.environment,
+            commands=(Command("train", job.config.run, exit=0, seconds=seconds, ended="reused"),),
+            measures=source.measures,
+            ended=iso(world.clock.now()),
+        )
+    )
+
+
+def _changed(job: Job, found: Fingerprint, history: History) -> tuple[Sequence[str], str | None]:
+    """What differs from the last training here, where its parts are still on this machine."""
+    for entry in reversed(_of(job, history.entries())):
+        path = job.folder(entry.id) / PARTS
+        if path.is_file():
+            try:
+                return changes(json.loads(path.read_bytes()), found.parts), entry.id
+            except (ValueError, AttributeError):
+                break
+    return (), None
+
+
+def _of(job: Job, entries: Sequence[Entry]) -> list[Entry]:
+    key = key_of(job.loaded.where, job.loaded.config.name, None)
+    return [entry for entry in entries if entry.key == key]
