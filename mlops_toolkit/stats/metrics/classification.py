@@ -7,7 +7,7 @@ precision 0 and one without examples recall 0 there, and the state says so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,11 @@ def _accuracy(tally: Tally) -> Slope:
     value = float(tally.hit.sum()) / weight
     k = len(tally.true)
     return Slope(value, true=np.full(k, -value / weight), predicted=np.zeros(k), hit=np.full(k, 1 / weight))
+
+
+def _recall_weighted(tally: Tally) -> Slope:
+    without = np.any((tally.true_rows == 0) & (tally.predicted_rows > 0))
+    return replace(_accuracy(tally), state="class-without-examples" if without else "ok")
 
 
 def balanced_accuracy(request: MetricRequest, where: str | None) -> Metric:
@@ -90,11 +95,12 @@ def _mean(ratios: _Ratios, share: Floats, state: str, support: int | None, rare:
 def by_class(request: MetricRequest, where: str | None) -> Metric:
     """precision, recall, f1: of a class (bare: of the positive one), `-macro`, `-weighted`; `-micro` is the accuracy."""
     name, _, averaging = request.family.partition("-")
-    if averaging == "micro" or request.family == "recall-weighted":
-        return from_slope(request, f"{name} averaging={averaging} zero-division=0/1", _accuracy, where=where, rowwise=True)
     if averaging:
-        over = _macro if averaging == "macro" else _weighted
-        return from_slope(request, f"{name} averaging={averaging} zero-division=0/1", over(name), where=where)
+        equal_to_accuracy = averaging == "micro" or request.family == "recall-weighted"
+        slopes = {"micro": _accuracy, "macro": _macro(name), "weighted": _recall_weighted if name == "recall" else _weighted(name)}
+        return from_slope(
+            request, f"{name} averaging={averaging} zero-division=0/1", slopes[averaging], where=where, rowwise=equal_to_accuracy
+        )
     slope, signature = _one_class(name, request.argument, where), f"{name} class={request.argument or 'positive'} zero-division=0/1"
     if name != "recall":
         return from_slope(request, signature, slope, where=where)

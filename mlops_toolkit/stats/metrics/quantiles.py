@@ -15,6 +15,7 @@ from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured
 from mlops_toolkit.stats.metrics.build import independent, total, weighted
 from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.tally import dense, summed
 
 
 def linear(values: Floats, sample: Sample, q: float) -> Measured:
@@ -58,11 +59,19 @@ def _with_influence(values: Floats, sample: Sample, q: float, value: float) -> M
     """The quantile with its influence; support is the number of examples on its thinner side."""
     within = (values <= value).astype(np.float64)
     beyond = min(independent(values < value, sample), independent(values > value, sample))
-    sizes = sample.n if sample.weight is None else total(sample) ** 2 / float((sample.weight**2).sum())
-    reach = critical(0.95) * float(np.sqrt(q * (1 - q) / sizes))
+    reach = critical(0.95) * float(np.sqrt(q * (1 - q) / _size(sample)))
     ranked, probability = _steps(values, sample.weight)
     low, high = max(0.0, q - reach), min(1.0, q + reach)
     spread = (_at(ranked, probability, high) - _at(ranked, probability, low)) / (high - low)
     share = float(weighted(within, sample).sum()) / total(sample)
     influence = weighted((share - within) * spread, sample) / total(sample)
     return Measured(value, influence, support=beyond, rare=f"examples beyond the {q:g}-quantile")
+
+
+def _size(sample: Sample) -> float:
+    """How many equal, independent rows weigh as much (Kish): (Σw)²/Σw², over the sums of clusters where there are any."""
+    weight = np.ones(sample.n) if sample.weight is None else sample.weight
+    cluster = dense(sample.cluster)
+    if cluster is not None:
+        weight = summed(cluster, weight, int(cluster.max()) + 1)
+    return float(weight.sum() ** 2 / (weight**2).sum())
