@@ -188,5 +188,5 @@ def _bound(one: Accepted, path: str, config: Config) -> Found:
     elif values[other] is not None and (better is not None or values[key] is not None):
         message = f"a {better} {metric} is better: {other} binds the wrong side" if better else "down-to and up-to contradict each other"
         yield f"{path}.{other}", Problem("wrong-direction", message, hint=f"write `{key}`" if better else "keep one")
-    if metric not in config.gate and config.gate and (hint := did_you_mean(metric, config.gate)).startswith("did"):
-        yield f"{path}.check", Problem("unknown-check", f"the gate has no {shown(metric)}", hint=hint)
+    if metric not in config.gate and config.gate and (near := did_you_mean(metric, config.gate)).startswith("did"):
+        yield f"{path}.check", Problem("unknown-check", f"the gate has no {shown(metric)}", hint=near)

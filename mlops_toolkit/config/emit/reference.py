@@ -127,7 +127,7 @@ def error_page(package: Path) -> str:
         codes = ", ".join(map(str, sorted({place.code for place in places})))
         messages = list(dict.fromkeys(place.message for place in places if place.message.strip("… ")))
         hints = list(dict.fromkeys(place.hint for place in places if place.hint.strip("… ")))
-        table.append([f"`{name}`", codes, " · ".join(messages[:4]), " · ".join(hints[:3])])
+        table.append([f"`{name}`", codes, " · ".join(messages[:6]), " · ".join(hints[:4])])
     return text + _table(["name", "exit", "what happened", "what to do"], table)
 
 
