@@ -78,8 +78,12 @@ def run(
     A command that cannot be started ends like a shell's: exit 127. Only the main thread can be asked to stop by a signal.
     """
     supervision = _Supervision(grace_seconds)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file, _listening(supervision.asked) as woken, _adopting() as adopter:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        opened = log.open("ab", buffering=0)
+    except OSError as error:
+        raise EnvironmentFailure("log-unwritable", f"the command's output cannot be kept: {error.strerror}", where=str(log)) from error
+    with opened as file, _listening(supervision.asked) as woken, _adopting() as adopter:
         return supervision.run(command, cwd, env, _Output(file, echo), timeout_seconds, woken, adopter)
 
 
@@ -116,8 +120,9 @@ class _Output:
             del self._tail[:-TAIL]
         if self._log is not None:
             try:
-                self._log.write(chunk)
-                self._log.flush()
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[self._log.write(rest) :]
             except OSError:
                 self._log = None
         if self._echo is not None:
