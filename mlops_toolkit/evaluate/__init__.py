@@ -1,1 +1,1 @@
-"""The verb that evaluates: predictions and measures into metrics with standard errors."""
+"""The verb that evaluates: runs the user's evaluation, reads what it wrote, computes the metrics and completes the run's record."""

@@ -1,0 +1,98 @@
+"""Whether an evaluation must run: not where the model was not trained again and an equal evaluation of it is on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.evaluate.job import Job
+from mlops_toolkit.history.base import Entry, History, key_of, same_digest
+from mlops_toolkit.models.digest import Cache
+from mlops_toolkit.models.fingerprint import fingerprint
+from mlops_toolkit.predictions.digest import digests
+from mlops_toolkit.predictions.read import read
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.records.run import Run
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run whose evaluation is this one's: its record and its predictions by suite, plain."""
+
+    run: Run
+    tables: dict[str, Table]
+
+
+def fingerprint_of(job: Job) -> str:
+    """`sha256:…` over what every suite reads: command, inputs, data, lock files, seed. The model is not in it: `Run.trained` names that."""
+    config, train = job.config, job.loaded.config.train
+    written = [path for suite in job.suites.values() for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
+    exclude = [f"/{path.removeprefix('./').lstrip('/')}" for path in (job.loaded.path.name, *written, *([train.output] if train else []))]
+    total = hashlib.sha256()
+    for name, suite in sorted((config.suites or {"": config}).items()):
+        found = fingerprint(
+            git=job.world.git,
+            folder=job.loaded.folder,
+            inputs=suite.inputs,
+            data=suite.data,
+            command=suite.run or "",
+            params=train.params if train else None,
+            seed=train.seed if train else None,
+            exclude=exclude,
+            cache=Cache.of(job.world.env),
+            place=lambda key, name=name: job.loaded.at(job.key(name, key)),  # type: ignore[misc]
+        )
+        total.update(f"{name} {found.digest}\n".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def earlier(job: Job, record: Run, history: History, *, again: bool) -> Earlier | None:
+    """An equal evaluation of the same model, if the run's training was itself reused; None where the command must run.
+
+    A schedule looks for new data: without declared `data` it never reuses.
+    """
+    declared = all(suite.data for suite in job.suites.values())
+    if again or record.status != "reused" or record.trained is None or (job.world.context.event == "schedule" and not declared):
+        return None
+    for entry in reversed(_equal(record, history.entries())):
+        run = history.run(entry.id)
+        if run is None or run.trained is None or run.trained.digest != record.trained.digest:
+            continue
+        if run.fingerprints.evaluate == record.fingerprints.evaluate and (tables := _tables(job, run)) is not None:
+            return Earlier(run, tables)
+    return None
+
+
+def _equal(record: Run, entries: object) -> list[Entry]:
+    """Runs of this model's section that ended well with the same evaluation, oldest first; a fork's only for a fork."""
+    found: list[Entry] = []
+    for entry in entries:  # type: ignore[attr-defined]
+        mine = entry.key == key_of(record.config, record.model, record.matrix) and entry.id != record.id
+        well = entry.status in ("succeeded", "reused") and not entry.withdrawn and (record.fork or not entry.fork)
+        if mine and well and same_digest(entry.evaluate, record.fingerprints.evaluate):
+            found.append(entry)
+    return found
+
+
+def _tables(job: Job, run: Run) -> dict[str, Table] | None:
+    """The run's predictions where all of them lie here as they were written; the history's hashed ones have lost their ids."""
+    tables = {}
+    for name, evaluation in run.evaluations.items():
+        if evaluation.data is None:
+            continue
+        path = plain_path(job.folder(run.id), name)
+        try:
+            table = read(path, task=evaluation.data.task if evaluation.data.task != "columns" else None, positive=evaluation.positive)
+        except MlopsError:
+            return None
+        if digests(table)[0] != evaluation.data.digest:
+            return None
+        tables[name] = table
+    return tables if set(run.evaluations) == set(job.suites) else None
+
+
+def plain_path(folder: Path, suite: str) -> Path:
+    """Where a run keeps a suite's predictions as they were written."""
+    return folder / "predictions" / f"{suite or 'main'}.parquet"

@@ -1,0 +1,263 @@
+"""`mlops evaluate`: find the run, run the evaluation, read, compute, record. The record says `running` first, so a kill leaves a readable state."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from mlops_toolkit.config import read
+from mlops_toolkit.config.forks import refuse_fork
+from mlops_toolkit.config.schema import Suite
+from mlops_toolkit.errors import Cancelled, EnvironmentFailure, InvalidFile, MlopsError, UsageError
+from mlops_toolkit.evaluate import outputs, reuse, say
+from mlops_toolkit.evaluate.job import Job, alone
+from mlops_toolkit.evaluate.outputs import Written
+from mlops_toolkit.evaluate.score import Scored, reported, score
+from mlops_toolkit.history import current
+from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.models import fetch
+from mlops_toolkit.predictions.anonymous import whole
+from mlops_toolkit.predictions.digest import digests
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.records.run import Artifact, Command, Data, Environment, Evaluation, Run, Status
+from mlops_toolkit.system import gpu, supervise
+from mlops_toolkit.system.clock import iso
+from mlops_toolkit.system.files import write_atomic
+from mlops_toolkit.world import World
+
+LOG = "log-evaluate.txt"
+NOTHING = """add to mlops.yaml, for instance
+evaluate:
+  run: python evaluate.py   # writes one row per example to $MLOPS_PREDICTIONS
+  metrics: [accuracy]"""
+
+
+def run(args: argparse.Namespace, world: World) -> int:
+    """Evaluate every configured model, one after another; 0 where each has its numbers. Raises the MlopsError that ended it."""
+    found = read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
+    jobs = [Job(loaded, loaded.config.evaluate, world) for loaded in found if loaded.config.evaluate]
+    if not jobs:
+        raise UsageError("nothing-to-evaluate", f"{found[0].where} has no `evaluate:`", hint=NOTHING)
+    out = world.err if getattr(args, "json", False) else world.out
+    done = []
+    for job in jobs:
+        record, text = _evaluate(job, _given(args.run, job), again=bool(getattr(args, "again", False)))
+        print(f"{job.loaded.config.name} · {text}", file=out, flush=True)
+        job.say(f"run {record.id} is in {job.shown(job.state / 'run.json')}")
+        done.append(record)
+    metrics = {name: metric.value for record in done for name, metric in record.metrics.items()}
+    world.forge.output(
+        {
+            "run": "\n".join(job.shown(job.state / "run.json") for job in jobs),
+            "run-id": "\n".join(record.id for record in done),
+            "metrics": json.dumps(metrics if len(done) == 1 else {record.model: _values(record) for record in done}),
+        }
+    )
+    return 0
+
+
+def _values(record: Run) -> dict[str, float | None]:
+    return {name: metric.value for name, metric in record.metrics.items()}
+
+
+def _given(text: str, job: Job) -> str:
+    """The run asked for; of several (one a line, as `train` puts them out), the one of this configuration."""
+    lines = text.split()
+    if len(lines) < 2:
+        return text.strip()
+    return next((line for line in lines if (job.world.cwd / line).resolve().parent == job.state.resolve()), "")
+
+
+def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
+    """The completed record of one model, and what to print of it."""
+    world = job.world
+    refuse_fork(world.context, world.git, job.loaded)
+    history = world.history(job.state, job.loaded.config.history.at)
+    with alone(job):
+        record = _record(job, given, history)
+        fingerprints = replace(record.fingerprints, evaluate=reuse.fingerprint_of(job))
+        record = replace(record, fingerprints=fingerprints)
+        earlier = reuse.earlier(job, record, history, again=again)
+        ends: Status = "reused" if record.status == "reused" else "succeeded"
+        started = replace(record, status="running", reason=None, evaluations={}, metrics={}, slices={}, gate=None, ended=None)
+        started = replace(started, commands=tuple(command for command in record.commands if command.phase == "train"))
+        if record.trained is not None and fetch(record.trained, _model(job, record), world.models, env=world.env):
+            job.say(f"{record.trained.path} was fetched from {record.trained.stores[0].partition('sha256')[0]}")
+        job.save(started)
+        attempt = _Attempt(job, started)
+        try:
+            text = attempt.take(earlier) if earlier else attempt.execute()
+        except BaseException as error:
+            status: Status = "interrupted" if isinstance(error, Cancelled) else "failed"
+            reason = error.message if isinstance(error, MlopsError) else type(error).__name__
+            job.save(replace(attempt.record, status=status, reason=reason, ended=iso(world.clock.now())))
+            raise
+        return job.save(replace(attempt.record, status=ends, ended=iso(world.clock.now()))), text
+
+
+def _record(job: Job, given: str, history: History) -> Run:
+    """The run to complete: the trained one of this checkout, or a new one where nothing is trained."""
+    world, name, where = job.world, job.loaded.config.name, job.loaded.where
+    if not given and job.loaded.config.train is None:
+        fresh = current.fresh(world.git, world.context, world.clock, model=name, config=where)
+        return replace(fresh, environment=Environment(platform=sys.platform, host=socket.gethostname(), gpu=_gpu(world.env)))
+    record = current.find(given, state=job.state, history=history, git=world.git, context=world.context, key=key_of(where, name, None))
+    if record.model != name:
+        raise UsageError("other-model", f"run {record.id} is of {record.model}, not of {name}", where="run")
+    if any(command.phase == "train" and command.ended not in ("ok", "reused") for command in record.commands):
+        raise UsageError(
+            "run-not-trained",
+            f"the training of run {record.id} {_how(record)}: there is nothing to evaluate",
+            where=job.shown(job.state / "run.json"),
+            hint="run `mlops train` again",
+        )
+    # A run that failed or was killed in an earlier evaluation is as good as trained.
+    return replace(record, status="reused" if record.source else "succeeded")
+
+
+def _how(record: Run) -> str:
+    return "is still running" if record.status == "running" else "was interrupted" if record.status == "interrupted" else "failed"
+
+
+def _model(job: Job, record: Run) -> Path:
+    train = job.loaded.config.train
+    return job.loaded.folder / (train.output if train else record.trained.path if record.trained else "model")
+
+
+def _gpu(env: Mapping[str, str]) -> str | None:
+    found = gpu.probe(env).names if shutil.which("nvidia-smi", path=env.get("PATH")) else ()
+    return ", ".join(found) or None
+
+
+@dataclass
+class _Attempt:
+    """The evaluation of one run, its record growing as it goes."""
+
+    job: Job
+    record: Run
+
+    @property
+    def folder(self) -> Path:
+        return self.job.folder(self.record.id)
+
+    def execute(self) -> str:
+        """Run every suite's command, read and score what it wrote; what to print of it."""
+        env = self._environment()
+        texts = []
+        for name, suite in self.job.suites.items():
+            places = outputs.places(suite, name, folder=self.job.loaded.folder, run_dir=self.folder)
+            what = self.job.key(name, "run")
+            if suite.run:
+                own = {"MLOPS_PREDICTIONS": str(places.predictions.path), "MLOPS_MEASURES": str(places.measures.path)}
+                self._command(suite, {**env, **own}, what)
+            texts.append(self._keep(name, self._collect(places, suite, what)))
+        shutil.rmtree(self.folder / "written", ignore_errors=True)
+        return "\n".join(texts)
+
+    def _collect(self, places: outputs.Places, suite: Suite, what: str) -> Written:
+        try:
+            return outputs.collect(places, suite, self.job.loaded.config, what=what, ran=bool(suite.run), since=self._since())
+        except InvalidFile:
+            kept = [self.job.shown(place.path) for place in (places.predictions, places.measures) if place.own and place.path.exists()]
+            if kept:
+                self.job.say(f"what {what} wrote is kept for you to look at: {', '.join(kept)}")
+            raise
+
+    def take(self, earlier: reuse.Earlier) -> str:
+        """Take over an equal evaluation's predictions and numbers; metrics are computed anew, as mlops.yaml asks for them now."""
+        source = earlier.run
+        seconds = {command.run: command.seconds for command in source.commands if command.phase == "evaluate"}
+        commands = tuple(
+            Command("evaluate", suite.run, exit=0, seconds=seconds.get(suite.run), ended="reused")
+            for suite in self.job.suites.values()
+            if suite.run
+        )
+        self.record = replace(
+            self.record, commands=(*self.record.commands, *commands), measures={**self.record.measures, **source.measures}
+        )
+        self.job.say(f"nothing to evaluate: run {source.id} evaluated the same")
+        texts = []
+        for name in self.job.suites:
+            numbers = {key: metric for key, metric in source.metrics.items() if metric.n == 0}
+            texts.append(self._keep(name, Written(earlier.tables.get(name))))
+            self.record = replace(self.record, metrics={**numbers, **self.record.metrics})
+        return "\n".join(texts)
+
+    def _environment(self) -> dict[str, str]:
+        """What the commands see: their own environment, and ours by name."""
+        job, train = self.job, self.job.loaded.config.train
+        checkpoints = job.state / "checkpoints" / f"{job.loaded.config.name}-evaluate"
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        return {
+            **job.world.env,
+            "MLOPS_RUN_DIR": str(self.folder),
+            "MLOPS_MODEL": str(_model(job, self.record)),
+            "MLOPS_CHECKPOINTS": str(checkpoints),
+            "MLOPS_SEED": str((train.seed if train else None) or 0),
+            "MLOPS_DEVICE": "cuda" if _gpu(job.world.env) else "cpu",
+        }
+
+    def _command(self, suite: Suite, env: Mapping[str, str], what: str) -> None:
+        job, log, command = self.job, self.folder / LOG, suite.run or ""
+        before = self.record.commands
+        self.record = job.save(replace(self.record, commands=(*before, Command("evaluate", command))))
+        limit = suite.timeout.seconds if suite.timeout else None
+        ended = supervise.run(command, cwd=job.loaded.folder, env=env, log=log, timeout_seconds=limit, echo=job.world.err)
+        after = Command("evaluate", command, ended.exit, ended.signal, ended.seconds, ended.ended)
+        self.record = replace(self.record, commands=(*before, after))
+        if error := supervise.trouble(ended, what=what, log=Path(job.shown(log))):
+            error.where = error.where or job.loaded.at(what)
+            raise error
+
+    def _since(self) -> float | None:
+        """When this run began, in epoch seconds, where its training should have written what no evaluation command does."""
+        if not any(command.phase == "train" for command in self.record.commands):
+            return None
+        return datetime.fromisoformat(self.record.started.replace("Z", "+00:00")).timestamp()
+
+    def _keep(self, name: str, written: Written) -> str:
+        """Score one suite, write its predictions into the run's folder and its numbers into the record; what to print of it."""
+        config, record = self.job.loaded.config, self.record
+        prefixed = {f"{name}/{key}" if name else key: measure for key, measure in written.measures.items()}
+        numbers = reported(written.metrics, config, name)
+        scored = score(written.table, config, name) if written.table is not None else Scored({}, {}, {})
+        if twice := next((key for key in numbers if key in scored.metrics), None):
+            raise UsageError(
+                "duplicate-metric",
+                f"{twice} is computed from the predictions and stands in the metrics file too",
+                where=self.job.loaded.at(self.job.key(name, "metrics-file")),
+                hint="drop it from the one or the other",
+            )
+        slices = {label: {**record.slices.get(label, {}), **values} for label, values in scored.slices.items()}
+        self.record = replace(
+            record,
+            evaluations={**record.evaluations, name: self._store(name, written.table, tuple(scored.slices))},
+            metrics={**record.metrics, **scored.metrics, **numbers},
+            slices={**record.slices, **slices},
+            measures={**record.measures, **prefixed},
+        )
+        return say.suite(name, written.table, replace(scored, metrics={**scored.metrics, **numbers}), prefixed)
+
+    def _store(self, name: str, table: Table | None, slices: tuple[str, ...]) -> Evaluation:
+        if table is None:
+            return Evaluation()
+        path, content = reuse.plain_path(self.folder, name), whole(table)
+        try:
+            write_atomic(path, content)
+        except OSError as error:
+            raise EnvironmentFailure("not-recorded", f"the predictions cannot be kept: {error.strerror}", where=str(path)) from error
+        data, ids = digests(table)
+        return Evaluation(
+            predictions=Artifact(path.relative_to(self.folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content)),
+            data=Data(data, table.n, table.task, table.labels, ids),
+            positive=table.positive,
+            slices=slices,
+        )
