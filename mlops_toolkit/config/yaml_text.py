@@ -8,10 +8,12 @@ that unfold beyond any configuration's size.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from mlops_toolkit.config.schema import NUMBER
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +64,15 @@ def shown(text: str, most: int = 60) -> str:
     cut = text if len(text) <= most else text[: most - 1] + "…"
     quoted = json.dumps(cut, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
+
+
+def scalar(text: str) -> str:
+    """A text as a YAML value that is read back as itself, by us and by anybody: bare where that is safe, else in double quotes."""
+    bare = re.fullmatch(r"[A-Za-z$./][^\n\"\\#\[\]{},]*", text) and text.isprintable() and text == text.strip() and text[-1] != ":"
+    word = text.casefold() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n") or re.fullmatch(
+        NUMBER + r"|\.(inf|nan)", text, re.I
+    )
+    return text if (bare or text.startswith("${{ ")) and ": " not in text and not word else json.dumps(text, ensure_ascii=False)
 
 
 def compose(raw: bytes | str, *, where: str) -> Table:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
+from mlops_toolkit.config.yaml_text import scalar
 
 HEADER = "# Generated from mlops_toolkit/config by `python -m mlops_toolkit.config.emit --write`: change it there.\n"
 # The runner copies `train` as a real folder, act keeps the link to actions/train: the entry script is found by walking up.
@@ -30,7 +28,7 @@ def action_inputs(action: str) -> str:
     text = "inputs:\n"
     for field in fields_of(action):
         default = field.metadata.get("given", field.default)
-        text += f"  {field.name}:\n    description: {scalar(field.metadata['doc'])}\n    required: false\n    default: {scalar(default, text=True)}\n"
+        text += f"  {field.name}:\n    description: {scalar(field.metadata['doc'])}\n    required: false\n    default: {scalar(default)}\n"
     return text
 
 
@@ -41,9 +39,3 @@ def action_outputs(action: str) -> str:
         if action in output.actions:
             text += f"  {output.name}:\n    description: {scalar(output.doc)}\n    value: ${{{{ steps.run.outputs.{output.name} }}}}\n"
     return text
-
-
-def scalar(value: str, *, text: bool = False) -> str:
-    """A YAML scalar: plain where it can be, else in double quotes; with `text`, whatever could be read as something else is quoted."""
-    safe = re.fullmatch(r"[A-Za-z$][^\n\"\\#]*", value) and ": " not in value and not value.endswith((":", " "))
-    return value if safe and not (text and value in ("true", "false", "null", "yes", "no")) else json.dumps(value, ensure_ascii=False)

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from mlops_toolkit import errors
 from mlops_toolkit.config.emit import reference
 from mlops_toolkit.config.emit.__main__ import ROOT, generated, main
-from mlops_toolkit.config.emit.actions import action_inputs, action_outputs, action_yml, scalar
+from mlops_toolkit.config.emit.actions import action_inputs, action_outputs, action_yml
 from mlops_toolkit.config.emit.jsonschema import plain, schema
 from mlops_toolkit.config.emit.raised import raised
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
 from mlops_toolkit.config.inputs import read as read_inputs
 from mlops_toolkit.config.schema import Inputs
-from mlops_toolkit.config.yaml_text import Scalar, compose
+from mlops_toolkit.config.yaml_text import Scalar, compose, scalar
 from mlops_toolkit.errors import UsageError
 from tests.unit.config.examples import VALID, read
 from tests.unit.config.test_read import SCALARS, WRONG
@@ -166,8 +166,10 @@ def test_the_step_finds_the_entry_script_from_a_copied_and_a_linked_folder(tmp_p
 @settings(deadline=None, max_examples=100)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=40))
 def test_any_text_stands_in_yaml_as_itself(text: str) -> None:
-    _, node = compose(f"x: {scalar(text, text=True)}\n", where="f").entries["x"]
-    assert node == Scalar(text, 1, quoted=True) or (isinstance(node, Scalar) and node.text == text and node.given)
+    _, node = compose(f"x: {scalar(text)}\n", where="f").entries["x"]
+    assert isinstance(node, Scalar)
+    assert (node.text, node.given) == (text, True)
+    assert yaml.safe_load(f"[{scalar(text)}]") == [text]
 
 
 def test_the_files_in_the_repository_are_as_they_are_made() -> None:
