@@ -66,13 +66,17 @@ def shown(text: str, most: int = 60) -> str:
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
 
 
-def scalar(text: str) -> str:
-    """A text as a YAML value that is read back as itself, by us and by anybody: bare where that is safe, else in double quotes."""
-    bare = re.fullmatch(r"[A-Za-z$./][^\n\"\\#\[\]{},]*", text) and text.isprintable() and text == text.strip() and text[-1] != ":"
+def scalar(text: str, *, flow: bool = False) -> str:
+    """A text as a YAML value that anybody reads back as itself: bare where that is safe, else in double quotes.
+
+    flow: the value stands inside [ ] or { }.
+    """
+    bare = re.fullmatch(r"[A-Za-z$./][^\n\"\\#]*", text) and text.isprintable() and text == text.strip() and text[-1] != ":"
+    inside = flow and re.search(r"[\[\]{},]", text)
     word = text.casefold() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n") or re.fullmatch(
         NUMBER + r"|\.(inf|nan)", text, re.I
     )
-    return text if (bare or text.startswith("${{ ")) and ": " not in text and not word else json.dumps(text, ensure_ascii=False)
+    return text if bare and not inside and ": " not in text and not word else json.dumps(text, ensure_ascii=False)
 
 
 def compose(raw: bytes | str, *, where: str) -> Table:

@@ -169,7 +169,7 @@ def test_any_text_stands_in_yaml_as_itself(text: str) -> None:
     _, node = compose(f"x: {scalar(text)}\n", where="f").entries["x"]
     assert isinstance(node, Scalar)
     assert (node.text, node.given) == (text, True)
-    assert yaml.safe_load(f"[{scalar(text)}]") == [text]
+    assert yaml.safe_load(f"[{scalar(text, flow=True)}]") == [text]
 
 
 def test_the_files_in_the_repository_are_as_they_are_made() -> None:
