@@ -27,6 +27,12 @@ from mlops_toolkit.stats.metrics import default, resolve
 from mlops_toolkit.stats.paired import Paired, paired_many
 from mlops_toolkit.stats.sample import Sample
 
+NEEDED = {
+    "prediction": "columns `target` and `prediction`",
+    "score": "a column `score`, or `prob:<label>` columns",
+    "prob": "a `prob:<label>` column for each class",
+    "columns": "its column of numbers",
+}
 # Below this share of common rows of either side, two test sets are not the same.
 COMMON = 0.95
 
@@ -135,6 +141,14 @@ def _suite(
     if state == "same-model" and not both.same_answers:
         state = "ok"  # an evaluation that answers differently for one model is noise to be measured, not "no change"
     metrics = [resolve(r, labels=both.head.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
+    for metric in metrics:
+        if not _available(metric, both.head):
+            raise InvalidFile(
+                "missing-column",
+                f"{metric.name} needs {NEEDED[metric.reads]}",
+                where=table.source,
+                hint="write it into the predictions, or take the metric out",
+            )
     slices = _slices(suite, request, both)
     rows: dict[str | None, Any] = {None: None, **dict(slices)}
     for metric, results in zip(metrics, _measure(metrics, both, rows, request.config.confidence), strict=True):

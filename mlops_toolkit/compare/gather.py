@@ -79,6 +79,9 @@ def _overlaid(config: Config, args: argparse.Namespace) -> Config:
 def _bare(args: argparse.Namespace, world: World, kinds: Sequence[str]) -> Job:
     """Two files and nothing else: no configuration, no repository, no network."""
     config = _flags(args, name=Path(args.head).stem)
+    if kinds[0] != kinds[1]:
+        said = " and ".join(f"{word} ({kind})" for word, kind in zip((args.base, args.head), kinds, strict=True))
+        raise UsageError("kinds-differ", f"{said} cannot be compared", hint="give two predictions files, or two metrics files")
     made = [_file(kind, word, args, world, config) for kind, word in zip(kinds, (args.base, args.head), strict=True)]
     request = Request(
         config=config,

@@ -86,7 +86,7 @@ def write_files(result: Result, text: comment.Comment, drawn: Sequence[Chart], s
         prepare(state)
         write_atomic(state / "report.json", codec.dumps(result))
         write_atomic(state / "comment.md", text.text)
-        write_atomic(state / "junit.xml", junit([result]))
+        write_atomic(state / "junit.xml", junit(result))
         for chart in drawn:
             write_atomic(state / "charts" / f"{chart.name}.png", chart.png)
         if html:

@@ -43,7 +43,7 @@ def kind_of(word: str, *, cwd: Path) -> Kind:
     """What a word is: an existing file by its content, else the name of a run, commit or branch."""
     path = cwd / word
     if not path.is_file():
-        if "/" in word and path.suffix in (".csv", ".parquet", ".jsonl", ".json", ".yaml", ".yml", ".toml") and not path.exists():
+        if path.suffix in (".csv", ".parquet", ".jsonl", ".json", ".yaml", ".yml", ".toml"):
             raise UsageError(
                 "no-such-file",
                 f"there is no file {word}",
@@ -86,7 +86,7 @@ def from_predictions(path: Path, *, label: str, task: str | None, positive: str 
     """A bare predictions file."""
     from mlops_toolkit.predictions.read import read
 
-    return Loaded(label=label, tables={"": read(path, task=task, positive=positive)})
+    return Loaded(label=label, tables={"": read(path, task=task, positive=positive, name=label)})
 
 
 def from_metrics(path: Path | None, content: bytes | None, *, label: str, name: str) -> Loaded:
