@@ -33,7 +33,9 @@ def run(args: argparse.Namespace, world: World) -> int:
     """0 when main and the harmless pull request passed and the hurting one was blocked; a defect of ours otherwise."""
     for package, install in (("sklearn", "scikit-learn"), ("numpy", "numpy"), ("yaml", "PyYAML")):
         if importlib.util.find_spec(package) is None:
-            raise EnvironmentFailure("demo-needs", f"the demo trains a real model and needs {install}", hint=f"pip install {install}")
+            raise EnvironmentFailure(
+                "demo-needs", f"the demo trains a model on real data and needs {install}", hint=f"pip install {install}"
+            )
     stage = Stage(folder(args.dir, world), world)
     stage.say(f"A repository with a model in it, made in {stage.folder}\n")
     codes = [main(stage)] + [pull_request(stage, change) for change in story.CHANGES]

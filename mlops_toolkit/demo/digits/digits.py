@@ -18,7 +18,7 @@ def params() -> dict:
 def scans() -> tuple[np.ndarray, np.ndarray]:
     """1,797 scans of handwritten digits, 8 × 8 pixels from 0 (paper) to 16 (ink), and which digit each one is.
 
-    This is scikit-learn's load_digits(), read from its file: importing scikit-learn takes two seconds.
+    scikit-learn's load_digits(), read from its file: importing all of scikit-learn would take longer than training.
     """
     package = Path(find_spec("sklearn").origin).parent
     rows = np.loadtxt(package / "datasets/data/digits.csv.gz", delimiter=",")
