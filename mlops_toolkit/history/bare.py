@@ -65,6 +65,7 @@ class Bare:
     """A bare repository at `path` (made when first used) and its one remote. Not safe for two at once: the caller holds a lock.
 
     patience  seconds that one exchange with the remote may take
+    holds     what a person misses when it cannot be read
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Bare:
     env: Mapping[str, str]
     patience: float = 600
     object_format: str = "sha1"
+    holds: str = "the recorded runs"
 
     def __call__(self, *args: str, data: bytes | None = None, check: bool = True, remote: bool = False) -> proc.Completed:
         """Run `git ARGS` in it; only with `remote` does git know the address and the token."""
@@ -161,7 +163,7 @@ class Bare:
         trouble = self.remote.clean(done.stderr.decode("utf-8", "replace"))
         return EnvironmentFailure(
             "history-unreadable",
-            f"the recorded runs cannot be read: {in_words(trouble)}",
+            f"{self.holds} cannot be read: {in_words(trouble)}",
             where=self.remote.clean(self.remote.url),
             hint="nothing was decided; run it again when the remote can be read",
         )

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ PATIENCE = 600.0  # seconds that a record is offered again while other writers a
 PASSING_TRIES = 3
 FRESH = 600.0  # seconds that a laptop goes by what it read last
 LAPTOP_PATIENCE = 30.0
+BROKEN = re.compile(r"corrupt|is empty|bad (object|tree)|loose object|inflate|packfile|unable to read")  # a cache that a crash damaged
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ class GitHistory(LocalHistory):
         patience = 600.0 if ci else LAPTOP_PATIENCE
         kind = git("rev-parse", "--show-object-format", check=False).text or "sha1"
         self.bare = Bare(state / "cache" / "history.git", remote, git.env, patience, kind)
-        self.commits = Commits(Bare(state / "cache" / "commits.git", code, git.env, patience, kind)) if code else None
+        self.commits = (
+            Commits(Bare(state / "cache" / "commits.git", code, git.env, patience, kind, "the commits of the base branch"))
+            if code
+            else None
+        )
         self.outbox = Outbox(state / "outbox")
         self._seen: Snapshot | None = None
         self._holding = 0
@@ -126,7 +132,7 @@ class GitHistory(LocalHistory):
         try:
             return self._read(commit)
         except EnvironmentFailure as error:
-            if error.name != "git-failed":
+            if error.name != "git-failed" and not BROKEN.search(error.message):
                 raise
             shutil.rmtree(self.bare.path, ignore_errors=True)
             return self._read(commit)
@@ -162,7 +168,7 @@ class GitHistory(LocalHistory):
             seen = json.loads((self.state / "cache" / "tip.json").read_bytes())
             commit, at = seen["commit"], float(seen["at"])
             whole = seen["ref"] == self._where() and (commit is None or not self.bare.missing([str(commit)]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, EnvironmentFailure):
             return None
         return (commit, at) if whole else None
 
