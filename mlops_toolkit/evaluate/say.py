@@ -39,7 +39,10 @@ def _number(metric: MetricValue, unit: str) -> tuple[str, str]:
     error = metric.standard_error
     state = "" if metric.state == "ok" else f"  ({metric.state.replace('-', ' ')})"
     if not error:
-        return value(metric.value, unit), state.strip()
+        # No row contradicts: of n rows, 1/n is the finest step that could be told.
+        step = 1 / metric.n if metric.n and unit == "fraction" else None
+        ends = {} if step is None else {"low": metric.value - step, "high": metric.value + step}
+        return value(metric.value, unit, **ends), state.strip()
     shown = value(metric.value, unit, low=metric.value - 2 * error, high=metric.value + 2 * error)
     decimals = len(shown.partition(" ")[0].partition(".")[2])
     rounded = f"{error:.{decimals}f}"
