@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from mlops_toolkit.records.result import Difference, Example, Result, Side
+from mlops_toolkit.records.result import Difference, Example, MeasureRow, Result, Side
 from mlops_toolkit.report import escape, rows, words
+from mlops_toolkit.report.findings import findings
 from mlops_toolkit.report.sentence import verdict_sentence
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+T = TypeVar("T")
 MOST, BLOCK = 60_000, 20_000
 OPEN_ROWS = 8
 _BUDGET = {
@@ -62,7 +64,7 @@ class Part:
 def comment(
     result: Result, *, chart_urls: Mapping[str, str] | None = None, chart_alts: Mapping[str, str] | None = None, examples: int = 10
 ) -> Comment:
-    """The comment of one model. chart_urls: chart name -> address of its picture (or a local path); chart_alts: what it says.
+    """The comment of one model. chart_urls: chart name -> address of its picture (or a local path); chart_alts: what to say of it.
 
     examples: how many fixed and how many broken examples are listed. The same result gives the same text.
     """
@@ -107,16 +109,16 @@ def _is_loud(note: str) -> bool:
     return note.casefold().startswith("gate loosened")
 
 
-def fit(lines: Iterable[str], budget: int, most: int | None = None) -> Part:
-    """The first lines that fit the budget of characters."""
-    lines = list(lines)
+def fit(items: Sequence[T], line: Callable[[T], str], budget: int, most: int | None = None) -> Part:
+    """The first items, as lines, that fit the budget of characters; no further ones are rendered."""
     kept: list[str] = []
-    for line in lines:
-        budget -= len(line) + 1
-        if budget < 0 or (most is not None and len(kept) == most):
+    for item in items[:most]:
+        made = line(item)
+        budget -= len(made) + 1
+        if budget < 0:
             break
-        kept.append(line)
-    return Part(tuple(kept), len(lines) - len(kept))
+        kept.append(made)
+    return Part(tuple(kept), len(items) - len(kept))
 
 
 def _cells(cells: Sequence[str]) -> str:
@@ -132,6 +134,10 @@ def name(row: rows.Row, *, starts: bool = False) -> str:
     """`accuracy [language=de]`, escaped, its brackets ours."""
     metric = escape.inline(row.check.metric, starts=starts) or "*(empty)*"
     return metric if row.check.slice is None else f"{metric} [{escape.inline(row.check.slice)}]"
+
+
+def _why(row: rows.Row) -> str:
+    return f"- {name(row, starts=True)}: {escape.inline(row.why or '', 240)}"
 
 
 def _first_row(row: rows.Row) -> str:
@@ -166,23 +172,23 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
     line = _first_row if _is_first(result) else _row
     return {
         "header": header(result),
-        "table": fit(map(line, open_rows), _BUDGET["table"]),
-        "rest": fit(map(line, first[OPEN_ROWS:]), _BUDGET["rest"]),
-        "why": fit((f"- {name(r, starts=True)}: {escape.inline(r.why, 240)}" for r in first if r.why), _BUDGET["why"]),
-        "notes": fit((f"- {note}" for note in _notes(result)), _BUDGET["notes"]),
-        "slices": fit(map(line, per_slice), _BUDGET["slices"]),
+        "table": fit(open_rows, line, _BUDGET["table"]),
+        "rest": fit(first[OPEN_ROWS:], line, _BUDGET["rest"]),
+        "why": fit([r for r in first if r.why], _why, _BUDGET["why"]),
+        "notes": fit(_notes(result), "- {}".format, _BUDGET["notes"]),
+        "slices": fit(per_slice, line, _BUDGET["slices"]),
         "slices_say": f"{small:,} of {len(per_slice):,} too small to say" if small else f"{len(per_slice):,}",
-        "images": _images(chart_urls, chart_alts),
+        "images": _images(chart_urls, {**findings(result), **chart_alts}) if chart_urls else Part(),
         "examples": _examples(result, examples),
-        "measures": fit(_measures(result), _BUDGET["measures"]),
+        "measures": fit(_measures(result), _measure, _BUDGET["measures"]),
         "names": [escape.inline(n, 30) for n in names(result)],
-        "changes": fit((_difference(d) for d in result.differences), _BUDGET["changes"]),
+        "changes": fit(result.differences, _difference, _BUDGET["changes"]),
         "changes_say": escape.inline(_changes_say(result.differences)),
         "reproduce": escape.code(result.next.reproduce, 300) if result.next.reproduce else None,
         "accept": _yaml(result.next.accept),
         "gate": _yaml(result.next.gate),
         "config": escape.code(result.config),
-        "more_data": fit((f"- more data: {escape.inline(text, 240)}" for text in result.next.more_data), _BUDGET["more data"], 8),
+        "more_data": fit(result.next.more_data, lambda text: f"- more data: {escape.inline(text, 240)}", _BUDGET["more data"], 8),
         "url": escape.address(result.url) if result.url and len(result.url) <= _URL else None,
         "confidence": next((words.percent(c.confidence) for c in result.checks if c.low is not None), None),
         "error": _error(result),
@@ -215,7 +221,7 @@ def _images(urls: Mapping[str, str], alts: Mapping[str, str]) -> Part:
         target = escape.address(url) if "://" in url else "".join(c for c in url if c.isalnum() or c in "/._-~")
         if target and len(target) <= _URL:
             lines.append(f"![{escape.alt(alts.get(name) or name, 300)}]({target})\n")
-    return fit(lines, _BUDGET["charts"])
+    return fit(lines, str, _BUDGET["charts"])
 
 
 def _examples(result: Result, most: int) -> dict[str, object] | None:
@@ -229,8 +235,8 @@ def _examples(result: Result, most: int) -> dict[str, object] | None:
     line = lambda e: _example(e, columns)
     return {
         "header": head + "\n|" + " :-- |" * (4 + len(columns)),
-        "fixed": fit(map(line, found.fixed[:most]), _BUDGET["examples"]),
-        "broken": fit(map(line, found.broken[:most]), _BUDGET["examples"]),
+        "fixed": fit(found.fixed, line, _BUDGET["examples"], most),
+        "broken": fit(found.broken, line, _BUDGET["examples"], most),
         "fixed_total": found.fixed_total,
         "broken_total": found.broken_total,
         "say": f"{found.fixed_total:,} {'better' if graded else 'fixed'}, {found.broken_total:,} {'worse' if graded else 'broken'}",
@@ -245,14 +251,14 @@ def _example(example: Example, columns: Sequence[str]) -> str:
     return _cells([*(escape.code(cell, cell=True) for cell in cells), *shown])
 
 
-def _measures(result: Result) -> list[str]:
+def _measures(result: Result) -> list[tuple[str, MeasureRow]]:
     checked = {c.metric for c in result.checks if c.kind == "measure"}
-    lines = []
-    for name, found in sorted(result.measures.items()):
-        if name not in checked:
-            values = (words.value(v, found.unit or "") for v in (found.baseline, found.head))
-            lines.append(_cells([escape.inline(name), *map(escape.number, values)]))
-    return lines
+    return [(name, found) for name, found in sorted(result.measures.items()) if name not in checked]
+
+
+def _measure(named: tuple[str, MeasureRow]) -> str:
+    name, found = named
+    return _cells([escape.inline(name), *(escape.number(words.value(v, found.unit or "")) for v in (found.baseline, found.head))])
 
 
 def _difference(found: Difference) -> str:

@@ -13,6 +13,7 @@ import unicodedata
 LIMIT = 80
 _GAP = "\u200b"
 _ELLIPSIS = "…"
+_OPEN, _CLOSE = "\u2068", "\u2069"
 _SPACES = re.compile(r"\s+")
 _BREAKS = re.compile(r"\r\n|[\r\n\u0085\u2028\u2029]")
 _LOUD = re.compile(r"[\\`*~|$]|<(?=[A-Za-z/!?])|\](?=[(\[:])|\[(?=\^)|(?<=!)\[|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w)")
@@ -23,7 +24,7 @@ _START = re.compile(r"^(?:[-+=#:>\[]|\d{1,9}(?=[.)]))")
 
 
 def clean(text: str, limit: int | None = LIMIT) -> str:
-    """One line of visible characters, at most `limit` of them (the last an ellipsis; None: no limit).
+    """One line of visible characters, at most `limit` of them (the last an ellipsis; None: no limit). Cleaning twice changes nothing.
 
     Line breaks show as ↵; control characters, invisible ones (zero-width, bidirectional overrides, unassigned) as �;
     text with right-to-left letters is isolated, so that it cannot reorder what stands beside it.
@@ -32,14 +33,26 @@ def clean(text: str, limit: int | None = LIMIT) -> str:
         text = text[: 4 * limit + 16]  # a 10 MB cell is cut before it is looked at
     text = _BREAKS.sub("↵", text)
     text = _SPACES.sub(" ", text).strip(" ")
-    text = "".join(c if _visible(c) else "�" for c in text)
     if limit is not None and len(text) > limit:
         text = text[: limit - 1].rstrip() + _ELLIPSIS
-    return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
+    return _isolated("".join(c if _visible(c) else "�" for c in text))
+
+
+def _isolated(text: str) -> str:
+    """Right-to-left letters stand within isolates, and every isolate is closed."""
+    depth, bare, out = 0, False, []
+    for char in text:
+        if char == _CLOSE and depth == 0:
+            char = "�"
+        depth += (char == _OPEN) - (char == _CLOSE)
+        bare |= depth == 0 and unicodedata.bidirectional(char) in ("R", "AL")
+        out.append(char)
+    made = "".join(out) + _CLOSE * depth
+    return f"{_OPEN}{made}{_CLOSE}" if bare else made
 
 
 def _visible(char: str) -> bool:
-    if char in "\u200d\ufe0f":  # joins and colours emoji
+    if char in "\u200d\ufe0f\u2068\u2069":  # joins and colours emoji; isolates
         return True
     return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 

@@ -102,6 +102,16 @@ def test_the_hostile_ones(text: str) -> None:
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067\ud800-\udfff]", escape.clean(text))
 
 
+@given(st.one_of(texts, st.text("ab \u2068\u2069\u05d0\u0627\u202e", max_size=100)), st.none() | st.integers(5, 90))
+@settings(deadline=None, max_examples=300)
+def test_cleaning_twice_changes_nothing_and_isolates_are_closed(text: str, limit: int | None) -> None:
+    """A sentence made of cleaned pieces can be cleaned again."""
+    once = escape.clean(text, limit)
+    assert escape.clean(once, None) == once
+    assert once.count("\u2068") == once.count("\u2069")
+    assert limit is None or len(once) <= 2 * limit + 2
+
+
 def test_ordinary_text_keeps_its_source_readable() -> None:
     """No backslash without need: what people name metrics and slices stays as it is, in a terminal too."""
     for text in (
