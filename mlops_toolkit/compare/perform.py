@@ -73,7 +73,7 @@ def _show(results: Sequence[Result], texts: Sequence[comment.Comment], args: arg
         document = made[0] if len(made) == 1 else {"schema": 1, "results": made}
         print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), file=world.out)
         return
-    color = world.out.isatty() and "NO_COLOR" not in world.env
+    color = (world.out.isatty() or world.env.get("FORCE_COLOR", "0") != "0") and "NO_COLOR" not in world.env
     for text in texts:
         print(terminal.terminal(text.text, width=shutil.get_terminal_size((100, 24)).columns, color=color), file=world.out, end="")
 

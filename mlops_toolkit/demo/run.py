@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -75,13 +76,15 @@ class Stage:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """Ours, with this Python first on PATH (it has scikit-learn) and this toolkit importable; no CI, whoever runs the demo."""
+        """Ours, with this Python first on PATH (it has what the project needs) and this toolkit importable; no CI, whoever runs the demo."""
         own = {k: v for k, v in self.world.env.items() if not k.startswith(("GITHUB_", "GIT_", "MLOPS_")) and k != "CI"}
         paths = [str(Path(sys.executable).parent), own.get("PATH", os.defpath)]
         toolkit = [str(Path(__file__).resolve().parents[2]), *([own["PYTHONPATH"]] if own.get("PYTHONPATH") else [])]
+        terminal = {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)} if self.world.out.isatty() else {}
         return {
             **own,
             **AUTHOR,
+            **terminal,
             "PATH": os.pathsep.join(paths),
             "PYTHONPATH": os.pathsep.join(toolkit),
             "XDG_DATA_HOME": str(self.folder.parent / "store"),
