@@ -1,0 +1,121 @@
+"""The demo is what it says: two pull requests for a real model, one lets through and one blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_toolkit.demo import story
+from tests.check import ROOT
+
+
+@dataclass(frozen=True)
+class Played:
+    """A demo that was played: exit code, what it printed, its repository."""
+
+    code: int
+    text: str
+    folder: Path
+
+    def result(self, branch: str) -> dict[str, Any]:
+        """The result of the branch's last run."""
+        for path in sorted((self.folder / ".mlops/runs").glob("*/run.json"), reverse=True):
+            if json.loads(path.read_text())["branch"] == branch:
+                found: dict[str, Any] = json.loads(path.with_name("report.json").read_text())
+                return found
+        raise AssertionError(f"no run of {branch}")
+
+
+def demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(cwd)}
+    return subprocess.run(
+        [sys.executable, "-m", "mlops_toolkit", "demo", *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """One demo for all tests of this file."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = demo("--dir", "digits", cwd=folder)
+    return Played(done.returncode, done.stdout + done.stderr, folder / "digits")
+
+
+def test_it_ends_well(played: Played) -> None:
+    """Exit 0, with the three exit codes that a reader is told to expect."""
+    assert played.code == 0, played.text
+    assert re.findall(r"^exit code (\d+)$", played.text, re.MULTILINE) == ["0", "0", "1"]
+
+
+def test_the_harmless_pull_request_passes_its_margin(played: Played) -> None:
+    """Some answers change, and the whole interval of the change lies above the allowed drop: proven, not waved through."""
+    result = played.result("fewer-greys")
+    check = next(check for check in result["checks"] if check["metric"] == "accuracy" and not check["slice"])
+    assert result["verdict"] == "pass"
+    assert check["verdict"] == "pass"
+    assert check["low"] > -check["margin"]
+    assert check["better"] > 0
+    assert check["worse"] > 0
+
+
+def test_the_other_one_fails_on_some_digits(played: Played) -> None:
+    """Accuracy is worse than allowed, and so are several digits but not all: the comment shows where it hurts."""
+    result = played.result("half-size")
+    checks = {check["slice"]: check for check in result["checks"] if check["metric"] == "accuracy"}
+    assert result["verdict"] == "fail"
+    assert checks[None]["high"] < -checks[None]["margin"]
+    failed = {name for name, check in checks.items() if name and check["verdict"] == "fail"}
+    assert "digit=8" in failed
+    assert "digit=7" not in failed
+
+
+def test_both_comments_and_the_page_are_shown(played: Played) -> None:
+    """The verdicts stand in the output, and the page it names is one self-contained file with the pictures in it."""
+    assert re.search(r"^✅ .*digits", played.text, re.MULTILINE)
+    assert re.search(r"^❌ .*digits", played.text, re.MULTILINE)
+    page = played.folder / ".mlops" / "report.html"
+    assert str(page) in played.text
+    html = page.read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") > 50
+    assert not re.search(r"""(?:src|href)=["']https?:""", html)
+
+
+def test_it_leaves_a_repository_to_play_with(played: Played) -> None:
+    """A clean checkout with main and the two branches, whose commits have the same ids on every machine."""
+    git = ["git", "-C", str(played.folder)]
+    branches = subprocess.run([*git, "branch", "--format=%(refname:short)"], capture_output=True, text=True, check=True).stdout.split()
+    assert branches == ["fewer-greys", "half-size", "main"]
+    assert not subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    dates = subprocess.run([*git, "log", "--all", "--format=%cI"], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(dates)[0] == "2026-01-05T09:00:00Z"
+
+
+def test_it_never_writes_over_anything(tmp_path: Path) -> None:
+    """A folder with something in it is refused, by name."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    done = demo("--dir", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_the_story_fits_the_files() -> None:
+    """Every change replaces text that stands exactly once in its file."""
+    for change in story.CHANGES:
+        text = (ROOT / "mlops_toolkit/demo/digits" / change.file).read_text(encoding="utf-8")
+        assert text.count(change.before) == 1
