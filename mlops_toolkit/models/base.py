@@ -61,7 +61,7 @@ class Setting:
     belongs: Belongs = "main"
     token: str | None = None
     actor: str | None = None
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=SystemClock, compare=False)
 
     def __repr__(self) -> str:
         return f"Setting(repository={self.repository!r}, belongs={self.belongs!r})"

@@ -34,7 +34,7 @@ class LocalStore:
     root: Path
     word: str
     setting: Setting
-    cache: Cache | None = field(default=None, repr=False)
+    cache: Cache | None = field(default=None, repr=False, compare=False)
 
     def take(self, path: Path) -> tuple[ModelDigest, str]:
         """Digest and keep a model in one go, reading each byte once; returns what it is and its address."""

@@ -39,7 +39,7 @@ class OciStore:
     host: str
     repository: str
     setting: Setting
-    cache: Cache | None = field(default=None, repr=False)
+    cache: Cache | None = field(default=None, repr=False, compare=False)
 
     def put(self, path: Path, digest: str) -> str:
         """Push it, unless it is there; a model that changed since its digest was taken is refused."""

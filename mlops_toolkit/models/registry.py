@@ -55,10 +55,10 @@ def login(host: str, env: Mapping[str, str], token: str | None, actor: str | Non
         return Login("<token>", str(entry["identitytoken"]))
     if entry.get("auth"):
         try:
-            user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-            return Login(user, password)
-        except (binascii.Error, ValueError):
+            user, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except (binascii.Error, ValueError, TypeError):
             return None
+        return Login(user, password) if colon else None
     if entry.get("username"):
         return Login(str(entry["username"]), str(entry.get("password", "")))
     return Login(actor or "token", token) if token and host == "ghcr.io" else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class RemoteStore:
     """A folder of a file system that fsspec knows."""
 
     base: str
-    cache: Cache | None = None
+    cache: Cache | None = field(default=None, repr=False, compare=False)
 
     def put(self, path: Path, digest: str) -> str:
         """Upload it, unless it is there; a model that changed since its digest was taken is refused."""
@@ -50,8 +50,7 @@ class RemoteStore:
                         raise EnvironmentFailure(
                             "model-changed", f"{source} changed while it was stored", hint="something still writes to it"
                         )
-            with files.open(f"{address}/{LIST}", "wb") as writing:
-                writing.write(_list(found))
+            files.pipe_file(f"{address}/{LIST}", _list(found))
         return address
 
     def has(self, address: str, digest: str) -> bool:
@@ -70,7 +69,11 @@ class RemoteStore:
             except FileNotFoundError as error:
                 raise EnvironmentFailure("model-unreachable", f"the model {short(digest)} is not at {address}") from error
             for file in listed.files:
-                with files.open(f"{address}/files/{file.path}", "rb") as reading:
+                try:
+                    reading = files.open(f"{address}/files/{file.path}", "rb")
+                except FileNotFoundError as error:
+                    raise EnvironmentFailure("model-damaged", f"{file.path} of {short(digest)} is lost", where=address) from error
+                with reading:
                     tree.write(temporary, file, folder=listed.kind == "folder", content=partial(copy_hashed, reading))
             tree.settle(temporary, to, listed, digest)
 

@@ -125,7 +125,13 @@ def listening(model: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "name"),
-    [(outside, "model-link-outside"), (itself, "model-link-outside"), (cycle, "model-link-cycle"), (fifo, "not-a-file"), (listening, "not-a-file")],
+    [
+        (outside, "model-link-outside"),
+        (itself, "model-link-outside"),
+        (cycle, "model-link-cycle"),
+        (fifo, "not-a-file"),
+        (listening, "not-a-file"),
+    ],
 )
 def test_what_is_no_model_is_refused(tmp_path: Path, spoil: Callable[[Path], None], name: str) -> None:
     model = build(tmp_path / "m", {"a": b"1"})

@@ -45,7 +45,9 @@ def test_it_gives_nothing_back_that_was_damaged(tmp_path: Path) -> None:
     stores.gives_nothing_back_that_was_damaged(store(tmp_path), tmp_path, damage)
 
 
-@pytest.mark.parametrize(("word", "root"), [("file:", "data/mlops/models/owner-repo-1234"), ("file:{}/own", "own"), ("file://{}/own/", "own")])
+@pytest.mark.parametrize(
+    ("word", "root"), [("file:", "data/mlops/models/owner-repo-1234"), ("file:{}/own", "own"), ("file://{}/own/", "own")]
+)
 def test_addresses_say_where(tmp_path: Path, word: str, root: str) -> None:
     opened = store(tmp_path, word=word.format(tmp_path))
     (tmp_path / "m").write_bytes(b"1")
@@ -150,9 +152,7 @@ def test_two_checkouts_of_one_repository_share_and_eight_at_once_store_it_once(t
         "print(local.open_store('file:', Setting(dict(os.environ), 'owner-repo-1234')).take(Path(sys.argv[1]))[1])\n"
     )
     env = {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
-    started = [
-        subprocess.Popen([sys.executable, "-c", script, str(model)], env=env, stdout=subprocess.PIPE, text=True) for _ in range(8)
-    ]
+    started = [subprocess.Popen([sys.executable, "-c", script, str(model)], env=env, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     assert {process.communicate()[0] for process in started} == {f"file:{below(digest(model).digest)}\n"}
     assert [process.returncode for process in started] == [0] * 8
     opened = store(tmp_path)

@@ -51,7 +51,9 @@ RULES = st.sampled_from(["forever", "0", "1", "3", "1d", "12h", "0s"])
 
 
 @given(
-    st.lists(st.builds(made, st.sampled_from("abcdef"), st.sampled_from(["pull-request", "main", "release"]), st.integers(0, 5)), max_size=12),
+    st.lists(
+        st.builds(made, st.sampled_from("abcdef"), st.sampled_from(["pull-request", "main", "release"]), st.integers(0, 5)), max_size=12
+    ),
     st.builds(Keep, RULES, RULES, RULES),
     st.frozensets(st.sampled_from("abcdef")),
 )

@@ -220,7 +220,9 @@ def test_a_time_limit_ends_the_whole_tree(tmp_path: Path) -> None:
 
 
 def test_resources_are_measured(tmp_path: Path) -> None:
-    program = "import time\nx = bytearray(200_000_000)\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ntime.sleep(0.3)\n"
+    program = (
+        "import time\nx = bytearray(200_000_000)\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ntime.sleep(0.3)\n"
+    )
     (tmp_path / "p.py").write_text(program)
     took = run("$PYTHON p.py | cat", tmp_path).resources
     assert took.peak_memory is not None
@@ -302,9 +304,9 @@ def test_handlers_and_subreaper_are_as_before(tmp_path: Path) -> None:
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     run("true", tmp_path)
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
     run("echo a | cat & wait", tmp_path)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
 
 
 def test_it_works_beside_the_main_thread_too(tmp_path: Path) -> None:
