@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from mlops_toolkit.compare.run import run as compare
 from mlops_toolkit.config import read
@@ -19,11 +20,12 @@ def run(args: argparse.Namespace, world: World) -> int:
         for config in configs:
             world.forge.status(world.context.head, config.name, "pending", "training and evaluating", world.context.url)
     args.run = ""
+    before = replace(world, out=world.err)  # standard output is the comparison's
     if any(config.train for config in configs):
-        code = train(args, world)
+        code = train(args, before)
         if code:
             return code
-    code = evaluate(args, world)
+    code = evaluate(args, before)
     if code:
         return code
     for name, value in (("head", ""), ("metrics", ""), ("task", None), ("metric", []), ("slice", []), ("gate", []), ("positive", None)):

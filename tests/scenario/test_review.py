@@ -1,0 +1,128 @@
+"""The whole loop on a laptop: real git, the real command line, a project of plain Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.world.repository import CONFIG, Repository, make
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return make(tmp_path)
+
+
+def test_main_then_a_harmless_branch_then_a_harmful_one(repository: Repository) -> None:
+    first = repository.mlops("review")
+    assert "first run" in first.stdout.splitlines()[0]
+    repository.git("switch", "-q", "-c", "harmless")
+    repository.wrong(102)
+    repository.mlops("review")
+    assert repository.report["verdict"] == "pass"
+    assert repository.report["baseline"]["label"] == "main"
+    repository.git("switch", "-q", "main")
+    repository.git("switch", "-q", "-c", "harmful")
+    repository.wrong(180)
+    worse = repository.mlops("review", code=1)
+    assert worse.stdout.startswith("❌ spam-filter: accuracy −4.0")
+    assert repository.report["examples"]["broken_total"] == 80
+    assert (repository.root / ".mlops" / "comment.md").read_text().startswith("❌ spam-filter")
+    again = repository.mlops("compare", "--json", code=1)
+    assert '"verdict": "fail"' in again.stdout
+
+
+def test_git_sees_nothing_of_our_files(repository: Repository) -> None:
+    repository.mlops("review")
+    assert repository.git("status", "--porcelain", "--", ".mlops") == ""
+
+
+def test_a_squash_merge_is_not_trained_again(repository: Repository) -> None:
+    repository.mlops("review")
+    repository.git("switch", "-q", "-c", "harmless")
+    repository.wrong(102)
+    repository.mlops("review")
+    source = repository.record["id"]
+    repository.git("switch", "-q", "main")
+    repository.git("merge", "-q", "--squash", "harmless")
+    repository.commit("squashed")
+    done = repository.mlops("review")
+    assert "trained {" not in done.stderr + done.stdout
+    assert (repository.record["status"], repository.record["source"]) == ("reused", source)
+    assert repository.report["verdict"] == "pass"
+
+
+def test_two_branches_compare_by_name(repository: Repository) -> None:
+    repository.mlops("review")
+    repository.git("switch", "-q", "-c", "other")
+    repository.wrong(180)
+    repository.mlops("review", code=1)
+    repository.git("switch", "-q", "main")
+    repository.mlops("compare", "main", "other", code=1)
+    repository.mlops("compare", "other", "main", code=0)
+    run = repository.root / ".mlops" / "runs"
+    records = sorted(str(path.relative_to(repository.root)) for path in run.glob("*/run.json"))
+    repository.mlops("compare", *records, code=1)
+
+
+def test_a_run_of_another_checkout_is_refused(repository: Repository) -> None:
+    repository.mlops("review")
+    repository.wrong(101)
+    done = repository.mlops("compare", code=2)
+    assert "mlops review" in done.stderr
+    assert "not of what is checked out" in done.stderr
+
+
+def test_a_training_that_fails_is_the_users_and_no_baseline(repository: Repository) -> None:
+    repository.mlops("review")
+    repository.git("switch", "-q", "-c", "broken")
+    repository.write(train_py="raise SystemExit('no data today')")
+    repository.commit("broken")
+    done = repository.mlops("review", code=5)
+    assert "no data today" in done.stderr + done.stdout
+    assert repository.record["status"] == "failed"
+    assert repository.report["error"]["name"]
+    repository.git("switch", "-q", "-c", "after")
+    repository.git("revert", "--no-edit", "HEAD")
+    repository.mlops("review")
+    assert repository.report["baseline"]["commit"] == repository.git("rev-parse", "main")
+
+
+def test_a_loosened_gate_is_said_and_does_not_help(repository: Repository) -> None:
+    repository.mlops("review")
+    repository.git("switch", "-q", "-c", "sneaky")
+    repository.write(mlops_yaml=CONFIG.replace("max-drop: 1pp", "max-drop: 9pp"))
+    repository.wrong(180)
+    done = repository.mlops("review", code=1)
+    assert "gate loosened: accuracy 1pp → 9pp" in done.stdout
+
+
+def test_the_result_is_the_same_bytes_again(repository: Repository) -> None:
+    repository.mlops("review")
+    repository.git("switch", "-q", "-c", "other")
+    repository.wrong(150)
+    first = repository.mlops("review", code=1).stdout
+    assert repository.mlops("compare", code=1).stdout == first
+
+
+def test_history_lists_what_was_done(repository: Repository) -> None:
+    repository.mlops("review")
+    listed = repository.mlops("history", "list").stdout
+    assert repository.record["id"] in listed
+    assert "accuracy" in listed
+
+
+def test_zero_configuration_compares_a_metrics_file_with_the_one_on_main(tmp_path: Path) -> None:
+    repository = make(tmp_path)
+    (repository.root / "mlops.yaml").unlink()
+    repository.write(metrics_json='{"accuracy": 0.97, "nested": {"f1": 0.9}}')
+    repository.commit("metrics")
+    repository.git("switch", "-q", "-c", "other")
+    repository.write(metrics_json='{"accuracy": 0.93, "nested": {"f1": 0.91}}')
+    repository.commit("worse")
+    done = repository.mlops("compare", "--metrics", "metrics.json")
+    assert "−4.0" in done.stdout
+    assert "noise" in done.stdout
+    assert repository.report["baseline"]["commit"] == repository.git("rev-parse", "main")
+    repository.mlops("compare", "--metrics", "metrics.json", "--gate", "accuracy:max-drop=1pp", code=1)
