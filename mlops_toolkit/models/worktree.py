@@ -43,7 +43,9 @@ def read_git(git: Git, folder: Path) -> WorkTree:
         entry, _, path = line.partition("\t")
         mode, blob, _stage = entry.split()
         modes[path], ids[path] = mode, blob
-    changed = set(_split(git("diff-files", "-z", "--name-only", "--no-ext-diff", "--ignore-submodules=none").stdout))
+    compared = git("diff-files", "-z", "--name-only", "--no-ext-diff", "--ignore-submodules=none", check=False)
+    # It fails where a filter it needs is not installed (git-lfs): then every file is looked at.
+    changed = set(_split(compared.stdout)) if compared.status == 0 else set(ids)
     untracked = _split(git("ls-files", "-o", "-z", "--exclude-standard", "--full-name", ":/").stdout)
 
     def values(paths: Iterable[str]) -> dict[str, str]:
