@@ -10,19 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.distributions import critical, sign_test
+from mlops_toolkit.stats.distributions import sign_test
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.sample import Floats, Sample
-from mlops_toolkit.stats.single import (
-    FEWEST_ACTIVE,
-    FEWEST_CLUSTERS,
-    FEWEST_EXAMPLES,
-    by_unit,
-    own_interval,
-    spread_error,
-    zeros_and_ones,
-)
+from mlops_toolkit.stats.single import own_interval, zeros_and_ones
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
 from mlops_toolkit.stats.tally import Cells, Joint, Slope, Tally, dense, even
 
 Rows = npt.NDArray[Any]
@@ -44,7 +37,7 @@ class Paired:
     head_low/head_high  interval of the head's own value, for min and max
     baseline_state/head_state  as Measured.state
     trials              where the method is tango: the rows that count (all, or those of one class)
-    df                  degrees of freedom of Student's t, otherwise: contributing rows (clusters) − 1
+    df, skew            otherwise: of the interval (see `spread`), df = contributing rows (clusters) − 1
     support             the fewest examples of a class that the metric depends on, of both sides
     p_same              exact two-sided p (McNemar) that better and worse are equally likely; shown, never decides
     """
@@ -70,6 +63,7 @@ class Paired:
     head_state: str = "ok"
     trials: int | None = None
     df: int | None = None
+    skew: float = 0.0
     support: int | None = None
     p_same: float | None = None
 
@@ -134,14 +128,11 @@ class _Share:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Sums over independent rows or clusters (units): of squared differences of influence, of the head's own squared influence."""
+    """The spread of the oriented differences of influence, and of the head's own influence."""
 
-    units: int
     clustered: bool
-    spread: float
-    active: int
-    head_spread: float
-    head_active: int
+    difference: Spread
+    own: Spread
     share: _Share | None
 
 
@@ -152,19 +143,14 @@ def _from_cells(metric: Metric, slope: Callable[[Tally], Slope], cells: Cells, c
     base, head = (Measured(side.value, None, side.state, side.support, side.rare) for side in (before, after))
     if before.value is None or after.value is None:
         return _undefined(metric, cells.n, base, head)
-    own = after.at(cells.target, cells.head)
+    own, step = after.at(cells.target, cells.head), _step(before, after, cells)
     difference = own - before.at(cells.target, cells.baseline)
-    step = _step(before, after, cells)
     moved = _seen(step) & (cells.baseline != cells.head)
-    better = int(cells.count[moved & (step > 0)].sum())
-    worse = int(cells.count[moved & (step < 0)].sum())
+    better, worse = (int(cells.count[moved & side].sum()) for side in (step > 0, step < 0))
     parts = _Parts(
-        units=cells.units,
         clustered=cells.clustered is not None,
-        spread=cells.sum_of_squares(difference),
-        active=cells.active(moved),
-        head_spread=cells.sum_of_squares(own),
-        head_active=cells.active(_seen(own)),
+        difference=Spread(cells.units, cells.active(moved), *cells.moments(difference)),
+        own=Spread(cells.units, cells.active(_seen(own)), *cells.moments(own)),
         share=_share(metric, cells, after, better, worse),
     )
     return _conclude(metric, cells.n, base, head, parts, (better, worse), confidence)
@@ -198,18 +184,16 @@ def _from_rows(metric: Metric, baseline: Sample, head: Sample, confidence: float
     moved_by = difference + sign * (after.value - before.value) * weight / weight.sum()  # sums to the change, row by row
     moved = _seen(moved_by) & _differs(metric, baseline, head)
     better, worse = (int(np.count_nonzero(moved & side)) for side in (moved_by > 0, moved_by < 0))
-    differences, own = (by_unit(influence, head.cluster) for influence in (difference, after.influence))
     share = None
     if head.cluster is None and head.weight is None:
         ones, others = zeros_and_ones(metric, head), zeros_and_ones(metric, baseline)
         share = None if ones is None or others is None else _Share(head.n, better, worse, int(ones.sum()))
+    active = int(np.count_nonzero(moved)) if head.cluster is None else len(np.unique(head.cluster[moved]))
+    own = by_unit(after.influence, head.cluster)
     parts = _Parts(
-        units=len(differences),
         clustered=head.cluster is not None,
-        spread=float((differences * differences).sum()),
-        active=int(np.count_nonzero(moved)) if head.cluster is None else len(np.unique(head.cluster[moved])),
-        head_spread=float((own * own).sum()),
-        head_active=int(np.count_nonzero(_seen(own))),
+        difference=Spread.of(by_unit(difference, head.cluster), active),
+        own=Spread.of(own, int(np.count_nonzero(_seen(own)))),
         share=share,
     )
     return _conclude(metric, head.n, before, after, parts, (better, worse), confidence)
@@ -260,65 +244,59 @@ def _conclude(
 ) -> Paired:
     """The change, and its interval where one may decide. Both values are known to be defined."""
     before, after = baseline.value or 0.0, head.value or 0.0
-    supports = [side.support for side in (baseline, head) if side.support is not None]
     better, worse = moved
-    share = parts.share
+    change = (after - before) * (1 if metric.direction == "higher" else -1) + 0.0
     plain = Paired(
         metric=metric.name,
         n=n,
         baseline=before,
         head=after,
-        change=(after - before) * (1 if metric.direction == "higher" else -1) + 0.0,
-        standard_error=spread_error(parts.spread, parts.units),
-        clusters=parts.units if parts.clustered else None,
+        change=change,
+        standard_error=parts.difference.error,
+        clusters=parts.difference.units if parts.clustered else None,
         disagree=better + worse,
         better=better,
         worse=worse,
         baseline_state=baseline.state,
         head_state=head.state,
-        support=min(supports, default=None),
+        support=min((side.support for side in (baseline, head) if side.support is not None), default=None),
         p_same=sign_test(better, worse),
     )
-    if share is not None:
-        low, high = tango(better, worse, share.trials, confidence)
-        own = wilson(share.of_head, share.trials, confidence)
-        return replace(
-            plain,
-            change=(better - worse) / share.trials,
-            low=low,
-            high=high,
-            method="tango",
-            trials=share.trials,
-            head_low=own[0],
-            head_high=own[1],
-        )
-    own_error = spread_error(parts.head_spread, parts.units)
-    interval = own_interval(
-        metric, after, own_error, active=parts.head_active, clusters=plain.clusters, support=head.support, confidence=confidence
-    )
+    if parts.share:
+        return _by_tango(plain, parts.share, confidence)
+    own = own_interval(metric, head, parts.own, clustered=parts.clustered, confidence=confidence)
     plain = replace(
         plain,
         method="clusters" if parts.clustered else "influence",
-        head_low=interval[0] if interval else None,
-        head_high=interval[1] if interval else None,
-        df=max(1, parts.active - 1),
+        head_low=own[0] if own else None,
+        head_high=own[1] if own else None,
+        df=parts.difference.df,
+        skew=parts.difference.skew,
     )
     message = _too_few(plain, parts, baseline.rare if plain.support == baseline.support else head.rare)
-    if message or plain.standard_error is None or plain.change is None:
-        return replace(plain, reason="too-few", message=message or "one row has no interval")
-    reach = critical(confidence, parts.active - 1) * plain.standard_error
-    return replace(plain, low=plain.change - reach, high=plain.change + reach)
+    if message or not plain.standard_error:
+        return replace(plain, reason="too-few", message=message)
+    down, up = reach(confidence, parts.difference.df, parts.difference.skew)
+    return replace(plain, low=change - down * plain.standard_error, high=change + up * plain.standard_error)
+
+
+def _by_tango(plain: Paired, share: _Share, confidence: float) -> Paired:
+    low, high = tango(share.better, share.worse, share.trials, confidence)
+    head_low, head_high = wilson(share.of_head, share.trials, confidence)
+    change = (share.better - share.worse) / share.trials  # exact, where the difference of two quotients is rounded
+    return replace(plain, change=change, low=low, high=high, method="tango", trials=share.trials, head_low=head_low, head_high=head_high)
 
 
 def _too_few(plain: Paired, parts: _Parts, rare: str | None) -> str | None:
     """Why the interval may not decide, with the counts; None where it may."""
+    active = parts.difference.active
     if plain.clusters is not None and plain.clusters < FEWEST_CLUSTERS:
         return f"only {plain.clusters} clusters: an interval needs {FEWEST_CLUSTERS}"
     if plain.support is not None and plain.support < FEWEST_EXAMPLES:
         return f"only {plain.support} {rare or 'examples of the rarest class'}: an interval needs {FEWEST_EXAMPLES}"
-    if parts.active < FEWEST_ACTIVE:
+    if active < FEWEST_ACTIVE:
         what = "clusters" if parts.clustered else "examples"
-        return f"the two models differ on {parts.active} {what} in {plain.metric}: an interval needs {FEWEST_ACTIVE}"
-    if plain.standard_error is None or not math.isfinite(plain.standard_error) or plain.standard_error == 0:
+        return f"the two models differ on {active} {what} in {plain.metric}: an interval needs {FEWEST_ACTIVE}"
+    if not plain.standard_error or not math.isfinite(plain.standard_error):
         return "the differing examples have no spread: there is no interval"
     return None

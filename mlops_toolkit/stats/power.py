@@ -15,12 +15,15 @@ from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.proportions import tango
 from mlops_toolkit.stats.sample import Sample
-from mlops_toolkit.stats.single import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, share_of, standard_error
+from mlops_toolkit.stats.single import share_of, standard_error
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES
 from mlops_toolkit.stats.tally import dense, even
 
 POWER = 0.8  # of "needs about n examples"
 OFTEN = 0.9  # how often a proposed margin lets a harmless change pass
 ASSUMED = 0.04 / (0.9 * 0.1)  # of a difference's variance in one value's, where only one model is known: 4 % disagreement at accuracy 0.9
+UNSEEN = 1  # rows added to those that differ: no disagreement seen is not none at all
+_ENDLESS = 10**15  # examples
 
 
 def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: float = 0.95) -> Needs:
@@ -41,9 +44,8 @@ def _examples(paired: Paired, margin: float, power: float, confidence: float) ->
         return None
     z = critical(confidence)
     if paired.trials is not None:
-        share = (paired.disagree + 1) / (paired.trials + 2)  # Laplace's: no disagreement seen is not none at all
-        wanted = max(share * (z + normal_quantile(power)) ** 2 / margin**2, z * z * (1 - margin) / margin)
-        return _round_up(wanted * paired.n / paired.trials)
+        share = (paired.disagree + UNSEEN) / paired.trials
+        return _round_up(_trials(share, margin, power, confidence) * paired.n / paired.trials)
     if not paired.standard_error:
         return None
     times = ((z + normal_quantile(power)) * paired.standard_error / margin) ** 2
@@ -51,6 +53,17 @@ def _examples(paired: Paired, margin: float, power: float, confidence: float) ->
         if have is not None and have < least:
             times = max(times, least / max(have, 1))
     return _round_up(times * paired.n)
+
+
+def _trials(share: float, margin: float, power: float, confidence: float) -> int:
+    """The fewest rows, of which `share` change, whose harmless changes keep the margin with this power."""
+    few, many = 0, 1
+    while _harmless_share(share * many, many, power, confidence) > margin and many < _ENDLESS:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (middle, many) if _harmless_share(share * middle, middle, power, confidence) > margin else (few, middle)
+    return many
 
 
 def _round_up(n: float) -> int:
@@ -69,7 +82,7 @@ def _decidable(paired: Paired, power: float, confidence: float) -> float | None:
 def _harmless(paired: Paired, often: float, confidence: float) -> float | None:
     """The smallest margin that a harmless change passes so often on these examples."""
     if paired.trials is not None:
-        return _harmless_share(paired.disagree, paired.trials, often, confidence)
+        return _harmless_share(paired.disagree + UNSEEN, paired.trials, often, confidence)
     if not paired.standard_error or paired.low is None:
         return None
     return (critical(confidence, paired.df) + normal_quantile(often)) * paired.standard_error
@@ -78,8 +91,8 @@ def _harmless(paired: Paired, often: float, confidence: float) -> float | None:
 def _harmless_share(disagree: float, trials: int, often: float, confidence: float) -> float:
     """For a share of rows: minus the lower end of Tango's interval at the worst counts that are still met `often`."""
     excess = normal_quantile(often) * math.sqrt(disagree)
-    worse = min(disagree, (disagree + excess) / 2 + 0.5)
-    return -tango(disagree - worse, worse, trials, confidence)[0]
+    worse = (disagree + excess) / 2 + 0.5
+    return -tango(max(0.0, disagree - worse), min(worse, trials), trials, confidence)[0]
 
 
 def suggest_margin(paired: Paired, *, often: float = OFTEN, confidence: float = 0.95) -> float | None:
@@ -103,7 +116,7 @@ def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence
     share = share_of(metric, sample) if even(sample.weight) is None and dense(sample.cluster) is None else None
     if share is not None:
         right, trials = share
-        rate = (right + 1) / (trials + 2)  # none wrong in the sample is not none at all
+        rate = (right + UNSEEN) / (trials + 2 * UNSEEN)
         return readable(_harmless_share(ASSUMED * rate * (1 - rate) * trials, trials, often, confidence))
     error = standard_error(measured, sample.cluster)
     if not error:
@@ -112,10 +125,7 @@ def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence
 
 
 def readable(margin: float) -> float:
-    """Rounded up to a number a person would write: 0.1 pp steps below 1 pp, 0.5 pp steps below 10 pp, 1 pp steps above.
-
-    Other sizes alike: one digit (two digits in steps of 5 from 1 to 10 hundredths of a power of 100).
-    """
+    """Rounded up to a number a person would write: one digit below 0.01 (0.7 pp), steps of 0.005 below 0.1 (1.5 pp), two digits above."""
     if margin <= 0:
         return 0.0
     exact = Decimal(repr(margin * (1 - 1e-9)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from mlops_toolkit.stats.distributions import normal_tail, t_tail
 from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.proportions import tango_fails
+from mlops_toolkit.stats.spread import tail_beyond
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Leaning = Literal["inside", "beyond"]
@@ -68,10 +67,9 @@ def p_fail(paired: Paired, margin: float) -> float:
         return 1.0
     if paired.trials is not None:
         return tango_fails(paired.better, paired.worse, paired.trials, margin)
-    if not paired.standard_error:
+    if not paired.standard_error or paired.df is None:
         return 1.0
-    below = -(paired.change + margin) / paired.standard_error
-    return normal_tail(below) if paired.df is None else t_tail(below, paired.df)
+    return tail_beyond(-(paired.change + margin) / paired.standard_error, paired.df, paired.skew)
 
 
 def holm(p_values: Sequence[float], alpha: float) -> tuple[bool, ...]:
@@ -81,8 +79,7 @@ def holm(p_values: Sequence[float], alpha: float) -> tuple[bool, ...]:
     """
     stands = [False] * len(p_values)
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        p = p_values[index]
-        if math.isnan(p) or p >= alpha / (len(p_values) - rank):
+        if not p_values[index] < alpha / (len(p_values) - rank):
             break
         stands[index] = True
     return tuple(stands)

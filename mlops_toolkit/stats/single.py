@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
-from mlops_toolkit.stats.tally import dense, even, summed
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
+from mlops_toolkit.stats.tally import dense, even
 
 Interval = tuple[float, float]
-
-FEWEST_CLUSTERS = 10  # below, Student's t on cluster sums passes changes at the margin too often
-FEWEST_EXAMPLES = 25  # of each class a metric depends on; below, influence and bootstrap intervals cover 75–90 % instead of 95 %
-FEWEST_ACTIVE = 10  # rows (clusters) that contribute at all; below, the few that do say nothing about those that might
 
 
 def standard_error(measured: Measured, cluster: Codes | None = None) -> float | None:
     """Of a metric's value; None where the value is undefined or there is only one row (or cluster)."""
     if measured.influence is None:
         return None
-    sums = by_unit(measured.influence, dense(cluster))
-    return spread_error(float((sums * sums).sum()), len(sums))
-
-
-def by_unit(influence: Floats, cluster: Codes | None) -> Floats:
-    """Influence (n,) summed by cluster; as it is where rows are not clustered. `cluster` as `dense` gives it."""
-    return influence if cluster is None else summed(cluster, influence, int(cluster.max()) + 1)
-
-
-def spread_error(sum_of_squares: float, units: int) -> float | None:
-    """√(G/(G−1)·Σ influence²) over G independent rows or clusters."""
-    return math.sqrt(units / (units - 1) * sum_of_squares) if units > 1 else None
+    return Spread.of(by_unit(measured.influence, dense(cluster))).error
 
 
 def interval(metric: Metric, sample: Sample, confidence: float = 0.95) -> Interval | None:
@@ -51,34 +34,24 @@ def interval(metric: Metric, sample: Sample, confidence: float = 0.95) -> Interv
         share = share_of(metric, sample)
         if share is not None:
             return wilson(*share, confidence)
-    sums = by_unit(measured.influence, cluster)
-    return own_interval(
-        metric,
-        measured.value,
-        spread_error(float((sums * sums).sum()), len(sums)),
-        active=int(np.count_nonzero(sums)),
-        clusters=None if cluster is None else len(sums),
-        support=measured.support,
-        confidence=confidence,
-    )
+    spread = Spread.of(by_unit(measured.influence, cluster))
+    return own_interval(metric, measured, spread, clustered=cluster is not None, confidence=confidence)
 
 
-def own_interval(
-    metric: Metric, value: float, error: float | None, *, active: int, clusters: int | None, support: int | None, confidence: float
-) -> Interval | None:
-    """value ± t·error within the metric's bounds, or None where one of the least counts is not met."""
-    if not error or active < FEWEST_ACTIVE or (clusters is not None and clusters < FEWEST_CLUSTERS):
+def own_interval(metric: Metric, measured: Measured, spread: Spread, *, clustered: bool, confidence: float) -> Interval | None:
+    """The interval of a value within the metric's bounds, or None where one of the least counts is not met."""
+    if measured.value is None or not spread.error or spread.active < FEWEST_ACTIVE or (clustered and spread.units < FEWEST_CLUSTERS):
         return None
-    if support is not None and support < FEWEST_EXAMPLES:
+    if measured.support is not None and measured.support < FEWEST_EXAMPLES:
         return None
-    reach, (least, most) = critical(confidence, active - 1) * error, metric.bounds
-    low, high = value - reach, value + reach
+    (down, up), (least, most) = reach(confidence, spread.df, spread.skew), metric.bounds
+    low, high = measured.value - down * spread.error, measured.value + up * spread.error
     return low if least is None else max(low, least), high if most is None else min(high, most)
 
 
 def share_of(metric: Metric, sample: Sample) -> tuple[int, int] | None:
     """(right rows, rows that count) where the metric is their quotient."""
-    if metric.rowwise and metric.slope and sample.target is not None and sample.prediction is not None:
+    if metric.rowwise and sample.target is not None and sample.prediction is not None:
         only = metric.only(sample)
         counts = np.ones(sample.n, dtype=bool) if only is None else sample.target == only
         return int(np.count_nonzero(counts & (sample.target == sample.prediction))), int(np.count_nonzero(counts))

@@ -104,7 +104,7 @@ class Clustered:
 
 @dataclass(frozen=True)
 class Cells:
-    """The occupied cells of (target, baseline, head), (m,) each: codes, number of rows, Σ w, Σ w²; `uniform` if all w are equal."""
+    """The occupied cells of (target, baseline, head), (m,) each: codes, number of rows, Σ w, Σ w², Σ w³; `uniform` if all w are equal."""
 
     sample: Sample
     target: Codes
@@ -113,6 +113,7 @@ class Cells:
     count: Counts
     weight: Floats
     squares: Floats
+    cubes: Floats
     uniform: bool
     clustered: Clustered | None = None
 
@@ -136,15 +137,16 @@ class Cells:
             return _independent(codes[self.clustered.cell], self.clustered.cluster, k)
         return np.bincount(codes, weights=self.count, minlength=k).astype(np.int64)
 
-    def sum_of_squares(self, contribution: Floats) -> float:
-        """Σ over rows (clusters summed first) of the squared contributions; `contribution` (m,) is a cell's at weight 1."""
-        if self.clustered is None:
-            return float((contribution * contribution * self.squares).sum())
-        by_row = contribution[self.clustered.cell]
-        if self.clustered.weight is not None:
-            by_row = by_row * self.clustered.weight
-        sums = summed(self.clustered.cluster, by_row, self.units)
-        return float((sums * sums).sum())
+    def moments(self, contribution: Floats) -> tuple[float, float]:
+        """Σ x² and Σ x³ over rows (clusters summed first) of their contributions x; `contribution` (m,) is a cell's at weight 1."""
+        squares, cubes = contribution * contribution * self.squares, contribution**3 * self.cubes
+        if self.clustered is not None:
+            by_row = contribution[self.clustered.cell]
+            if self.clustered.weight is not None:
+                by_row = by_row * self.clustered.weight
+            sums = summed(self.clustered.cluster, by_row, self.units)
+            squares, cubes = sums**2, sums**3
+        return float(squares.sum()), float(cubes.sum())
 
     def active(self, cells: npt.NDArray[np.bool_]) -> int:
         """How many rows (clusters) lie in one of these cells."""
@@ -173,10 +175,11 @@ class Joint:
         weight, cluster = even(weight), dense(cluster)
         occupied, count = self._occupied(key)
         cell = None if weight is None and cluster is None else np.searchsorted(occupied, key)
-        sums = squares = count.astype(np.float64)
+        sums = squares = cubes = count.astype(np.float64)
         if weight is not None and cell is not None:
             sums = summed(cell, weight, len(occupied))
-            squares = summed(cell, weight * weight, len(occupied))
+            squares = summed(cell, weight**2, len(occupied))
+            cubes = summed(cell, weight**3, len(occupied))
         return Cells(
             sample=self.sample,
             target=(occupied // (self.k * self.k)).astype(np.int32),
@@ -185,6 +188,7 @@ class Joint:
             count=count,
             weight=sums,
             squares=squares,
+            cubes=cubes,
             uniform=weight is None,
             clustered=None if cluster is None or cell is None else Clustered(cell, cluster, weight),
         )

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired, paired, paired_many
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.single import interval, standard_error
+from mlops_toolkit.stats.spread import reach
 from tests.unit.stats.samples import CLASSES, COLUMNS, LABELS, NUMBERS, PROBS, SCORES, SMOOTH, make, named, sample_for
 
 ALL = CLASSES + SCORES + PROBS + NUMBERS + COLUMNS
@@ -177,7 +177,8 @@ def test_weights_make_accuracy_an_influence_interval() -> None:
     error = np.sqrt(400 / 399 * ((difference - difference.sum() * weight / weight.sum()) ** 2).sum())
     assert got.standard_error == pytest.approx(error, rel=1e-12)
     assert got.change == pytest.approx(difference.sum(), abs=1e-15)
-    assert got.low == pytest.approx(got.change - critical(0.95, 44) * error)
+    down, up = reach(0.95, 44, got.skew)
+    assert (got.low, got.high) == (pytest.approx(got.change - down * error), pytest.approx(got.change + up * error))
 
 
 def test_clusters_are_summed_before_they_are_squared() -> None:

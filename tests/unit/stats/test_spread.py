@@ -1,0 +1,52 @@
+"""An interval reaches by Student's t, further towards the long tail, never less."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlops_toolkit.stats.distributions import critical
+from mlops_toolkit.stats.spread import Spread, by_unit, reach, tail_beyond
+
+SKEWS = st.floats(-0.4, 0.4)
+DFS = st.one_of(st.integers(9, 60), st.integers(61, 10**6))
+
+
+@settings(deadline=None, max_examples=100)
+@given(skew=SKEWS, df=DFS, confidence=st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_skew_moves_one_end_out_and_none_in(skew: float, df: int, confidence: float) -> None:
+    t = critical(confidence, df)
+    down, up = reach(confidence, df, skew)
+    assert min(down, up) == t
+    assert up >= down if skew > 0 else down >= up
+    assert reach(confidence, df, -skew) == (up, down)
+
+
+@settings(deadline=None, max_examples=150)
+@given(skew=SKEWS, df=DFS, confidence=st.floats(0.5, 0.9999))
+def test_the_p_value_is_the_inverse_of_the_upper_reach(skew: float, df: int, confidence: float) -> None:
+    up = reach(confidence, df, skew)[1]
+    assert tail_beyond(up, df, skew) == pytest.approx((1 - confidence) / 2, rel=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(skew=SKEWS, df=DFS)
+def test_the_p_value_falls_as_the_distance_grows(skew: float, df: int) -> None:
+    tails = [tail_beyond(distance, df, skew) for distance in np.linspace(-3, 12, 60)]
+    assert all(later <= earlier + 1e-15 for earlier, later in itertools.pairwise(tails))
+    assert 0 <= tails[-1] < tails[0] <= 1
+
+
+def test_moments_are_those_of_the_units_and_one_unit_has_no_error() -> None:
+    x = np.array([3.0, -1.0, -2.0, 0.0])
+    spread = Spread.of(x)
+    assert (spread.units, spread.active, spread.df) == (4, 3, 2)
+    assert spread.error == pytest.approx(np.sqrt(4 / 3 * 14))
+    assert spread.skew == pytest.approx((27 - 1 - 8) / 14**1.5)
+    assert Spread.of(np.array([0.0])).error is None
+    assert Spread.of(np.zeros(5)).skew == 0
+    assert by_unit(x, np.array([0, 1, 1, 0], np.int32)).tolist() == [3.0, -3.0]
