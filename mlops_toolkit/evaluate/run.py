@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import Cancelled, EnvironmentFailure, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.evaluate import outputs, reuse, say
+from mlops_toolkit.evaluate import baseline, outputs, reuse, say
 from mlops_toolkit.evaluate.job import Job, alone
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.evaluate.score import Scored, reported, score
@@ -95,6 +95,7 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
         attempt = _Attempt(job, started)
         try:
             text = attempt.take(earlier) if earlier else attempt.execute()
+            attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment())
         except BaseException as error:
             status: Status = "interrupted" if isinstance(error, Cancelled) else "failed"
             reason = error.message if isinstance(error, MlopsError) else type(error).__name__
@@ -143,6 +144,7 @@ class _Attempt:
 
     job: Job
     record: Run
+    tables: dict[str, Table] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -150,7 +152,7 @@ class _Attempt:
 
     def execute(self) -> str:
         """Run every suite's command, read and score what it wrote; what to print of it."""
-        env = self._environment()
+        env = self.environment()
         texts = []
         for name, suite in self.job.suites.items():
             places = outputs.places(suite, name, folder=self.job.loaded.folder, run_dir=self.folder)
@@ -191,7 +193,7 @@ class _Attempt:
             self.record = replace(self.record, metrics={**numbers, **self.record.metrics})
         return "\n".join(texts)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """What the commands see: their own environment, and ours by name."""
         job, train = self.job, self.job.loaded.config.train
         checkpoints = job.state / "checkpoints" / f"{job.loaded.config.name}-evaluate"
@@ -229,6 +231,8 @@ class _Attempt:
         prefixed = {f"{name}/{key}" if name else key: measure for key, measure in written.measures.items()}
         numbers = reported(written.metrics, config, name)
         scored = score(written.table, config, name) if written.table is not None else Scored({}, {}, {})
+        if written.table is not None:
+            self.tables[name] = written.table
         if twice := next((key for key in numbers if key in scored.metrics), None):
             raise UsageError(
                 "duplicate-metric",
