@@ -1,0 +1,84 @@
+"""The workflow that `mlops init` writes: user's code runs in a job that may write nothing, the comment comes from one that runs none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlops_toolkit.config.yaml_text import scalar
+
+OURS = "org/mlops-actions"
+CHECKOUT = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5"
+UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02 # v4"
+DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093 # v4"
+
+
+def workflow(*, config: str = "mlops.yaml", branch: str = "main", install: Sequence[str] = (), gpu: bool = False) -> str:
+    """The text of .github/workflows/model.yml. config: the file's path in the repository; install: shell lines of the user's environment."""
+    folder = config.rpartition("/")[0]
+    state = f"{folder}/.mlops" if folder else ".mlops"
+    chosen = "" if config == "mlops.yaml" else f"        with:\n          config: {scalar(config)}\n"
+    setup = "".join(f"          {text}\n" for text in install) or "          echo 'install here what your commands need'\n"
+    runner = "[self-hosted, gpu]" if gpu else "ubuntu-latest"
+    return f"""\
+# Pull requests for models. Your commands run in the job `train`, which may only read; the job `model` compares, comments and
+# records, and runs none of them. `mlops doctor` says what this repository's settings still need.
+name: model
+on:
+  pull_request:
+  push:
+    branches: [{scalar(branch, flow=True)}]
+permissions: {{}}
+concurrency:
+  group: model-${{{{ github.event.pull_request.number || github.sha }}}}
+  cancel-in-progress: ${{{{ github.event_name == 'pull_request' }}}}
+jobs:
+  train:
+    name: train and evaluate
+    runs-on: {runner}
+    timeout-minutes: 360
+    permissions:
+      contents: read # the code, and the recorded runs that may be reused
+    steps:
+      - name: Check out
+        uses: {CHECKOUT}
+        with:
+          persist-credentials: false
+      - name: Install
+        run: |
+{setup}      - name: Train
+        uses: {OURS}/train@v1
+{chosen}      - name: Evaluate
+        uses: {OURS}/evaluate@v1
+{chosen}      - name: Hand the run over
+        if: ${{{{ !cancelled() }}}}
+        uses: {UPLOAD}
+        with:
+          name: mlops-run
+          path: |
+            {state}
+            !{state}/cache
+            !{state}/checkpoints
+          include-hidden-files: true
+  model:
+    name: {scalar(f"compare with {branch}")}
+    needs: train
+    if: ${{{{ !cancelled() }}}}
+    runs-on: ubuntu-latest
+    timeout-minutes: 20
+    permissions:
+      contents: write # the recorded runs, on the branch mlops-history
+      pull-requests: write # the comment
+      statuses: write # the check to require: mlops/NAME
+    steps:
+      - name: Check out
+        uses: {CHECKOUT}
+        with:
+          persist-credentials: false
+      - name: Take the run over
+        uses: {DOWNLOAD}
+        with:
+          name: mlops-run
+          path: {state}
+      - name: Compare
+        uses: {OURS}/compare-to-main@v1
+{chosen}"""
