@@ -10,9 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit import plug
@@ -204,6 +202,9 @@ def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) ->
 
 
 def _defect(error: Exception, args: argparse.Namespace, world: World | None) -> int:
+    import traceback
+    from pathlib import Path
+
     where = Path(".mlops") / "defect.txt"
     with contextlib.suppress(OSError):
         where.parent.mkdir(exist_ok=True)

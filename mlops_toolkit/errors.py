@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PASSED, GATE_FAILED, USAGE, UNDECIDED, ENVIRONMENT, COMMAND, DEFECT = 0, 1, 2, 3, 4, 5, 70
 
@@ -49,8 +49,7 @@ class UsageError(MlopsError):
     code = USAGE
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong in what the user wrote: name, sentence, place, way out (as in MlopsError)."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,6 +11,8 @@ from mlops_toolkit.errors import UsageError
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "accuracy"?`, or the known words where nothing is near."""
+    import difflib  # only for a person who made a mistake; `--version` need not wait for it
+
     known = list(known)
     near = difflib.get_close_matches(word.casefold(), known, n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"

@@ -1,0 +1,34 @@
+"""What `mlops --version` and `--help` take above a bare interpreter, in one run.
+
+python benchmarks/bench_start.py
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.paired import HEAD, Command, in_turn, row
+
+
+def main() -> None:
+    """Print the table; the difference of the medians stands in the last column's place as milliseconds."""
+    here = Path.cwd()
+    bare = Command("python", [sys.executable, "-c", "pass"], here)
+    print(f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n\n{HEAD}")
+    for words in (["--version"], ["--help"]):
+        timing = in_turn(Command("mlops", [sys.executable, "-m", "mlops_toolkit", *words], here), bare, runs=21)
+        assert timing.theirs is not None
+        print(
+            row(
+                f"mlops {words[0]} ({(timing.ours[1] - timing.theirs[1]) * 1000:.0f} ms above a bare interpreter)", timing, "python -c pass"
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
