@@ -1,7 +1,7 @@
 """What the demo shows, as data: a project, its main branch and two pull requests that want the same thing.
 
 Both make the images smaller. What each costs was measured on all 1,797 scans: four grey levels change 7 answers and
-lose one more than they win; half the resolution loses 75 and wins 2.
+lose one more than they win; every second pixel loses 146 and wins 9, most of them twos, threes, eights and nines.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ CHANGES = (
         "grey-levels: 4   #",
     ),
     Change(
-        "half-size",
-        "Store 4 × 4 pixels instead of 8 × 8",
+        "fewer-pixels",
+        "Store every second pixel",
         "40 bytes an image become 10",
         "params.yaml",
-        "size: 8          #",
-        "size: 4          #",
+        "every: 1  ",
+        "every: 2  ",
     ),
 )

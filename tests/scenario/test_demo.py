@@ -74,13 +74,13 @@ def test_the_harmless_pull_request_passes_its_margin(played: Played) -> None:
 
 def test_the_other_one_fails_on_some_digits(played: Played) -> None:
     """Accuracy is worse than allowed, and so are several digits but not all: the comment shows where it hurts."""
-    result = played.result("half-size")
+    result = played.result("fewer-pixels")
     checks = {check["slice"]: check for check in result["checks"] if check["metric"] == "accuracy"}
     assert result["verdict"] == "fail"
     assert checks[None]["high"] < -checks[None]["margin"]
     failed = {name for name, check in checks.items() if name and check["verdict"] == "fail"}
     assert "digit=8" in failed
-    assert "digit=7" not in failed
+    assert "digit=0" not in failed
 
 
 def test_both_comments_and_the_page_are_shown(played: Played) -> None:
@@ -98,7 +98,7 @@ def test_it_leaves_a_repository_to_play_with(played: Played) -> None:
     """A clean checkout with main and the two branches, whose commits have the same ids on every machine."""
     git = ["git", "-C", str(played.folder)]
     branches = subprocess.run([*git, "branch", "--format=%(refname:short)"], capture_output=True, text=True, check=True).stdout.split()
-    assert branches == ["fewer-greys", "half-size", "main"]
+    assert branches == ["fewer-greys", "fewer-pixels", "main"]
     assert not subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
     dates = subprocess.run([*git, "log", "--all", "--format=%cI"], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(dates)[0] == "2026-01-05T09:00:00Z"

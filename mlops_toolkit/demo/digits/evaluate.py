@@ -49,4 +49,4 @@ with open(os.environ["MLOPS_PREDICTIONS"], "w", newline="", encoding="utf-8") as
 
 bits = int(np.ceil(np.log2(settings["grey-levels"])))
 with open(os.environ["MLOPS_MEASURES"], "w", encoding="utf-8") as file:
-    json.dump({"bytes-per-image": settings["size"] ** 2 * bits / 8}, file)
+    json.dump({"bytes-per-image": pixels.shape[1] * bits / 8}, file)
