@@ -215,8 +215,7 @@ class _Checkout:
         if path is None or evaluation.data is None:
             return
         hashed = path.name.endswith(".hashed.parquet")
-        task = evaluation.data.task if table.task_has_target else None
-        old = read(path, task=task, positive=evaluation.positive, name=f"the predictions of run {self.base.id}")
+        old = read(path, task=evaluation.data.task, positive=evaluation.positive, name=f"the predictions of run {self.base.id}")
         shared = pair(old, table, salt=history.salt() if hashed else None)
         if shared.n == 0 or shared.head.prediction is None or shared.baseline.prediction is None:
             return

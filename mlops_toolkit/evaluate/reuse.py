@@ -84,7 +84,7 @@ def _tables(job: Job, run: Run) -> dict[str, Table] | None:
             continue
         path = plain_path(job.folder(run.id), name)
         try:
-            table = read(path, task=evaluation.data.task if evaluation.data.task != "columns" else None, positive=evaluation.positive)
+            table = read(path, task=evaluation.data.task, positive=evaluation.positive)
         except MlopsError:
             return None
         if digests(table)[0] != evaluation.data.digest:

@@ -96,6 +96,7 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
         try:
             text = attempt.take(earlier) if earlier else attempt.execute()
             attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment())
+            shutil.rmtree(attempt.checkpoints, ignore_errors=True)
         except BaseException as error:
             status: Status = "interrupted" if isinstance(error, Cancelled) else "failed"
             reason = error.message if isinstance(error, MlopsError) else type(error).__name__
@@ -150,6 +151,13 @@ class _Attempt:
     def folder(self) -> Path:
         return self.job.folder(self.record.id)
 
+    @property
+    def checkpoints(self) -> Path:
+        """A folder that an interrupted evaluation of the same model finds again, and no other evaluation does."""
+        model = self.record.trained.digest if self.record.trained else self.record.tree or self.record.id
+        text = f"{self.record.fingerprints.evaluate} {model}"
+        return self.job.state / "checkpoints" / f"{self.job.loaded.config.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
     def execute(self) -> str:
         """Run every suite's command, read and score what it wrote; what to print of it."""
         env = self.environment()
@@ -196,13 +204,12 @@ class _Attempt:
     def environment(self) -> dict[str, str]:
         """What the commands see: their own environment, and ours by name."""
         job, train = self.job, self.job.loaded.config.train
-        checkpoints = job.state / "checkpoints" / f"{job.loaded.config.name}-evaluate"
-        checkpoints.mkdir(parents=True, exist_ok=True)
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
         return {
             **job.world.env,
             "MLOPS_RUN_DIR": str(self.folder),
             "MLOPS_MODEL": str(_model(job, self.record)),
-            "MLOPS_CHECKPOINTS": str(checkpoints),
+            "MLOPS_CHECKPOINTS": str(self.checkpoints),
             "MLOPS_SEED": str((train.seed if train else None) or 0),
             "MLOPS_DEVICE": "cuda" if _gpu(job.world.env) else "cpu",
         }

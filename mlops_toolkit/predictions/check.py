@@ -94,6 +94,8 @@ def _task_of_columns(frame: pl.DataFrame, source: Source, task: str | None) -> s
             hint="write one row per example; numbers by name belong into a metrics file (`metrics-file:`)",
         )
     judged = [c for c in columns if c not in RESERVED and numbers.are_numbers(frame[c].drop_nulls())]
+    if "id" in columns and task == COLUMNS_ONLY:
+        return COLUMNS_ONLY
     if "id" in columns and "target" not in columns and not near["target"] and judged and task is None:
         return COLUMNS_ONLY
     missing = next(c for c in ("id", "target", "prediction") if c not in columns)

@@ -46,7 +46,7 @@ def load(path: Path, name: str | None = None) -> tuple[pl.DataFrame, Source]:
     name = name or str(path)
     raw = _bytes(path, name)
     body = raw[len(BOM) :] if raw.startswith(BOM) else raw
-    if not body.strip():
+    if not (body[:4096].strip() or body.strip()):
         raise InvalidFile("empty-file", f"the file is empty ({len(raw)} bytes)", where=name, hint=WANTED)
     for magic, what in FOREIGN.items():
         if raw.startswith(magic):

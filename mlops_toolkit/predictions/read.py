@@ -11,7 +11,7 @@ from mlops_toolkit.predictions.table import Table
 def read(path: Path, *, task: str | None = None, positive: str | None = None, name: str | None = None) -> Table:
     """The predictions in a CSV, Parquet or JSON (lines or array) file, recognised by content.
 
-    task      classification or regression; None: told by the data (`Table.inferred`), or refused as `task-unclear`
+    task      classification, regression, or (of a table stored before) columns; None: told by the data (`Table.inferred`), or refused as `task-unclear`
     positive  the positive class of binary metrics
     name      what messages call the file (default: the path)
 

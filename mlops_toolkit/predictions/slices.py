@@ -58,13 +58,15 @@ def _by_value(frame: pl.DataFrame, name: str) -> list[tuple[str, Mask]]:
     column = frame[name]
     if column.dtype.is_nested():
         raise UsageError("bad-slice", f"a {column.dtype} column cannot be sliced by", where=f"slice {name}")
-    column = column.cast(pl.String).fill_null("")
-    values = sorted(column.unique().to_list())
-    if len(values) > MOST:
+    values = column.unique()
+    named = values.cast(pl.String).fill_null("").to_list()
+    if len(set(named)) > MOST:
         raise UsageError(
             "too-many-slices",
-            f"the column {shown(name)} has {len(values):,} values, at most {MOST} can be slices",
+            f"the column {shown(name)} has {len(set(named)):,} values, at most {MOST} can be slices",
             where=f"slice {name}",
             hint=f'name conditions instead: slices: [{{long: "{name} > 512"}}]',
         )
-    return [(f"{name}={value or MISSING}", (column == value).to_numpy()) for value in values]
+    order = sorted(set(named))
+    codes = column.replace_strict(values, [order.index(text) for text in named], return_dtype=pl.UInt8).to_numpy()
+    return [(f"{name}={text or MISSING}", codes == code) for code, text in enumerate(order)]

@@ -199,3 +199,7 @@ def test_rows_are_sorted_by_the_bytes_of_their_ids_however_long_they_are(tmp_pat
     ):
         content = "id,target,prediction\n" + "".join(f"{i},x,y\n" for i in ids)
         assert table(tmp_path, content).frame["id"].to_list() == sorted(ids)
+
+
+def test_a_stored_table_of_columns_is_read_back_as_one(tmp_path: Path) -> None:
+    assert table(tmp_path, "id,language\n1,de\n", task="columns").task == "columns"

@@ -185,3 +185,12 @@ def test_slices_that_prove_nothing_are_refused() -> None:
 def test_the_columns_that_slices_need_are_known() -> None:
     requests = (SliceRequest("language", column="language"), SliceRequest("long", where="length > 512"))
     assert columns(requests, TEXT) == ("length", "language")
+
+
+def test_values_of_any_type_and_missing_ones_are_slices() -> None:
+    for values in ([1.5, None, 2.5, 1.5], ["a", None, "", "a"], [True, None, False, True], [1, None, 2, 1]):
+        column = pl.Series("c", values)
+        found = masks(pl.DataFrame({"c": column}), (SliceRequest("c", column="c"),))
+        assert found[0][0] == "c=(missing)"
+        assert sum(rows.astype(int) for _, rows in found).tolist() == [1, 1, 1, 1]
+        assert [rows.tolist() for name, rows in found if name == f"c={column.cast(pl.String)[0]}"] == [[True, False, False, True]]
