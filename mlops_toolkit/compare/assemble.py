@@ -73,6 +73,8 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     """The Result, complete but for its sentence and what only the shell knows (urls, CI run)."""
     work = _Work(notes=[*request.notes, *(baseline.notes if baseline else ()), *head.notes])
     state = _state(request, baseline, head)
+    if baseline is not None and baseline.again:
+        work.state = "data-changed"
     for suite, table in head.tables.items():
         _suite(work, request, suite, table, baseline, head, state=state, salt=salt)
     _scalars(work, request, baseline, head)
@@ -137,7 +139,7 @@ def _suite(
     wanted = metric_requests(suite, request, name, table)
     columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
     base_table = baseline.tables.get(name) if baseline else None
-    both = _aligned(work, base_table, table, columns, salt if baseline and baseline.hashed else None)
+    both = _aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed else None)
     if state == "same-model" and not both.same_answers:
         state = "ok"  # an evaluation that answers differently for one model is noise to be measured, not "no change"
     metrics = [resolve(r, labels=both.head.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]

@@ -197,6 +197,8 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
     else:
         choice = _choice(args.base, history, own, line)
         base = _recorded(history, choice)
+        if base is not None and run is not None:
+            base = sides.renewed(base, run, file=history.file)
         base_side = _side(base.run if base else None, choice.label or "main", choice)
         if base is None and choice.entry is None:
             base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)

@@ -257,11 +257,11 @@ def repeated(
     error = math.sqrt(math.fsum(variances))
     sign = 1.0 if direction == "higher" else -1.0
     change = sign * (means[1] - means[0])
-    if error > 0:
-        freedom = error**4 / math.fsum(v**2 / (len(values) - 1) for v, values in zip(variances, (baseline, head), strict=True))
-        reach = critical(confidence, max(1, math.floor(freedom))) * error
-    else:
-        reach = 0.0
+    if error == 0:
+        note = "the same number every time"
+        return scalar(name, baseline=means[0], head=means[1], bounds=bounds, direction=direction, unit=unit, kind="measure", note=note)
+    freedom = max(1, math.floor(error**4 / math.fsum(v**2 / (len(vs) - 1) for v, vs in zip(variances, (baseline, head), strict=True))))
+    reach = critical(confidence, freedom) * error
     n = len(head)
     own = critical(confidence, n - 1) * math.sqrt(variances[1])
     paired = Paired(
@@ -274,6 +274,7 @@ def repeated(
         high=change + reach,
         standard_error=error,
         method="welch",
+        df=freedom,
         head_low=means[1] - own,
         head_high=means[1] + own,
         reason=None if same_hardware else "other-hardware",

@@ -139,7 +139,7 @@ def _public(job: Job, run: Run, world: World) -> tuple[Run, dict[str, bytes]]:
     assert job.history is not None  # noqa: S101  # _keep has looked
     options = job.request.config.history
     files: dict[str, bytes] = {}
-    evaluations = dict(run.evaluations)
+    evaluations = {name: replace(evaluation, baseline_predictions=None) for name, evaluation in run.evaluations.items()}
     for suite, table in job.head.tables.items():
         if suite not in evaluations:
             continue

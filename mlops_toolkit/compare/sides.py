@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,17 +21,19 @@ Kind = Literal["predictions", "metrics", "record", "name"]
 class Loaded:
     """One side, in memory.
 
-    tables   suite -> its predictions; hashed: whether their ids are salted hashes
+    tables   suite -> its predictions; hashed: the suites whose ids are salted hashes
     scalars  metric -> value, for metrics that have no examples behind them
+    again    its model was evaluated again, because the test set changed
     """
 
     label: str
     run: Run | None = None
     tables: Mapping[str, Table] = field(default_factory=dict)
-    hashed: bool = False
+    hashed: frozenset[str] = frozenset()
     scalars: Mapping[str, MetricValue] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    again: bool = False
 
     @property
     def model(self) -> str | None:
@@ -120,7 +122,7 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None], n
     """A run record and its files; predictions that were not kept leave the run with its numbers alone, and a note."""
     from mlops_toolkit.predictions.read import read
 
-    tables, notes, hashed = {}, [], False
+    tables, notes, hashed = {}, [], set[str]()
     for suite, evaluation in run.evaluations.items():
         if evaluation.predictions is None or not need(suite):
             continue
@@ -135,9 +137,33 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None], n
             raise InvalidFile(
                 error.name, f"the predictions of run {run.id} cannot be read: {error.message}", where=error.where, hint=error.hint
             ) from error
-        hashed = hashed or evaluation.predictions.path.endswith(".hashed.parquet")
+        if path.name.endswith(".hashed.parquet"):
+            hashed.add(suite)
     bare = {name: value for name, value in run.metrics.items() if not any(_suite_of(name) == suite for suite in tables)}
-    return Loaded(label=label, run=run, tables=tables, hashed=hashed, scalars=bare, measures=run.measures, notes=tuple(notes))
+    return Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
+
+
+def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | None]) -> Loaded:
+    """The baseline with the answers that `evaluate` got from its stored model on the head's examples, where the test set changed."""
+    from mlops_toolkit.predictions.read import read
+
+    tables, notes, hashed = dict(baseline.tables), list(baseline.notes), set(baseline.hashed)
+    for suite, evaluation in head.evaluations.items():
+        again = evaluation.baseline_predictions
+        if again is None or baseline.run is None or evaluation.baseline_run != baseline.run.id:
+            continue
+        path = file(head.id, again.path)
+        if path is None:
+            continue
+        tables[suite] = read(
+            path,
+            task=evaluation.data.task if evaluation.data else None,
+            positive=evaluation.positive,
+            name=f"{baseline.label}, evaluated again",
+        )
+        hashed.discard(suite)
+        notes.append("the test set changed: the baseline's model was evaluated again, on the new examples")
+    return replace(baseline, tables=tables, hashed=frozenset(hashed), notes=tuple(notes), again=len(notes) > len(baseline.notes))
 
 
 def _suite_of(metric: str) -> str:

@@ -126,3 +126,22 @@ def test_zero_configuration_compares_a_metrics_file_with_the_one_on_main(tmp_pat
     assert "noise" in done.stdout
     assert repository.report["baseline"]["commit"] == repository.git("rev-parse", "main")
     repository.mlops("compare", "--metrics", "metrics.json", "--gate", "accuracy:max-drop=1pp", code=1)
+
+
+GROWING = CONFIG.replace("  run: python3 evaluate.py", "  run: EXAMPLES=$(cat examples.txt) python3 evaluate.py\n  data: [examples.txt]")
+
+
+def test_where_the_test_set_changed_the_baselines_model_answers_the_new_one(tmp_path: Path) -> None:
+    repository = make(tmp_path, config=GROWING)
+    (repository.root / "examples.txt").write_text("2000\n")
+    repository.commit("a test set")
+    repository.mlops("review")
+    repository.git("switch", "-q", "-c", "larger")
+    (repository.root / "examples.txt").write_text("4000\n")
+    repository.wrong(102)
+    repository.mlops("review")
+    result = repository.report
+    assert result["baseline"]["state"] == "data-changed"
+    assert result["checks"][0]["n"] == 4000
+    assert result["verdict"] == "pass"
+    assert any("evaluated again" in note for note in result["notes"])

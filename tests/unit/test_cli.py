@@ -16,7 +16,15 @@ from mlops_toolkit.cli import main
 
 def mlops(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "MLOPS_"))}
-    return subprocess.run([sys.executable, "-m", "mlops_toolkit", *args], cwd=cwd, env={**clean, **env}, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "mlops_toolkit", *args],
+        cwd=cwd,
+        env={**clean, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 ROWS = "id,target,prediction\n" + "".join(f"e{i},{'ab'[i % 2]},{'ab'[i % 2]}\n" for i in range(100))
@@ -89,7 +97,9 @@ def test_every_verb_of_the_table_exists() -> None:
         assert callable(plug.load("verb", cli.VERBS, verb))
 
 
-def test_a_defect_of_ours_is_a_sentence_and_code_70(files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_defect_of_ours_is_a_sentence_and_code_70(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(files)
     monkeypatch.setitem(cli.VERBS, "compare", "tests.unit.test_cli:breaks")
     assert main(["compare"]) == 70

@@ -48,9 +48,16 @@ def config(text: str) -> Config:
     return read.parse(f"name: pets\n{text}", where="mlops.yaml", path=Path("/repository/mlops.yaml")).config
 
 
-def side(columns: Mapping[str, Sequence[Any]] | None = None, *, label: str = "main", run: Run | None = None, measures: Mapping[str, Measure] | None = None, **how: Any) -> Loaded:
+def side(
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    label: str = "main",
+    run: Run | None = None,
+    measures: Mapping[str, Measure] | None = None,
+    **how: Any,
+) -> Loaded:
     tables = {} if columns is None else {"": table(columns, **how)}
-    return Loaded(label=label, run=run, tables=tables, measures=measures or {}, hashed=False)
+    return Loaded(label=label, run=run, tables=tables, measures=measures or {})
 
 
 def run(digest: str | None = None, *, gpu: str | None = None, **more: Any) -> Run:

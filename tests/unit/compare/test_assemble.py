@@ -121,7 +121,10 @@ def test_identical_answers_of_unknown_models_prove_nothing_on_ten_examples() -> 
 
 def test_labels_that_changed_are_applied_to_both_sides() -> None:
     base = answers(1900, 100)
-    head = {"target": [t if i >= 20 else {"cat": "dog", "dog": "cat"}[t] for i, t in enumerate(base["target"])], "prediction": base["prediction"]}
+    head = {
+        "target": [t if i >= 20 else {"cat": "dog", "dog": "cat"}[t] for i, t in enumerate(base["target"])],
+        "prediction": base["prediction"],
+    }
     result = assemble(request(GATED), side(base), side(head))
     assert result.baseline.state == "labels-changed"
     assert check(result).baseline == check(result).head == pytest.approx(0.94)
@@ -141,7 +144,9 @@ def test_a_few_examples_more_or_less_compare_on_what_is_common() -> None:
 
 def test_another_test_set_is_undecided_and_never_a_pass() -> None:
     base, head = answers(1900, 100), answers(1990, 10)
-    result = assemble(request(GATED), side({"id": [f"a{i}" for i in range(2000)], **base}), side({"id": [f"b{i}" for i in range(2000)], **head}))
+    result = assemble(
+        request(GATED), side({"id": [f"a{i}" for i in range(2000)], **base}), side({"id": [f"b{i}" for i in range(2000)], **head})
+    )
     assert result.baseline.state == "data-changed"
     assert (result.verdict, result.exit, check(result).reason) == ("inconclusive", 3, "data-changed")
 
@@ -174,7 +179,9 @@ def test_a_loosened_gate_does_not_loosen_the_gate() -> None:
 
 
 def test_a_gate_that_was_removed_still_counts() -> None:
-    result = assemble(request("evaluate: {run: x, metrics: [accuracy]}\n", base=GATED), side(answers(1900, 100)), side(shifted(1900, 100, 100)))
+    result = assemble(
+        request("evaluate: {run: x, metrics: [accuracy]}\n", base=GATED), side(answers(1900, 100)), side(shifted(1900, 100, 100))
+    )
     assert result.exit == 1
     assert "accuracy 2pp → not gated" in result.notes[0]
 
