@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -139,7 +138,7 @@ class _Parts:
 def _from_cells(metric: Metric, slope: Callable[[Tally], Slope], cells: Cells, confidence: float) -> Paired:
     if cells.n == 0:
         return _undefined(metric, 0, Measured(None, state="empty"), Measured(None, state="empty"))
-    before, after = slope(cells.tally(cells.baseline)), slope(cells.tally(cells.head))
+    before, after = (slope(side) for side in cells.sides)
     base, head = (Measured(side.value, None, side.state, side.support, side.rare) for side in (before, after))
     if before.value is None or after.value is None:
         return _undefined(metric, cells.n, base, head)
@@ -274,7 +273,7 @@ def _conclude(
         skew=parts.difference.skew,
     )
     message = _too_few(plain, parts, baseline.rare if plain.support == baseline.support else head.rare)
-    if message or not plain.standard_error:
+    if message or plain.standard_error is None:
         return replace(plain, reason="too-few", message=message)
     down, up = reach(confidence, parts.difference.df, parts.difference.skew)
     return replace(plain, low=change - down * plain.standard_error, high=change + up * plain.standard_error)
@@ -297,6 +296,6 @@ def _too_few(plain: Paired, parts: _Parts, rare: str | None) -> str | None:
     if active < FEWEST_ACTIVE:
         what = "clusters" if parts.clustered else "examples"
         return f"the two models differ on {active} {what} in {plain.metric}: an interval needs {FEWEST_ACTIVE}"
-    if not plain.standard_error or not math.isfinite(plain.standard_error):
-        return "the differing examples have no spread: there is no interval"
+    if parts.difference.flat(max(abs(plain.baseline or 0.0), abs(plain.head or 0.0))):
+        return "every example changed by the same amount: there is no spread to make an interval of"
     return None

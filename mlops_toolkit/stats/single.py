@@ -40,7 +40,9 @@ def interval(metric: Metric, sample: Sample, confidence: float = 0.95) -> Interv
 
 def own_interval(metric: Metric, measured: Measured, spread: Spread, *, clustered: bool, confidence: float) -> Interval | None:
     """The interval of a value within the metric's bounds, or None where one of the least counts is not met."""
-    if measured.value is None or not spread.error or spread.active < FEWEST_ACTIVE or (clustered and spread.units < FEWEST_CLUSTERS):
+    if measured.value is None or spread.error is None or spread.flat(measured.value):
+        return None
+    if spread.active < FEWEST_ACTIVE or (clustered and spread.units < FEWEST_CLUSTERS):
         return None
     if measured.support is not None and measured.support < FEWEST_EXAMPLES:
         return None

@@ -22,6 +22,8 @@ FEWEST_CLUSTERS = 10  # below, Student's t on cluster sums passes changes at the
 FEWEST_EXAMPLES = 25  # of each class a metric depends on; below, influence and bootstrap intervals cover 75–90 % instead of 95 %
 FEWEST_ACTIVE = 10  # rows (clusters) that contribute at all; below, the few that do say nothing about those that might
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -47,6 +49,10 @@ class Spread:
     def error(self) -> float | None:
         """The standard error √(G/(G−1)·Σ x²); None where there is but one unit."""
         return math.sqrt(self.units / (self.units - 1) * self.squares) if self.units > 1 else None
+
+    def flat(self, scale: float) -> bool:
+        """Whether there is no spread but the rounding of numbers of this size: nothing to make an interval of."""
+        return self.error is None or not math.isfinite(self.error) or self.error * math.sqrt(self.units) <= _ROUNDING * abs(scale)
 
     @property
     def skew(self) -> float:

@@ -8,6 +8,7 @@ occupied cells of the table (target, baseline, head): 1M examples of 10 classes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,12 @@ class Cells:
         """Independent observations: clusters, or rows."""
         return int(self.clustered.cluster.max()) + 1 if self.clustered else self.n
 
-    def tally(self, prediction: Codes) -> Tally:
-        """The sums of one of the two models: `prediction` is `self.baseline` or `self.head`."""
+    @cached_property
+    def sides(self) -> tuple[Tally, Tally]:
+        """The sums of the two models, baseline and head."""
+        return self._tally(self.baseline), self._tally(self.head)
+
+    def _tally(self, prediction: Codes) -> Tally:
         true_rows, predicted_rows = (self._independent(codes) for codes in (self.target, prediction))
         return _sums(self.target, prediction, self.weight, true_rows, predicted_rows, self.sample)
 
