@@ -7,11 +7,12 @@ that unfold beyond any configuration's size.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlops_toolkit.config.schema import NUMBER
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 * 1024
 MOST_NODES = 20_000
+DEEPEST = 50
+TOO_DEEP = "nested too deeply to be a configuration"
 NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -88,11 +91,11 @@ def compose(raw: bytes | str, *, where: str) -> Table:
 
     text = _decode(raw, where)
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        root = yaml.compose(text, Loader=_loader())
     except yaml.YAMLError as error:
         raise _refusal(error, text, where) from error
     except RecursionError as error:
-        raise UsageError("invalid-yaml", "nested too deeply to be a configuration", where=where) from error
+        raise UsageError("invalid-yaml", TOO_DEEP, where=where) from error
     unfolding = _Unfolding(where)
     node = unfolding.node(root, ()) if root is not None else Table()
     if unfolding.problems:
@@ -122,6 +125,20 @@ def lines(node: Node, path: str = "") -> Iterator[tuple[str, int]]:
             yield from lines(item, f"{path}[{i}]")
 
 
+@functools.cache
+def _loader() -> type[yaml.BaseLoader]:
+    """PyYAML's loader that leaves every scalar a text, and stops at brackets so deep that scanning them takes quadratic time."""
+    import yaml
+
+    class Loader(yaml.BaseLoader):
+        def fetch_flow_collection_start(self, token: Any) -> None:
+            if self.flow_level > DEEPEST:
+                raise yaml.composer.ComposerError(None, None, TOO_DEEP, self.get_mark())
+            super().fetch_flow_collection_start(token)
+
+    return Loader
+
+
 def _decode(raw: bytes | str, where: str) -> str:
     if len(raw) > MOST_BYTES:
         raise UsageError("invalid-yaml", f"over {MOST_BYTES // 1024} KiB: not a configuration file", where=where)
@@ -144,6 +161,8 @@ def _refusal(error: yaml.YAMLError, text: str, where: str) -> UsageError:
         line = text.count("\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
         return UsageError("invalid-yaml", f"the character U+{code:04X} cannot stand in YAML", where=f"{where}:{line}")
+    if isinstance(error, yaml.composer.ComposerError) and error.problem == TOO_DEEP:
+        return UsageError("invalid-yaml", TOO_DEEP, where=f"{where}:{error.problem_mark.line + 1}" if error.problem_mark else where)
     if not isinstance(error, yaml.MarkedYAMLError):
         return UsageError("invalid-yaml", "not readable as YAML", where=where)
     problem = error.problem or "not readable as YAML"
@@ -182,7 +201,7 @@ class _Unfolding:
 
         line = node.start_mark.line + 1
         self.count += 1
-        if self.count > MOST_NODES or id(node) in above or len(above) > 50:
+        if self.count > MOST_NODES or id(node) in above or len(above) > DEEPEST:
             raise UsageError("invalid-yaml", "unfolds to more than a configuration can hold", where=f"{self.where}:{line}")
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] not in ("str", "seq", "map"):
             raise UsageError(

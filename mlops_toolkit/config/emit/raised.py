@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,8 +28,13 @@ class Raised:
     module: str
 
 
-def raised(package: Path) -> Iterator[Raised]:
+@functools.cache
+def raised(package: Path) -> tuple[Raised, ...]:
     """Every call in the package that makes an error, or a Problem of the configuration, with a name written there."""
+    return tuple(_walk(package))
+
+
+def _walk(package: Path) -> Iterator[Raised]:
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         texts = _assigned(tree)

@@ -173,7 +173,7 @@ def test_a_deep_learning_script_asks_for_a_gpu() -> None:
                     "stages:\n  train: [x]\n",
                     "stages: {train: {cmd: {a: b}, outs: 3}}",
                     '{"a": NaN, "b": 1e999}',
-                    "[" * 5000,
+                    "[" * 500,
                     "{",
                     "id,\x00\n",
                     "joblib.dump(m, 'a\x1bb.pkl')",
