@@ -141,17 +141,14 @@ def _why(row: rows.Row) -> str:
 
 
 def _first_row(row: rows.Row) -> str:
-    check = row.check
-    low, high = (words.value(v, check.unit, low=check.head_low, high=check.head_high) for v in (check.head_low, check.head_high))
-    interval = f"[{low}, {high}]" if check.head_low is not None else ""
-    margin = "" if check.suggested is None else f"{words.margin(check.suggested, check.unit, sign=False)}{words.suffix(check.unit)}"
+    interval, margin = rows.alone(row.check)
     return _cells([name(row), *map(escape.number, (row.head, interval, margin, row.allowed)), f"{row.icon} {escape.number(row.word)}"])
 
 
 def header(result: Result) -> str:
     """The two first lines of the table of checks."""
     confidence = next((c.confidence for c in result.checks), 0.95)
-    if _is_first(result):
+    if rows.is_first(result):
         columns = [escape.inline(names(result)[1], 30), f"{words.percent(confidence)} interval", "margin it can decide", "allowed", ""]
         return _cells(["metric", *columns]) + "\n| :-- | --: | --: | --: | --: | :-- |"
     left, right = (escape.inline(n, 30) for n in names(result))
@@ -161,15 +158,11 @@ def header(result: Result) -> str:
     )
 
 
-def _is_first(result: Result) -> bool:
-    return all(c.baseline is None and c.change is None for c in result.checks)
-
-
 def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[str, str], examples: int) -> dict[str, object]:
     first, per_slice = rows.overall(result), rows.slices(result)
     open_rows = first[:OPEN_ROWS]
     small = sum(rows.is_small_slice(row.check) for row in per_slice)
-    line = _first_row if _is_first(result) else _row
+    line = _first_row if rows.is_first(result) else _row
     return {
         "header": header(result),
         "table": fit(open_rows, line, _BUDGET["table"]),

@@ -14,12 +14,16 @@ LIMIT = 80
 _GAP = "\u200b"
 _ELLIPSIS = "…"
 _OPEN, _CLOSE = "\u2068", "\u2069"
+_KEPT = {"\u200d", "\ufe0f", _OPEN, _CLOSE}  # joins emoji, colours them; isolates
+_DIRECTED = re.compile(
+    "[\u0590-\u08ff\u2068\u2069\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)  # where right-to-left letters are
 _SPACES = re.compile(r"\s+")
 _BREAKS = re.compile(r"\r\n|[\r\n\u0085\u2028\u2029]")
 _LOUD = re.compile(r"[\\`*~|$]|<(?=[A-Za-z/!?])|\](?=[(\[:])|\[(?=\^)|(?<=!)\[|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w)")
 _QUIET = {"&": "&amp;", "$": "<span>$</span>"}  # two bare dollars would be a formula
-_NUMBER = r"\d[\d.,]*(?:e[+−-]?\d+)?"
-_OURS = re.compile(rf"(?:[+−≥≤]? ?{_NUMBER}|[\[\] ,]|[A-Za-zµ°%/]{{1,12}})*")
+_WORDS = re.compile(r"[\[\], ]+")
+_OURS = re.compile(r"(?:[+−≥≤]?\d[\d.]*(?:e[+−-]?\d+)?|[+−≥≤]|[A-Za-zµ°%/]{1,12})?")
 _START = re.compile(r"^(?:[-+=#:>\[]|\d{1,9}(?=[.)]))")
 
 
@@ -35,7 +39,9 @@ def clean(text: str, limit: int | None = LIMIT) -> str:
     text = _SPACES.sub(" ", text).strip(" ")
     if limit is not None and len(text) > limit:
         text = text[: limit - 1].rstrip() + _ELLIPSIS
-    return _isolated("".join(c if _visible(c) else "�" for c in text))
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in _KEPT else "�" for c in text)
+    return _isolated(text) if _DIRECTED.search(text) else text
 
 
 def _isolated(text: str) -> str:
@@ -49,12 +55,6 @@ def _isolated(text: str) -> str:
         out.append(char)
     made = "".join(out) + _CLOSE * depth
     return f"{_OPEN}{made}{_CLOSE}" if bare else made
-
-
-def _visible(char: str) -> bool:
-    if char in "\u200d\ufe0f\u2068\u2069":  # joins and colours emoji; isolates
-        return True
-    return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def _hush(text: str) -> str:
@@ -82,7 +82,7 @@ def inline(text: str, limit: int | None = LIMIT, *, starts: bool = False) -> str
 
 def number(text: str) -> str:
     """A number in our own words, whose unit may be somebody's text: as it is where it holds nothing else, else as `inline`."""
-    return text if _OURS.fullmatch(text) else inline(text)
+    return text if all(_OURS.fullmatch(word) for word in _WORDS.split(text)) else inline(text)
 
 
 def code(text: str | None, limit: int | None = LIMIT, *, cell: bool = False) -> str:
@@ -102,7 +102,10 @@ def code(text: str | None, limit: int | None = LIMIT, *, cell: bool = False) -> 
 
 def fenced(text: str, language: str = "") -> str:
     """Several lines as a code block whose fence nothing in the text can close; our own markers cannot be forged in it."""
-    lines = [("".join(c if _visible(c) else "�" for c in line)).rstrip() for line in _BREAKS.split(text.strip("\n"))]
+    lines = [
+        "".join(c if c.isprintable() or c in _KEPT else "�" for c in line.replace("\t", "    ")).rstrip()
+        for line in _BREAKS.split(text.strip("\n"))
+    ]
     body = "\n".join(lines).replace("<!--", f"<{_GAP}!--")
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)

@@ -29,7 +29,7 @@ def confusion(result: Result) -> Figure | None:
     upright = longest <= 8 and k <= 8
     cell, left, top = 0.62 if k <= 8 else 0.42, 0.45 + 0.085 * longest, 0.5 if upright else 0.4 + 0.062 * longest
     foot = 0.3 if total > k else 0.08
-    width, height = max(left + k * cell + (0.1 if upright else 0.062 * longest), 4.6), top + k * cell + foot
+    width, height = WIDTH, top + k * cell + foot  # as wide as the others, so that they are all shown at one scale
     made = figure(width, height)
     axes = made.add_axes((left / width, foot / height, k * cell / width, k * cell / height))
     axes.set_xlim(-0.5, k - 0.5)

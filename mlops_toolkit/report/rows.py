@@ -108,6 +108,21 @@ def row(check: Check, policy: str = "ask") -> Row:
     )
 
 
+def is_first(result: Result) -> bool:
+    """Whether nothing could be compared: then values and what could be asked of them are shown, not changes."""
+    return all(c.baseline is None and c.change is None for c in result.checks)
+
+
+def alone(check: Check) -> tuple[str, str]:
+    """The interval of the head's own value, and the smallest margin that this test set can decide; empty where unknown."""
+    low, high = check.head_low, check.head_high
+    interval = (
+        "" if low is None or high is None else "[{}, {}]".format(*(words.value(v, check.unit, low=low, high=high) for v in (low, high)))
+    )
+    margin = "" if check.suggested is None else f"{words.margin(check.suggested, check.unit, sign=False)}{words.suffix(check.unit)}"
+    return interval, margin
+
+
 def allowed(check: Check) -> str:
     """`−1.0 pp`, `−1.0 pp, ≥ 0.8`, `+10 ms, ≤ 50 ms`; empty where nothing is asked."""
     parts = []

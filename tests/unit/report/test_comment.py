@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_toolkit.records.result import Check, Difference, Example, Examples, MeasureRow, Result
-from mlops_toolkit.report.comment import BLOCK, MOST, comment
+from mlops_toolkit.records.result import Check, Example, Examples, Result
+from mlops_toolkit.report.comment import comment
 from tests.unit.report import results
 from tests.unit.report.results import HEAD, MAIN
 from tests.unit.report.test_escape import elements, rendered
@@ -104,44 +104,6 @@ def test_it_is_well_formed(name: str) -> None:
     assert not re.search(r"<p>\s*\|", html)
     assert "\n\n\n" not in text
     assert not re.search(r"[ \t]+$", text, re.M)
-
-
-def test_it_stays_within_its_length_however_much_there_is() -> None:
-    """A thousand of everything, of the longest allowed names: `Next` is still there, and what is left out is counted."""
-    long = "$" * 500
-    checks = tuple(
-        Check(
-            f"{i}{long}",
-            slice=None if i % 2 else long,
-            baseline=1,
-            head=0,
-            change=-1,
-            low=-2,
-            high=-0.5,
-            margin=0.1,
-            verdict="fail",
-            unit=long,
-            message=long,
-        )
-        for i in range(1000)
-    )
-    example = Example(long, long, long, long, {long: long, "b": long})
-    result = Result(
-        long, "fail", "failed", "", replace(MAIN, label=long, behind=(long,) * 1000), HEAD, checks,
-        examples=Examples((example,) * 1000, (example,) * 1000, 10**6, 10**6),
-        measures={f"{i}{long}": MeasureRow(1, 2, None, long) for i in range(1000)},
-        differences=(Difference("params", long, long, long),) * 1000,
-        notes=(long,) * 1000,
-        next=replace(results.regression().next, more_data=(long,) * 100, reproduce=long, gate="x" * 3000),
-        url="https://x/" + "a" * 5000,
-    )  # fmt: skip
-    made = comment(
-        result, examples=1000, chart_urls={str(i): f"https://x/{i}" for i in range(100)}, chart_alts={str(i): long for i in range(100)}
-    )
-    assert max(map(len, made.blocks)) <= BLOCK
-    assert len(made.text) <= MOST
-    assert "- reproduce:" in made.text
-    assert "more in the report page" in made.text
 
 
 def test_two_models_of_one_repository_are_told_apart() -> None:
