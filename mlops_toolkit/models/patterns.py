@@ -51,7 +51,7 @@ def _glob(path: str) -> str:
     pieces = []
     for i, part in enumerate(parts):
         last = i == len(parts) - 1
-        if part == "**":
+        if len(part) > 1 and set(part) == {"*"}:
             pieces.append(".*" if last else "(?:.*/)?")
         else:
             pieces.append(_segment(part) + ("" if last else "/"))

@@ -71,7 +71,7 @@ def run(
     echo: TextIO | None = None,
     grace_seconds: float = 8.0,
 ) -> Ended:
-    """Run a shell command to its end, or to ours.
+    """Run a shell command (`bash -eo pipefail -c`, or `sh -e -c`) to its end, or to ours.
 
     env: its whole environment. log: file its output is appended to, bytes as they are. echo: where it is shown live.
     timeout_seconds: after this long it is stopped as if cancelled. grace_seconds: between SIGTERM and SIGKILL.
@@ -211,9 +211,11 @@ class _Supervision:
         shell = shutil.which("bash", path=env.get("PATH")) or shutil.which("bash") or shutil.which("sh")
         if shell is None:
             raise EnvironmentFailure("program-missing", "there is neither bash nor sh to run a command with")
+        # As GitHub's own bash steps: the first failure ends it, and `train.py | tee log` fails where train.py does.
+        strict = ["-eo", "pipefail"] if Path(shell).name == "bash" else ["-e"]
         # Python would hold back its output for kilobytes when it writes into a pipe.
         return subprocess.Popen(
-            [shell, "-c", command],
+            [shell, *strict, "-c", command],
             cwd=cwd,
             env={"PYTHONUNBUFFERED": "1", **env, leftovers.MARKER: self.mark},
             stdin=subprocess.DEVNULL,

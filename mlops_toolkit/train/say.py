@@ -30,10 +30,10 @@ def took(resources: Resources) -> str:
 
 
 def left(model: Model) -> str:
-    """`model/ is sha256:1a2b3c4d5e6f (14.2 MB), kept in file:`, or why it is kept nowhere."""
+    """`model/ is sha256:1a2b3c4d5e6f (14.2 MB), kept on this machine`, or why it is kept nowhere."""
     store = model.stores[0].partition("sha256")[0].rstrip("/:") if model.stores else ""
-    where = f"kept in {store or 'file'}:" if model.host else f"kept in {store}"
-    return f"{model.path} is {short(model.digest)} ({size(model.size)}), {where if model.stores else f'kept nowhere: {model.reason}'}"
+    where = f"kept in {store}" if "://" in store else "kept on this machine" if store else f"kept nowhere: {model.reason}"
+    return f"{model.path} is {short(model.digest)} ({size(model.size)}), {where}"
 
 
 def lasted(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -90,12 +91,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def plain(pattern: str) -> bool:
-    """No comment, no negation (git refuses to look into an excluded folder, we do not), and no `.` or `..` (git knows neither)."""
-    return not pattern.startswith(("!", "#")) and not {".", ".."} & set(pattern.split("/"))
+    """No comment, no negation (git refuses to look into an excluded folder, we do not), no `.` or `..` (git knows neither), no open `[`."""
+    if any("**" in part and set(part) != {"*"} for part in pattern.split("/")):
+        return False  # documented as two plain asterisks, but older gits let `a**/b` match `ab`
+    return (
+        "[" not in re.sub(r"\[[!^]?[^\[/][^/\]]*\]", "", pattern)
+        and not pattern.startswith(("!", "#"))
+        and not {".", ".."} & set(pattern.split("/"))
+    )
 
 
 @given(st.lists(PATTERN.filter(plain), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=50)
 def test_git_agrees(repository: Path, patterns: list[str]) -> None:
     """`git check-ignore` chooses the same paths by the same patterns."""
     (repository / ".git" / "info" / "exclude").write_text("\n".join(patterns) + "\n")

@@ -112,6 +112,7 @@ def test_a_command_that_succeeds_is_ok_and_its_output_is_kept_as_it_is(tmp_path:
         ("kill -SEGV $$", None, "SIGSEGV", "failed", "command-failed"),
         ("echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB' >&2; exit 1", 1, None, "out-of-memory", "out-of-memory"),
         ("$PYTHON -c 'raise MemoryError'", 1, None, "out-of-memory", "out-of-memory"),
+        ("exit 4 | cat; echo never", 4, None, "failed", "command-failed"),
         ("syntax ( error", 2, None, "failed", "command-failed"),
     ],
 )  # fmt: skip
