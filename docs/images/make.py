@@ -1,0 +1,108 @@
+"""Makes the pictures of this folder from a real run of the demo: `python docs/images/make.py` (needs Chromium)."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import cmarkgfm
+from cmarkgfm.cmark import Options
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from mlops_toolkit.records import result  # noqa: E402
+from mlops_toolkit.records.result import Check, Result, Side  # noqa: E402
+from mlops_toolkit.report import charts  # noqa: E402
+
+LIGHT = {
+    "page": "#ffffff",
+    "text": "#1f2328",
+    "soft": "#59636e",
+    "line": "#d1d9e0",
+    "head": "#f6f8fa",
+    "code": "#eff1f3",
+    "stripe": "#f6f8fa",
+}
+DARK = {
+    "page": "#0d1117",
+    "text": "#f0f6fc",
+    "soft": "#9198a1",
+    "line": "#3d444d",
+    "head": "#151b23",
+    "code": "#262c36",
+    "stripe": "#151b23",
+}
+PAGE = """<!doctype html><meta charset="utf-8"><style>
+body{{margin:0;padding:16px;background:{page};color:{text};font:14px/1.5 "DejaVu Sans",sans-serif;height:{height}px;overflow:hidden}}
+.card{{border:1px solid {line};border-radius:6px;overflow:hidden;max-width:900px;margin:auto}}
+.by{{background:{head};border-bottom:1px solid {line};padding:8px 16px;color:{soft}}}
+.by b{{color:{text}}} .body{{padding:4px 16px 16px}}
+table{{border-collapse:collapse;margin:0 0 12px;font-variant-numeric:tabular-nums}}
+td,th{{border:1px solid {line};padding:5px 12px}} tr:nth-child(2n){{background:{stripe}}} th{{font-weight:600}}
+code{{background:{code};border-radius:5px;padding:1px 5px;font-size:12px}} pre{{background:{head};padding:12px;border-radius:6px}}
+pre code{{background:none;padding:0}} summary{{margin:6px 0}} sub{{color:{soft}}}
+.fade{{position:fixed;left:0;right:0;bottom:0;height:56px;background:linear-gradient(transparent,{page} 85%)}}
+</style><div class="card"><div class="by"><b>github-actions</b> commented on this pull request</div><div class="body">{body}</div></div>
+<div class="fade"></div>"""
+
+
+def screenshot(html: str, to: Path, *, width: int, height: int) -> None:
+    """A page as Chromium draws it, at twice the resolution."""
+    with tempfile.TemporaryDirectory() as scratch:
+        page = Path(scratch) / "page.html"
+        page.write_text(html, encoding="utf-8")
+        quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+        shape = [f"--window-size={width},{height}", "--force-device-scale-factor=2", "--hide-scrollbars", f"--screenshot={to}"]
+        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", *quiet, *shape, f"--user-data-dir={scratch}/profile"]
+        subprocess.run([*command, page.as_uri()], check=True, capture_output=True, timeout=60)
+
+
+def comment_pictures(state: Path, *, height: int) -> None:
+    """comment.png and comment-dark.png: the top of the comment, as GitHub would lay it out."""
+
+    def embedded(found: re.Match[str]) -> str:
+        return f'src="data:image/png;base64,{base64.b64encode((state / found[1]).read_bytes()).decode()}"'
+
+    markdown = (state / "comment.md").read_text(encoding="utf-8")
+    body = cmarkgfm.github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
+    body = re.sub(r'src="(charts/[^"]+)"', embedded, body)
+    for name, colors in (("comment", LIGHT), ("comment-dark", DARK)):
+        screenshot(PAGE.format(body=body, height=height - 32, **colors), HERE / f"{name}.png", width=940, height=height)
+
+
+def interval_picture(free: Result, costly: Result) -> None:
+    """intervals.png: three checks of the demo, one of each verdict, drawn by the tool's own forest plot."""
+
+    def check(found: Result, name: str, part: str | None = None) -> Check:
+        return replace(next(c for c in found.checks if c.metric == "accuracy" and c.slice == part), metric=name, slice=None)
+
+    both = Result(
+        model="digits",
+        verdict="fail",
+        gate="failed",
+        sentence="",
+        baseline=Side(label="main"),
+        head=Side(label="this PR"),
+        checks=(check(free, "four grey levels"), check(costly, "every second pixel"), check(costly, "its sevens alone", "digit=7")),
+    )
+    (HERE / "intervals.png").write_bytes(charts.charts(both)[0].png)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "digits"
+        command = [sys.executable, "-m", "mlops_toolkit", "demo", "--dir", str(folder)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=HERE.parents[1], timeout=300)
+        found = [result.loads(path.read_bytes(), where=str(path)) for path in sorted((folder / ".mlops/runs").glob("*/report.json"))]
+        comment_pictures(folder / ".mlops", height=520)
+        interval_picture(found[1], found[2])
+
+
+if __name__ == "__main__":
+    main()
