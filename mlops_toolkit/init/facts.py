@@ -30,6 +30,7 @@ class Facts:
     install        shell lines that make the user's environment
     slice_columns  columns of a predictions file that may be slices
     metric_names   names in a metrics file
+    writes         the evaluation knows $MLOPS_PREDICTIONS already
     """
 
     train: Found | None = None
@@ -41,6 +42,7 @@ class Facts:
     predictions: Found | None = None
     metrics_file: Found | None = None
     metric_names: tuple[str, ...] = ()
+    writes: bool = False
     task: Task | None = None
     slice_columns: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
@@ -61,7 +63,7 @@ _REQUIREMENTS = ("requirements.txt", "requirements/train.txt", "requirements/bas
 _SAVES = tuple(
     re.compile(pattern)
     for pattern in (
-        r"\b(?:joblib|pickle|torch|skops|sio|np|cloudpickle)\.(?:dump|save|savez)\([^\n]{0,80}?['\"]([^'\"\n]+\.\w+)['\"]",
+        r"\b(?:joblib|pickle|torch|skops|sio|np|cloudpickle)\.(?:dump|save|savez\w*)\([^\n]{0,80}?['\"]([^'\"\n]+\.\w+)['\"]",
         r"\.(?:save|save_model|save_pretrained|to_disk|save_weights|write_model|export)\(\s*['\"]([^'\"\n]+)['\"]",
         r"\bopen\(\s*['\"]([^'\"\n]+\.(?:pkl|pickle|joblib|bin|onnx|model|pt))['\"]\s*,\s*['\"]wb",
         r"--(?:output|out|output[-_]dir|model|model[-_]dir|save[-_]dir|out[-_]dir)['\"][^)\n]{0,120}default\s*=\s*['\"]([^'\"\n]+)['\"]",
@@ -94,8 +96,7 @@ def look(files: Sequence[str], read: Read, *, folder: str = "", above: Sequence[
     evaluate = (
         _stage_command(stages, "evaluate", "eval", "test") or _script(names, _EVALUATE, above) or _make_target(names, read, "evaluate")
     )
-    train_text = read(script) if train and (script := _script_in(train.value, names)) else ""
-    evaluate_text = read(script) if evaluate and (script := _script_in(evaluate.value, names)) else ""
+    train_text, evaluate_text = (_code(found.value, names, read) if found else "" for found in (train, evaluate))
     predictions = _predictions(names, evaluate, evaluate_text)
     columns = _columns(read(predictions.source)) if predictions and predictions.source in files else ()
     metrics_file = _metrics_file(names, stages, evaluate, evaluate_text)
@@ -110,6 +111,7 @@ def look(files: Sequence[str], read: Read, *, folder: str = "", above: Sequence[
         predictions=predictions,
         metrics_file=metrics_file,
         metric_names=_metric_names(read(metrics_file.value)) if metrics_file and metrics_file.value in files else (),
+        writes="MLOPS_PREDICTIONS" in evaluate_text,
         task=_task(both),
         slice_columns=tuple(column for column in columns if not _RESERVED.match(column))[:5],
         install=_install(names, above, folder),
@@ -136,6 +138,20 @@ def _script_in(command: str, names: Iterable[str]) -> str | None:
     modules = [f"{module.replace('.', '/')}.py" for module in re.findall(r"-m\s+([\w.]+)", command)]
     words = {word.strip("'\"") for word in command.split()} | set(modules)
     return next((name for name in names if name in words), None)
+
+
+def _code(command: str, names: Sequence[str], read: Read) -> str:
+    """The script a command runs, and the modules of the repository that it imports."""
+    script = _script_in(command, names)
+    if script is None:
+        return ""
+    text = read(script)
+    folder = f"{script.rpartition('/')[0]}/".removeprefix("/")
+    known = set(names)
+    for module in dict.fromkeys(re.findall(r"^\s*(?:from|import)\s+([A-Za-z_][\w.]*)", text, re.M)[:50]):
+        path = f"{module.replace('.', '/')}.py"
+        text += "".join(f"\n{read(name)}" for name in dict.fromkeys((folder + path, path)) if name in known)
+    return text
 
 
 def _make_target(names: Sequence[str], read: Read, target: str) -> Found | None:

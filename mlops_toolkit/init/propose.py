@@ -78,11 +78,11 @@ def _evaluate(facts: Facts, metrics: Sequence[str]) -> str:
         text += line(
             f"metrics-file: {scalar(facts.metrics_file.value)}", "numbers only: they are compared by threshold, noise is not tested"
         )
-    if facts.predictions or not facts.metrics_file:
+    if facts.predictions or facts.writes or not facts.metrics_file:
         text += _task(facts, metrics)
     if facts.slice_columns:
         text += line(f"slices: {_list(facts.slice_columns)}", "columns of the predictions: every value is judged, too")
-    if facts.predictions is None:
+    if facts.predictions is None and not facts.writes:
         text += textwrap.indent((BARS if facts.metrics_file else "") + PREDICTIONS, "  ")
     return text
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mlops_toolkit.config import requests
+from mlops_toolkit.config import read, requests
 from mlops_toolkit.config.schema import MODEL_NAME
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
@@ -32,21 +33,21 @@ def run(args: argparse.Namespace, world: World) -> int:
     above = sorted(entry.name for entry in world.root.iterdir()) if folder else []
     facts = look(list(_files(path.parent, world)), lambda name: _text(path.parent / name), folder=folder, above=above)
     gate, metrics = _earlier(path.parent / ".mlops")
+    ready = True
     config = path.relative_to(world.root).as_posix()
     proposals = {
         path: configuration(_name(path.parent, world), facts, gate=gate, metrics=metrics),
         world.root / WORKFLOW: workflow(config=config, branch=_branch(world), install=facts.install, gpu=facts.deep),
     }
     for target, text in proposals.items():
-        shown_path = target.relative_to(world.root).as_posix()
-        if _create(target, text):
-            print(f"wrote {shown_path}", file=world.out)
-        else:
-            print(f"{shown_path} is there already: left as it is", file=world.out)
+        called = target.relative_to(world.root).as_posix()
+        made = _create(target, text)
+        print(f"wrote {called}" if made else f"{called} is there already: left as it is", file=world.out)
         if target == path:
-            for sentence in told(facts):
+            for sentence in told(facts) if made else _offered(path, gate):
                 print(f"  {sentence}", file=world.out)
-    for sentence in _next(facts, gate):
+            ready = _ready(facts) if made else True
+    for sentence in _next(ready, gate):
         print(sentence, file=world.out)
     return 0
 
@@ -66,16 +67,33 @@ def told(facts: Facts) -> Iterator[str]:
         yield "evaluate  nothing found: complete `evaluate:`"
     if facts.predictions:
         yield f"rows      {facts.predictions.value} (found in {facts.predictions.source})"
+    elif facts.writes:
+        yield "rows      the evaluation writes them to $MLOPS_PREDICTIONS"
     elif facts.metrics_file:
         yield f"numbers   {facts.metrics_file.value} (found in {facts.metrics_file.source}); predictions, one row per example, would give error bars"
     elif facts.evaluate:
         yield "rows      the evaluation must write one row per example to $MLOPS_PREDICTIONS: see the comment in the file"
 
 
-def _next(facts: Facts, gate: str | None) -> Iterator[str]:
-    complete = facts.train and facts.output and (facts.evaluate or facts.predictions or facts.metrics_file)
+def _offered(path: Path, gate: str | None) -> Iterator[str]:
+    """For a file that is kept: the margins that an earlier result proposes, where it has no gate yet."""
+    try:
+        gated = bool(read.load(path).config.gate)
+    except MlopsError:
+        yield "`mlops validate` says what is wrong with it"
+        return
+    if gate and not gated:
+        yield "margins that this test set can decide nine times in ten, to be copied into it:"
+        yield from gate.rstrip("\n").split("\n")
+
+
+def _ready(facts: Facts) -> bool:
+    return bool(facts.train and facts.output and (facts.predictions or facts.writes or facts.metrics_file))
+
+
+def _next(ready: bool, gate: str | None) -> Iterator[str]:
     yield "next:"
-    yield "  mlops validate   checks mlops.yaml" if complete else "  complete mlops.yaml; `mlops validate` says what is missing"
+    yield "  mlops validate   checks mlops.yaml" if ready else "  complete mlops.yaml; `mlops validate` says what is missing"
     yield "  mlops review     trains, evaluates and compares here" + (
         "" if gate else "; the first time it proposes the margins of the gate"
     )
@@ -146,14 +164,13 @@ def _text(path: Path) -> str:
 
 
 def _earlier(state: Path) -> tuple[str | None, Sequence[str]]:
-    """The gate an earlier result proposes and the metrics an earlier run computed, where there are any."""
+    """The gate an earlier result proposes and the metrics an earlier run computed; nothing of files that this version cannot read."""
     gate: str | None = None
     metrics: tuple[str, ...] = ()
-    try:
-        metrics = tuple(name for name in runs.loads((state / "run.json").read_bytes(), where="run.json").metrics if _can_be_asked(name))
+    with contextlib.suppress(OSError, MlopsError):
         gate = results.loads((state / "report.json").read_bytes(), where="report.json").next.gate
-    except (OSError, MlopsError):
-        pass  # nothing earlier, or nothing that this version reads: the comments in the file say how to get it
+    with contextlib.suppress(OSError, MlopsError):
+        metrics = tuple(name for name in runs.loads((state / "run.json").read_bytes(), where="run.json").metrics if _can_be_asked(name))
     return gate, metrics
 
 

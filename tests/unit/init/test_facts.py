@@ -65,6 +65,7 @@ def test_what_does_not_train_is_not_taken_for_it(files: dict[str, str]) -> None:
         ("parser.add_argument('--output-dir', type=str, default='runs/last')", "runs/last"),
         ("fig.save('plot.png'); joblib.dump(m, f'{folder}/m.pkl')", None),
         ("joblib.dump(m, '/abs/m.pkl'); joblib.dump(m, '../m.pkl')", None),
+        ("np.savez_compressed('model/weights.npz', w=w)", "model/weights.npz"),
         ("print('no model')", None),
     ],
 )
@@ -98,6 +99,17 @@ def test_predictions_are_found_with_the_columns_that_may_be_slices() -> None:
 def test_an_evaluation_that_knows_where_to_write_needs_no_path() -> None:
     found = facts({"evaluate.py": "df.to_csv(os.environ['MLOPS_PREDICTIONS'])", "out/predictions.csv": "id\n"})
     assert found.predictions is None
+    assert found.writes
+
+
+def test_modules_of_the_repository_that_a_script_imports_are_looked_into() -> None:
+    files = {
+        "src/train.py": "import os\nfrom net import make\nimport pkg.data\n",
+        "src/net.py": "SVC()",
+        "pkg/data.py": "accuracy_score",
+        "other.py": "LinearRegression",
+    }
+    assert facts(files).task == "classification"
 
 
 def test_numbers_alone_are_found_too() -> None:

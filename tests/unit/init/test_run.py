@@ -63,7 +63,21 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     assert "mlops.yaml is there already: left as it is\n" in said
     assert f"{WORKFLOW} is there already: left as it is\n" in said
     assert ((root / "mlops.yaml").read_text(), (root / WORKFLOW).read_text()) == ("name: mine\n", "mine\n")
+    assert "train  " not in said
     assert sorted(path.name for path in root.rglob("*.new")) == []
+
+
+def test_a_file_that_is_kept_is_offered_the_margins_of_an_earlier_result(tmp_path: Path) -> None:
+    root = repository(tmp_path, {**FILES, "mlops.yaml": "name: mine\n"})
+    write(
+        root,
+        {".mlops/report.json": codec.dumps(Result("m", "ungated", "none", "s", next=Next(gate="gate:\n  accuracy: {max-drop: 1.5pp}")))},
+    )
+    assert "  gate:\n    accuracy: {max-drop: 1.5pp}\n" in call(world(root))
+    (root / "mlops.yaml").write_text("name: mine\ngate: {mae: {max-rise: 1}}\n")
+    assert "1.5pp" not in call(world(root))
+    (root / "mlops.yaml").write_text("nam: mine\n")
+    assert "`mlops validate` says what is wrong with it" in call(world(root))
 
 
 def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
