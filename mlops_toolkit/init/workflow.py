@@ -14,11 +14,6 @@ DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093 #
 
 def workflow(*, config: str = "mlops.yaml", branch: str = "main", install: Sequence[str] = (), gpu: bool = False) -> str:
     """The text of .github/workflows/model.yml. config: the file's path in the repository; install: shell lines of the user's environment."""
-    folder = config.rpartition("/")[0]
-    state = f"{folder}/.mlops" if folder else ".mlops"
-    chosen = "" if config == "mlops.yaml" else f"        with:\n          config: {scalar(config)}\n"
-    setup = "".join(f"          {text}\n" for text in install) or "          echo 'install here what your commands need'\n"
-    runner = "[self-hosted, gpu]" if gpu else "ubuntu-latest"
     return f"""\
 # Pull requests for models. Your commands run in the job `train`, which may only read; the job `model` compares, comments and
 # records, and runs none of them. `mlops doctor` says what this repository's settings still need.
@@ -32,9 +27,16 @@ concurrency:
   group: model-${{{{ github.event.pull_request.number || github.sha }}}}
   cancel-in-progress: ${{{{ github.event_name == 'pull_request' }}}}
 jobs:
+{_train(config, install, gpu=gpu)}{_model(config, branch)}"""
+
+
+def _train(config: str, install: Sequence[str], *, gpu: bool) -> str:
+    """The job that runs the user's code, without any right to write."""
+    setup = "".join(f"          {text}\n" for text in install or ["echo 'install here what your commands need'"])
+    return f"""\
   train:
     name: train and evaluate
-    runs-on: {runner}
+    runs-on: {"[self-hosted, gpu]" if gpu else "ubuntu-latest"}
     timeout-minutes: 360
     permissions:
       contents: read # the code, and the recorded runs that may be reused
@@ -47,18 +49,24 @@ jobs:
         run: |
 {setup}      - name: Train
         uses: {OURS}/train@v1
-{chosen}      - name: Evaluate
+{_with(config)}      - name: Evaluate
         uses: {OURS}/evaluate@v1
-{chosen}      - name: Hand the run over
+{_with(config)}      - name: Hand the run over
         if: ${{{{ !cancelled() }}}}
         uses: {UPLOAD}
         with:
           name: mlops-run
           path: |
-            {state}
-            !{state}/cache
-            !{state}/checkpoints
+            {_state(config)}
+            !{_state(config)}/cache
+            !{_state(config)}/checkpoints
           include-hidden-files: true
+"""
+
+
+def _model(config: str, branch: str) -> str:
+    """The job that may write, and runs nothing of the user's."""
+    return f"""\
   model:
     name: {scalar(f"compare with {branch}")}
     needs: train
@@ -78,7 +86,17 @@ jobs:
         uses: {DOWNLOAD}
         with:
           name: mlops-run
-          path: {state}
+          path: {scalar(_state(config))}
       - name: Compare
         uses: {OURS}/compare-to-main@v1
-{chosen}"""
+{_with(config)}"""
+
+
+def _state(config: str) -> str:
+    """The folder of the run's record, beside the configuration."""
+    folder = config.rpartition("/")[0]
+    return f"{folder}/.mlops" if folder else ".mlops"
+
+
+def _with(config: str) -> str:
+    return "" if config == "mlops.yaml" else f"        with:\n          config: {scalar(config)}\n"
