@@ -7,6 +7,7 @@ import math
 from datetime import date, timedelta
 
 from mlops_toolkit.compare.whole import is_gated, name_of
+from mlops_toolkit.config.check import WIDE
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.records.result import Check, Next, Result
 from mlops_toolkit.stats import power
@@ -77,12 +78,18 @@ def _gate(result: Result) -> str | None:
     for check in result.checks:
         if check.slice is None and check.suggested is not None and check.kind == "metric":
             key = "max-drop" if check.direction == "higher" else "max-rise"
-            lines.append(f"  {quoted(check.metric)}: {{{key}: {shown_margin(check.suggested, check.unit)}}}")
+            value = check.head if check.baseline is None else check.baseline
+            lines.append(f"  {quoted(check.metric)}: {{{key}: {shown_margin(check.suggested, check.unit, value)}}}")
     return "\n".join(lines) if len(lines) > 1 else None
 
 
-def shown_margin(value: float, unit: str) -> str:
-    """`1.5pp` for a fraction, else a plain number, as mlops.yaml reads it back."""
+def shown_margin(value: float, unit: str, of: float | None = None) -> str:
+    """`1.5pp` for a fraction, else a plain number, as mlops.yaml reads it back.
+
+    So wide that mlops.yaml would ask "did you mean 1pp?", it is written as a share of the metric's value `of`, rounded up.
+    """
+    if unit == "fraction" and value >= WIDE and of:
+        return f"{math.ceil(value / abs(of) * 100)}%"
     return f"{round(value * 100, 6):g}pp" if unit == "fraction" else f"{value:g}"
 
 
