@@ -114,7 +114,7 @@ def _object(text: str, where: str) -> dict[str, Any]:
 def _unknown(key: str, action: str, known: list[str]) -> Problem:
     elsewhere = next((f.metadata["actions"] for f in dataclasses.fields(Inputs) if f.name == key), None)
     hint = f"it is an input of {' and '.join(elsewhere.split())}" if elsewhere else did_you_mean(key, known)
-    return Problem("unknown-input", f"{action} has no input {shown(key)}", f"input {shown(key)}", hint)
+    return Problem("unknown-input", f"there is no input {shown(key)}", f"action {action}", hint)
 
 
 def _text(value: object) -> str | None:

@@ -7,6 +7,7 @@ that unfold beyond any configuration's size.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
@@ -230,5 +231,7 @@ class _Unfolding:
                     Problem("invalid-yaml", f"the key {shown(name.text)} stands twice, first on line {first}", f"{self.where}:{at}")
                 )
                 continue
-            entries[name.text] = (at, self.node(value, inside))
+            read = self.node(value, inside)
+            # What a section lacks is told where the section is named.
+            entries[name.text] = (at, read if isinstance(read, Scalar) else dataclasses.replace(read, line=at))
         return Table(entries, node.start_mark.line + 1)

@@ -37,9 +37,9 @@ def test_a_boolean_is_exactly_true_or_false(word: str) -> None:
 @pytest.mark.parametrize(
     ("action", "key", "error"),
     [
-        ("train", "comfig", 'input "comfig": train has no input "comfig"\n  did you mean "config"?'),
-        ("train", "metrics", 'input "metrics": train has no input "metrics"\n  it is an input of compare-to-main'),
-        ("train", "a\x1bb", 'input "a\\u001bb": train has no input "a\\u001bb"\n  known: config, token, again, python'),
+        ("train", "comfig", 'action train: there is no input "comfig"\n  did you mean "config"?'),
+        ("train", "metrics", 'action train: there is no input "metrics"\n  it is an input of compare-to-main'),
+        ("train", "a\x1bb", 'action train: there is no input "a\\u001bb"\n  known: config, token, again, python'),
     ],
 )
 def test_an_unknown_input_fails_and_says_what_was_meant(action: str, key: str, error: str) -> None:
@@ -51,7 +51,7 @@ def test_an_unknown_input_fails_and_says_what_was_meant(action: str, key: str, e
 def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(ConfigErrors) as caught:
         read(json.dumps({"comfig": "a", "again": "yes", "config": "a\nb", "base": "--exec=x", "python": ["x"]}), "review")
-    assert [p.where for p in caught.value.problems] == ['input "comfig"', "input config", "input base", "input again", "input python"]
+    assert [p.where for p in caught.value.problems] == ["action review", "input config", "input base", "input again", "input python"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '"x"', "null", "1", '{"token": "' + TOKEN, "[" * 100_000])

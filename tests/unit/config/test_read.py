@@ -529,7 +529,7 @@ def test_all_errors_come_at_once_in_the_order_of_the_file() -> None:
     assert told == [
         ("mlops.yaml:1", "unknown-key"),
         ("mlops.yaml:1", "missing-key"),
-        ("mlops.yaml:3", "missing-key"),
+        ("mlops.yaml:2", "missing-key"),
         ("mlops.yaml:4", "unknown-key"),
         ("mlops.yaml:5", "wrong-type"),
         ("mlops.yaml:7", "wrong-direction"),
