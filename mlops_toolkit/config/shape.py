@@ -187,7 +187,8 @@ class Reader:
                 self.refuse(here, line, error.name, error.message, error.hint)
                 continue
             if not value.given:
-                self.refuse(here, line, "wrong-value", f"{here} is empty", f"write {_wanted(kind)}, or remove it")
+                hint = f"write {key}: {{max-drop: 1pp}}, or remove it" if kind is Rule else f"write {_wanted(kind)}, or remove it"
+                self.refuse(here, line, "wrong-value", f"{here} is empty", hint)
                 continue
             read = self.value(kind, value, here, {})
             if read is not WRONG:

@@ -52,6 +52,24 @@ One file describes one model. Editors complete and check it with `schema/mlops.s
 once, with its line. Values are text until the schema gives them a type: the label `no` stays `no`, `1e-3` is a number where a number
 is wanted. A key without a value counts as not given. Keys given twice, tags and `<<` are refused.
 
+```yaml
+name: spam-filter
+train:
+  run: python train.py            # any command, in your own environment
+  output: model/                  # the file or folder it leaves behind
+  inputs: [src/, train.py]        # what decides that it must run again
+  params: params.yaml
+evaluate:
+  run: python evaluate.py         # writes one row per example to $MLOPS_PREDICTIONS
+  task: classification
+  metrics: [accuracy, f1-macro, recall:spam]
+  slices: [language, {long: "length > 512"}]
+gate:
+  accuracy:   {max-drop: 1pp, slices: {max-drop: 3pp}}   # against main: at most one percentage point worse
+  f1-macro:   {max-drop: 2%, min: 0.80}
+  latency-ms: {max-rise: 10%, max: 50}
+```
+
 - **A margin** says how much worse is allowed: `1pp` is one percentage point (0.01), `2%` is two percent of the baseline's value, a
   bare number is in the metric's own unit. `max-drop` is for what should be high, `max-rise` for what should be low.
 - **A length of time** is written `90s`, `30m`, `6h` or `2d`.

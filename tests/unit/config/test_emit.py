@@ -225,6 +225,12 @@ def test_the_configuration_page_names_every_key() -> None:
         assert all(f"| `{key}` |" in page for key in definition["properties"])
 
 
+def test_the_examples_on_the_configuration_page_can_be_read() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", reference.configuration(), flags=re.S)
+    assert examples
+    assert [problems(text) for text in examples] == [[]] * len(examples)
+
+
 def test_reading_a_configuration_imports_nothing_heavy() -> None:
     script = (
         "import sys; from mlops_toolkit.config import read, flags, inputs; from pathlib import Path;"

@@ -353,7 +353,7 @@ WRONG = [
         'gate.accuracy should be keys with values, is "1pp"',
         "write accuracy: {max-drop: 1pp}",
     ),
-    (GATE + "  accuracy:\n", "mlops.yaml:4", "wrong-value", "gate.accuracy is empty", "write keys with values, or remove it"),
+    (GATE + "  accuracy:\n", "mlops.yaml:4", "wrong-value", "gate.accuracy is empty", "write accuracy: {max-drop: 1pp}, or remove it"),
     (
         GATE + "  accuracy: {}\n",
         "mlops.yaml:4",
