@@ -10,7 +10,33 @@ from pathlib import Path
 from mlops_toolkit.doctor.finding import Finding, Patient
 
 # Words that a shell understands by itself.
-SHELL = frozenset(["cd", "if", "for", "while", "case", "export", "set", "test", "[", "[[", "echo", "exec", "source", ".", "(", "{", "time", "true", "false", ":", "eval", "trap", "unset"])
+SHELL = frozenset(
+    [
+        "cd",
+        "if",
+        "for",
+        "while",
+        "case",
+        "export",
+        "set",
+        "test",
+        "[",
+        "[[",
+        "echo",
+        "exec",
+        "source",
+        ".",
+        "(",
+        "{",
+        "time",
+        "true",
+        "false",
+        ":",
+        "eval",
+        "trap",
+        "unset",
+    ]
+)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
