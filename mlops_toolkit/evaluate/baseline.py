@@ -1,8 +1,8 @@
 """The baseline's model on this run's examples: where the test set changed, the stored predictions of the baseline answer other questions.
 
 The baseline's stored model is evaluated again, in a checkout of its own commit with this run's `evaluate.data` laid over it, since new
-code often cannot load an old model; failing that, by this commit's evaluation in a checkout of its own. Wherever the old and the new
-predictions share examples they must agree: that proves that the old model answered, and not, by some path, the new one.
+code often cannot load an old model; failing that, by this commit's evaluation in a checkout of its own. Where the model has answered
+before it must answer the same again: that proves that the old model answered, and not, by some path, the new one (`proof`).
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from mlops_toolkit.config.read import parse
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import Cancelled, CommandFailed, EnvironmentFailure, InvalidFile, MlopsError
 from mlops_toolkit.evaluate import outputs
 from mlops_toolkit.evaluate.job import Job
+from mlops_toolkit.evaluate.proof import doubt
 from mlops_toolkit.evaluate.score import suite_of
 from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.models import fetch
 from mlops_toolkit.predictions.anonymous import whole
-from mlops_toolkit.predictions.pair import pair
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Artifact, Run
@@ -34,8 +32,6 @@ from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.system.git import Git
 
 LOG = "log-baseline.txt"
-COVERED = 0.95  # of this run's examples: below it the two are not compared anyway
-AGREE = 0.99  # of the shared examples: a GPU's rounding may turn a few
 
 
 def find(job: Job, record: Run, history: History) -> Run | None:
@@ -127,20 +123,18 @@ class _Checkout:
             config = self._check_out()
             suite = self._suite(config)
             self._lay_over(self.job.suites[self.suite])
-            model = self.folder / (config.train.output if config.train else "model")
-            if self.base.trained is not None:
-                fetch(self.base.trained, model, self.job.world.models, env=self.job.world.env, replace=True)
-            table = self._run(suite, config, {**env, "MLOPS_MODEL": str(model)})
+            table = self._run(suite, config, {**env, "MLOPS_MODEL": str(self._fetch(config))})
+            if why := doubt(table, head, self._known(history), history.salt()):
+                raise InvalidFile("other-model", why)
+            return table
         except OSError as error:
             raise EnvironmentFailure("no-checkout", f"{error.strerror or error}") from error
         finally:
             shutil.rmtree(self.top, ignore_errors=True)
-        self._prove(table, head, history)
-        return table
 
     def _check_out(self) -> Config:
         """The commit's files in a folder of ours: the user's clone, index and work tree are only read."""
-        git, commit = self.job.world.git, self.base.commit if self.own_code else self.record.commit
+        git, commit = self.job.world.git, self.base.commit if self.own_code else "HEAD"
         found = git.commit(commit) if git and commit else None
         if git is None or found is None:
             raise EnvironmentFailure("no-checkout", f"commit {(commit or 'unknown')[:7]} is not in this clone")
@@ -165,19 +159,33 @@ class _Checkout:
             raise CommandFailed("no-command", "its predictions are written by training")
         return suite
 
+    def _inside(self, path: Path) -> bool:
+        """Whether writing at `path` stays in the checkout: a link above it may lead to the user's own files."""
+        return path.parent.resolve().is_relative_to((self.top / "tree").resolve())
+
     def _lay_over(self, suite: Suite) -> None:
         """This run's evaluation data in place of the old; as links, so that gigabytes are not copied."""
-        for item in suite.data:
-            matches = [self.job.loaded.folder / item] if not any(c in item for c in "*?[") else self.job.loaded.folder.glob(item)
-            for source in matches:
-                if "://" in item or not source.exists():
+        here = self.job.loaded.folder
+        for item in (item for item in suite.data if "://" not in item):
+            for source in here.glob(item) if any(c in item for c in "*?[") else [here / item]:
+                to = self.folder / source.relative_to(here)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                if not source.exists() or not self._inside(to):
                     continue
-                to = self.folder / source.relative_to(self.job.loaded.folder)
                 if to.is_dir() and not to.is_symlink():
                     shutil.rmtree(to)
                 to.unlink(missing_ok=True)
-                to.parent.mkdir(parents=True, exist_ok=True)
                 to.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+
+    def _fetch(self, config: Config) -> Path:
+        """The baseline's model where its code expects it."""
+        model = self.folder / (config.train.output if config.train else "model")
+        if self.base.trained is not None:
+            model.parent.mkdir(parents=True, exist_ok=True)
+            if not self._inside(model):
+                raise EnvironmentFailure("no-checkout", f"{config.train.output if config.train else model} leads out of the repository")
+            fetch(self.base.trained, model, self.job.world.models, env=self.job.world.env, replace=True)
+        return model
 
     def _run(self, suite: Suite, config: Config, env: Mapping[str, str]) -> Table:
         what = f"the baseline's {self.job.key(self.suite, 'run')}"
@@ -204,26 +212,22 @@ class _Checkout:
             raise CommandFailed("no-predictions", f"{what} wrote no predictions")
         return table
 
-    def _prove(self, table: Table, head: Table, history: History) -> None:
-        """The new predictions must cover this run's examples, and be the old model's where it has answered before."""
-        both = pair(table, head)
-        covered = both.n / max(head.n, 1)
-        if covered < COVERED:
-            raise InvalidFile("other-examples", f"it answered {covered:.0%} of this run's examples")
+    def _known(self, history: History) -> Table | None:
+        """What the baseline's model answered when it was evaluated; None where that was not kept."""
         evaluation = self.base.evaluations[self.suite]
-        path = history.file(self.base.id, evaluation.predictions.path) if evaluation.predictions else None
-        if path is None or evaluation.data is None:
-            return
-        hashed = path.name.endswith(".hashed.parquet")
-        old = read(path, task=evaluation.data.task, positive=evaluation.positive, name=f"the predictions of run {self.base.id}")
-        shared = pair(old, table, salt=history.salt() if hashed else None)
-        if shared.n == 0 or shared.head.prediction is None or shared.baseline.prediction is None:
-            return
-        one, other = shared.baseline.prediction, shared.head.prediction
-        close = np.isclose(one, other, rtol=1e-3, atol=1e-6) if table.task == "regression" else one == other
-        agree = float(np.mean(close))
-        if agree < AGREE:
-            raise InvalidFile(
-                "other-model",
-                f"it answers {1 - agree:.0%} of {shared.n:,} known examples otherwise than before: this is another model, or chance",
-            )
+        kept, task = evaluation.predictions, evaluation.data.task if evaluation.data else None
+        if kept is None:
+            return None
+        if ":" in kept.path:  # the address of a models store
+            path = self._from_store(kept)
+        else:
+            path = history.file(self.base.id, kept.path)
+        return None if path is None else read(path, task=task, positive=evaluation.positive, name=f"the predictions of run {self.base.id}")
+
+    def _from_store(self, kept: Artifact) -> Path | None:
+        path, store = self.top / "known.parquet", self.job.world.models(kept.path)
+        if store is None:
+            return None
+        self.top.mkdir(parents=True, exist_ok=True)
+        store.get(kept.path, f"sha256:{kept.sha256}", path)
+        return path

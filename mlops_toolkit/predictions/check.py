@@ -62,6 +62,8 @@ def check(frame: pl.DataFrame, source: Source, *, task: str | None = None, posit
     labels: tuple[str, ...] = ()
     inferred = found is None
     if found is None:
+        for name in ("target", "prediction"):
+            _refuse_kind(frame[name], source)
         found = infer(frame["target"], frame["prediction"], source, probabilities=_has_scores(frame))
     if found == "regression":
         frame = _numeric(frame, ["target", "prediction"], source, order)
@@ -122,8 +124,7 @@ def _texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Se
     for name in columns:
         column = frame[name]
         if column.dtype != pl.String:
-            if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
-                raise source.refuse("not-text", f"a {column.dtype} column cannot hold {name}s", column=name, hint="write text or numbers")
+            _refuse_kind(column, source)
             text = column.cast(pl.String)
             if column.dtype.is_float():
                 text = text.set(column.is_nan().fill_null(value=False), None)
@@ -138,6 +139,12 @@ def _texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Se
             holds = column.str.contains("\0", literal=True)
             _refuse_where(holds, column, source, order, "not-predictions", "a NUL character stands in {}")
     return frame
+
+
+def _refuse_kind(column: pl.Series, source: Source) -> None:
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
+        what = f"a {column.dtype} column cannot hold {column.name}s"
+        raise source.refuse("not-text", what, column=column.name, hint="write text or numbers")
 
 
 def _numeric(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ import pytest
 from mlops_toolkit import cli
 from mlops_toolkit.records import run as records
 from mlops_toolkit.records.run import Run
+from tests.unit.predictions.hostile import HOSTILE
 
 GIT = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com"}
 TEN = "id,target,prediction,language,preview\n" + "".join(
@@ -304,6 +307,23 @@ def test_a_forks_code_is_refused_on_a_self_hosted_runner(project: Project, monke
     code, _, err = project.mlops("evaluate")
     assert (code, "comes from a fork" in err) == (4, True)
     assert not (project.folder / ".mlops/runs").exists()
+
+
+def test_hostile_text_in_every_cell_is_read_as_it_is_and_printed_harmlessly(project: Project) -> None:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer.writerow(["id", "target", "prediction", "language", "preview <!-- | -->"])
+    writer.writerows([text, text, text, text, text] for text in HOSTILE)
+    (project.folder / "preds.csv").write_bytes(out.getvalue().encode())
+    project.write(mlops__yaml=EVALUATE.replace("metrics:", "task: classification\n  metrics:"))
+    code, printed, err = project.mlops("evaluate")
+    assert code == 0, err
+    assert not [c for c in printed if not c.isprintable() and c != "\n"]
+    record = project.record()
+    assert record.metrics["accuracy"].value == 1.0
+    assert set(record.slices) == {f"language={text}" for text in HOSTILE}
+    assert record.evaluations[""].data is not None
+    assert record.evaluations[""].data.labels == tuple(sorted(HOSTILE))
 
 
 # --- interrupted
