@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, world: World) -> int:
         made = _create(target, text)
         print(f"wrote {called}" if made else f"{called} is there already: left as it is", file=world.out)
         if target == path:
-            for sentence in told(facts) if made else _offered(path, gate):
+            for sentence in (*told(facts), *_in_the_way(facts, path.parent, world)) if made else _offered(path, gate):
                 print(f"  {sentence}", file=world.out)
             ready = _ready(facts) if made else True
     for sentence in _next(ready, gate):
@@ -73,6 +73,16 @@ def told(facts: Facts) -> Iterator[str]:
         yield f"numbers   {facts.metrics_file.value} (found in {facts.metrics_file.source}); predictions, one row per example, would give error bars"
     elif facts.evaluate:
         yield "rows      the evaluation must write one row per example to $MLOPS_PREDICTIONS: see the comment in the file"
+
+
+def _in_the_way(facts: Facts, folder: Path, world: World) -> Iterator[str]:
+    """A model that git neither ignores nor tracks would make every run one of uncommitted changes."""
+    if facts.output is None or world.git is None:
+        return
+    place = os.path.normpath(folder / facts.output.value)
+    ignored = world.git("check-ignore", "-q", "--", place, check=False).status == 0
+    if not ignored and not world.git.lines("ls-files", "--", place):
+        yield f"          add {facts.output.value} to .gitignore: untracked, it would count as an uncommitted change"
 
 
 def _offered(path: Path, gate: str | None) -> Iterator[str]:

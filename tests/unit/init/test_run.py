@@ -57,6 +57,12 @@ def test_a_usual_repository_gets_a_file_that_is_ready(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("more", "told"), [({}, True), ({".gitignore": "*.joblib\n"}, False), ({"model.joblib": "tracked"}, False)])
+def test_a_model_that_git_would_count_as_a_change_is_told(tmp_path: Path, more: dict[str, str], told: bool) -> None:
+    root = repository(tmp_path, {**FILES, **more})
+    assert ("add model.joblib to .gitignore" in call(world(root))) == told
+
+
 def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     root = repository(tmp_path, {**FILES, "mlops.yaml": "name: mine\n", WORKFLOW: "mine\n"})
     said = call(world(root))
