@@ -35,7 +35,7 @@ def t_tail(t: float, df: int) -> float:
     return max(0.0, (1 - _within(t, df)) / 2)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def t_quantile(p: float, df: int) -> float:
     """t with P(T ≤ t) = p of Student's t with an integer df ≥ 1, to 1e-10 relative for p up to 1 − 1e-5."""
     if p < 0.5:

@@ -42,7 +42,7 @@ class Metric:
     bounds     the least and largest value it can have, None where unbounded
     only       of a rowwise metric: the label whose rows alone count (index into the Sample's labels), None where all do
     slope      the metric as a function of a Tally, where it is one: computed for many metrics and slices from one table
-    reads      the field of Sample (or, for `columns`, the argument's column) in which two models must differ to differ in the metric
+    reads      what of a Sample two models must differ in to differ in the metric: predictions, scores or probabilities, the argument's column
     """
 
     name: str
@@ -56,4 +56,4 @@ class Metric:
     argument: str | None = None
     only: Callable[[Sample], int | None] = lambda sample: None
     slope: Callable[[Tally], Slope] | None = None
-    reads: Literal["prediction", "score", "prob", "columns"] = "prediction"
+    reads: Literal["prediction", "scores", "columns"] = "prediction"

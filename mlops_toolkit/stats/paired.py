@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.single import own_interval, zeros_and_ones
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
-from mlops_toolkit.stats.tally import Cells, Joint, Slope, Tally, dense, even
+from mlops_toolkit.stats.tally import Cells, Joint, Slope, Tally, dense, uneven
 
 Rows = npt.NDArray[Any]
 
@@ -91,23 +92,27 @@ def paired_many(
     """
     baseline = replace(baseline, target=head.target, weight=head.weight, cluster=head.cluster)
     joint = _joint(baseline, head) if any(metric.slope for metric in metrics) else None
-    found = {}
-    for name, rows in ({"": None} if rows_by_slice is None else rows_by_slice).items():
-        cells = joint.cells(rows) if joint else None
-        sides = None
-        row: list[Paired] = []
-        for metric in metrics:
-            if metric.slope and cells is not None:
-                row.append(_from_cells(metric, metric.slope, cells, confidence))
-            else:
-                sides = sides or ((baseline, head) if rows is None else (baseline.take(rows), head.take(rows)))
-                row.append(_from_rows(metric, *sides, confidence))
-        found[name] = tuple(row)
-    return found
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite in the end has a named state or no interval
+        return {
+            name: _on(metrics, baseline, head, joint, rows, confidence)
+            for name, rows in ({"": None} if rows_by_slice is None else rows_by_slice).items()
+        }
+
+
+def _on(
+    metrics: Sequence[Metric], baseline: Sample, head: Sample, joint: Joint | None, rows: Rows | None, confidence: float
+) -> tuple[Paired, ...]:
+    cells = joint.cells(rows) if joint else None
+    if rows is not None and not all(metric.slope and cells for metric in metrics):
+        baseline, head = baseline.take(rows), head.take(rows)
+    return tuple(
+        _from_cells(metric, metric.slope, cells, confidence) if metric.slope and cells else _from_rows(metric, baseline, head, confidence)
+        for metric in metrics
+    )
 
 
 def _joint(baseline: Sample, head: Sample) -> Joint | None:
-    if head.target is None or baseline.prediction is None or head.prediction is None:
+    if head.target is None or baseline.prediction is None or head.prediction is None or not head.labels:
         return None
     return Joint(head.target, baseline.prediction, head.prediction, head)
 
@@ -148,8 +153,8 @@ def _from_cells(metric: Metric, slope: Callable[[Tally], Slope], cells: Cells, c
     better, worse = (int(cells.count[moved & side].sum()) for side in (step > 0, step < 0))
     parts = _Parts(
         clustered=cells.clustered is not None,
-        difference=Spread(cells.units, cells.active(moved), *cells.moments(difference)),
-        own=Spread(cells.units, cells.active(_seen(own)), *cells.moments(own)),
+        difference=Spread.of_cells(cells, difference, moved),
+        own=Spread.of_cells(cells, own, _seen(own)),
         share=_share(metric, cells, after, better, worse),
     )
     return _conclude(metric, cells.n, base, head, parts, (better, worse), confidence)
@@ -173,7 +178,7 @@ def _share(metric: Metric, cells: Cells, after: Slope, better: int, worse: int) 
 
 
 def _from_rows(metric: Metric, baseline: Sample, head: Sample, confidence: float) -> Paired:
-    baseline, head = (replace(side, weight=even(side.weight), cluster=dense(side.cluster)) for side in (baseline, head))
+    baseline, head = (replace(side, weight=uneven(side.weight), cluster=dense(side.cluster)) for side in (baseline, head))
     before, after = metric.measure(baseline), metric.measure(head)
     if before.value is None or after.value is None or before.influence is None or after.influence is None:
         return _undefined(metric, head.n, before, after)
@@ -206,19 +211,18 @@ def _seen(contribution: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _differs(metric: Metric, baseline: Sample, head: Sample) -> npt.NDArray[np.bool_]:
-    """Rows that the two models answer differently, in what the metric reads."""
+    """Rows (n,) that the two models answer differently, in what the metric reads."""
     if metric.reads == "columns" and metric.argument is not None:
-        pair: tuple[Any, Any] = baseline.columns[metric.argument], head.columns[metric.argument]
-    elif metric.reads == "score" and baseline.score is not None and head.score is not None and metric.argument is None:
-        pair = baseline.score, head.score
-    elif metric.reads != "prediction":
-        pair = baseline.prob, head.prob
+        pairs: list[tuple[Rows | None, Rows | None]] = [(baseline.columns[metric.argument], head.columns[metric.argument])]
+    elif metric.reads == "prediction":
+        pairs = [(baseline.prediction, head.prediction)]
     else:
-        pair = baseline.prediction, head.prediction
-    if pair[0] is None or pair[1] is None:
-        return np.ones(head.n, dtype=bool)
-    unequal: npt.NDArray[np.bool_] = np.not_equal(*pair).reshape(head.n, -1).any(axis=1)
-    return unequal
+        pairs = [(baseline.score, head.score), (baseline.prob, head.prob)]
+    differs = np.zeros(head.n, dtype=bool)
+    for before, after in pairs:
+        if before is not None and after is not None:
+            differs |= np.not_equal(before, after).reshape(head.n, -1).any(axis=1)
+    return differs
 
 
 # --- from there to the answer
@@ -245,6 +249,8 @@ def _conclude(
     before, after = baseline.value or 0.0, head.value or 0.0
     better, worse = moved
     change = (after - before) * (1 if metric.direction == "higher" else -1) + 0.0
+    if not math.isfinite(change):
+        return _undefined(metric, n, replace(baseline, value=None, state="not-finite"), head)
     plain = Paired(
         metric=metric.name,
         n=n,
@@ -274,7 +280,8 @@ def _conclude(
     )
     message = _too_few(plain, parts, baseline.rare if plain.support == baseline.support else head.rare)
     if message or plain.standard_error is None:
-        return replace(plain, reason="too-few", message=message)
+        error = plain.standard_error if plain.standard_error is not None and math.isfinite(plain.standard_error) else None
+        return replace(plain, reason="too-few", message=message, standard_error=error)
     down, up = reach(confidence, parts.difference.df, parts.difference.skew)
     return replace(plain, low=change - down * plain.standard_error, high=change + up * plain.standard_error)
 
@@ -296,6 +303,8 @@ def _too_few(plain: Paired, parts: _Parts, rare: str | None) -> str | None:
     if active < FEWEST_ACTIVE:
         what = "clusters" if parts.clustered else "examples"
         return f"the two models differ on {active} {what} in {plain.metric}: an interval needs {FEWEST_ACTIVE}"
+    if plain.standard_error is not None and not math.isfinite(plain.standard_error):
+        return "the differences are too large to compute with: there is no interval"
     if parts.difference.flat(max(abs(plain.baseline or 0.0), abs(plain.head or 0.0))):
         return "every example changed by the same amount: there is no spread to make an interval of"
     return None

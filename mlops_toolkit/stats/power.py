@@ -17,20 +17,20 @@ from mlops_toolkit.stats.proportions import tango
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.single import share_of, standard_error
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES
-from mlops_toolkit.stats.tally import dense, even
+from mlops_toolkit.stats.tally import dense, uneven
 
 POWER = 0.8  # of "needs about n examples"
 OFTEN = 0.9  # how often a proposed margin lets a harmless change pass
 ASSUMED = 0.04 / (0.9 * 0.1)  # of a difference's variance in one value's, where only one model is known: 4 % disagreement at accuracy 0.9
 UNSEEN = 1  # rows added to those that differ: no disagreement seen is not none at all
-_ENDLESS = 10**15  # examples
+_ENDLESS = 10**12  # examples
 
 
 def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: float = 0.95) -> Needs:
     """What would decide an inconclusive comparison.
 
     n       so many examples (three digits, rounded up), of which the examples of every class are the same share as here; None where
-            nothing here tells the disagreement, or margin is 0
+            nothing here tells the disagreement, the margin is 0, or it would take more than 10¹²
     margin  what these examples can decide: at the given power in general, and on this very comparison (a margin that is smaller than
             what its interval reaches would leave it as it is); None where it has no interval
     """
@@ -48,7 +48,8 @@ def _examples(paired: Paired, margin: float, power: float, confidence: float) ->
         return _round_up(_trials(share, margin, power, confidence) * paired.n / paired.trials)
     if not paired.standard_error:
         return None
-    times = ((z + normal_quantile(power)) * paired.standard_error / margin) ** 2
+    ratio = (z + normal_quantile(power)) * paired.standard_error / margin
+    times = ratio * ratio
     for have, least in ((paired.support, FEWEST_EXAMPLES), (paired.disagree, FEWEST_ACTIVE), (paired.clusters, FEWEST_CLUSTERS)):
         if have is not None and have < least:
             times = max(times, least / max(have, 1))
@@ -66,8 +67,10 @@ def _trials(share: float, margin: float, power: float, confidence: float) -> int
     return many
 
 
-def _round_up(n: float) -> int:
-    """To three digits."""
+def _round_up(n: float) -> int | None:
+    """To three digits; None for more than anybody has."""
+    if n > _ENDLESS:
+        return None
     step = 10.0 ** max(0, math.floor(math.log10(max(n, 1))) - 2)
     return math.ceil(n / step - 1e-9) * int(step)
 
@@ -113,7 +116,7 @@ def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence
     measured = metric.measure(sample)
     if measured.value is None or (measured.support is not None and measured.support < FEWEST_EXAMPLES and not metric.rowwise):
         return None
-    share = share_of(metric, sample) if even(sample.weight) is None and dense(sample.cluster) is None else None
+    share = share_of(metric, sample) if uneven(sample.weight) is None and dense(sample.cluster) is None else None
     if share is not None:
         right, trials = share
         rate = (right + UNSEEN) / (trials + 2 * UNSEEN)

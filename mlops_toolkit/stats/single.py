@@ -8,7 +8,7 @@ from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
-from mlops_toolkit.stats.tally import dense, even
+from mlops_toolkit.stats.tally import dense, uneven
 
 Interval = tuple[float, float]
 
@@ -30,7 +30,7 @@ def interval(metric: Metric, sample: Sample, confidence: float = 0.95) -> Interv
     if measured.value is None or measured.influence is None:
         return None
     cluster = dense(sample.cluster)
-    if cluster is None and even(sample.weight) is None:
+    if cluster is None and uneven(sample.weight) is None:
         share = share_of(metric, sample)
         if share is not None:
             return wilson(*share, confidence)

@@ -13,10 +13,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops_toolkit.stats.distributions import critical, t_tail
 from mlops_toolkit.stats.sample import Codes, Floats
-from mlops_toolkit.stats.tally import summed
+from mlops_toolkit.stats.tally import Cells, summed
 
 FEWEST_CLUSTERS = 10  # below, Student's t on cluster sums passes changes at the margin too often
 FEWEST_EXAMPLES = 25  # of each class a metric depends on; below, influence and bootstrap intervals cover 75–90 % instead of 95 %
@@ -27,43 +28,49 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Spread:
-    """Sums over `units` independent rows or clusters, of which `active` contribute: Σ x² and Σ x³ of their influence x, Σ x = 0."""
+    """Of the influences x of `units` independent rows or clusters, Σ x = 0, of which `active` contribute.
+
+    size  √(Σ x²);  skew  Σ x³ / (Σ x²)^1.5, which is the skewness over the root of the number of units
+    """
 
     units: int
     active: int
-    squares: float
-    cubes: float
+    size: float
+    skew: float
 
     @classmethod
     def of(cls, by_unit: Floats, active: int | None = None) -> Spread:
         """Of the influence of every unit; without `active`, the units whose influence is not 0."""
-        squares = by_unit * by_unit
-        return cls(
-            len(by_unit),
-            int(np.count_nonzero(by_unit)) if active is None else active,
-            float(squares.sum()),
-            float((squares * by_unit).sum()),
-        )
+        return cls(len(by_unit), int(np.count_nonzero(by_unit)) if active is None else active, *_moments(by_unit, 1.0, 1.0))
+
+    @classmethod
+    def of_cells(cls, cells: Cells, influence: Floats, active: npt.NDArray[np.bool_]) -> Spread:
+        """Of the influence (m,) at weight 1 and the activity of every cell."""
+        return cls(cells.units, cells.active(active), *_moments(*cells.by_unit(influence)))
 
     @property
     def error(self) -> float | None:
         """The standard error √(G/(G−1)·Σ x²); None where there is but one unit."""
-        return math.sqrt(self.units / (self.units - 1) * self.squares) if self.units > 1 else None
+        return math.sqrt(self.units / (self.units - 1)) * self.size if self.units > 1 else None
 
     def flat(self, scale: float) -> bool:
         """Whether there is no spread but the rounding of numbers of this size: nothing to make an interval of."""
         return self.error is None or not math.isfinite(self.error) or self.error * math.sqrt(self.units) <= _ROUNDING * abs(scale)
 
     @property
-    def skew(self) -> float:
-        """Σ x³ / (Σ x²)^1.5: the skewness over the root of the number of units."""
-        scale: float = self.squares**1.5
-        return self.cubes / scale if scale > 0 else 0.0
-
-    @property
     def df(self) -> int:
         """Degrees of freedom of Student's t."""
         return max(1, self.active - 1)
+
+
+def _moments(x: Floats, squares: Floats | float, cubes: Floats | float) -> tuple[float, float]:
+    """(√Σ s·x², Σ c·x³ / (Σ s·x²)^1.5), of x relative to the largest, so that no power of it overflows."""
+    largest = float(np.abs(x).max(initial=0.0))
+    if largest == 0:
+        return 0.0, 0.0
+    share = x / largest
+    second, third = float((share * share * squares).sum()), float((share**3 * cubes).sum())
+    return largest * math.sqrt(second), third / second / math.sqrt(second) if second > 0 else 0.0
 
 
 def reach(confidence: float, df: int, skew: float) -> tuple[float, float]:

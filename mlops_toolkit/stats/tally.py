@@ -142,16 +142,14 @@ class Cells:
             return _independent(codes[self.clustered.cell], self.clustered.cluster, k)
         return np.bincount(codes, weights=self.count, minlength=k).astype(np.int64)
 
-    def moments(self, contribution: Floats) -> tuple[float, float]:
-        """Σ x² and Σ x³ over rows (clusters summed first) of their contributions x; `contribution` (m,) is a cell's at weight 1."""
-        squares, cubes = contribution * contribution * self.squares, contribution**3 * self.cubes
-        if self.clustered is not None:
-            by_row = contribution[self.clustered.cell]
-            if self.clustered.weight is not None:
-                by_row = by_row * self.clustered.weight
-            sums = summed(self.clustered.cluster, by_row, self.units)
-            squares, cubes = sums**2, sums**3
-        return float(squares.sum()), float(cubes.sum())
+    def by_unit(self, influence: Floats) -> tuple[Floats, Floats | float, Floats | float]:
+        """x, s and c such that Σ s·x² and Σ c·x³ run over independent rows or clusters; `influence` (m,) is a cell's at weight 1."""
+        if self.clustered is None:
+            return influence, self.squares, self.cubes
+        by_row = influence[self.clustered.cell]
+        if self.clustered.weight is not None:
+            by_row = by_row * self.clustered.weight
+        return summed(self.clustered.cluster, by_row, self.units), 1.0, 1.0
 
     def active(self, cells: npt.NDArray[np.bool_]) -> int:
         """How many rows (clusters) lie in one of these cells."""
@@ -177,7 +175,7 @@ class Joint:
         if rows is not None:
             key = key[rows]
             weight, cluster = (None if values is None else values[rows] for values in (weight, cluster))
-        weight, cluster = even(weight), dense(cluster)
+        weight, cluster = uneven(weight), dense(cluster)
         occupied, count = self._occupied(key)
         cell = None if weight is None and cluster is None else np.searchsorted(occupied, key)
         sums = squares = cubes = count.astype(np.float64)
@@ -211,9 +209,9 @@ def summed(codes: npt.NDArray[Any], values: Floats | None, k: int) -> Floats:
     return np.bincount(codes, weights=values, minlength=k).astype(np.float64, copy=False)
 
 
-def even(weight: Floats | None) -> Floats | None:
-    """None where all weights are equal: they then say nothing, and the unweighted methods hold."""
-    return None if weight is None or len(weight) == 0 or weight.min() == weight.max() else weight
+def uneven(weight: Floats | None) -> Floats | None:
+    """Weights relative to the largest, so that their cubes can be held; None where all are equal and so say nothing."""
+    return None if weight is None or len(weight) == 0 or weight.min() == weight.max() else weight / weight.max()
 
 
 def dense(cluster: Codes | None) -> Codes | None:

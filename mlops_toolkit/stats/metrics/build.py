@@ -17,7 +17,7 @@ from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.tally import Slope, Tally, tally
 
-Reads = Literal["prediction", "score", "prob", "columns"]
+Reads = Literal["prediction", "scores", "columns"]
 
 
 def metric(
@@ -37,6 +37,7 @@ def metric(
     def guarded(sample: Sample) -> Measured:
         if sample.n == 0:
             return Measured(None, state="empty")
+        check_task(request, sample, where)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             measured = measure(sample)
         if measured.value is None:
@@ -69,16 +70,34 @@ def from_slope(
 ) -> Metric:
     """The Metric of a formula over a Tally; rowwise and only as in `Metric`."""
 
+    def finite(sums: Tally) -> Slope:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = slope(sums)
+        return found if found.value is None or np.isfinite(found.value) else Slope(None, "not-finite")
+
     def measure(sample: Sample) -> Measured:
         if sample.target is None or sample.prediction is None:
             return Measured(None, state="no-predictions")
-        found = slope(tally(sample.target, sample.prediction, sample))
+        found = finite(tally(sample.target, sample.prediction, sample))
         if found.value is None:
             return Measured(None, state=found.state, support=found.support, rare=found.rare)
         influence = weighted(found.at(sample.target, sample.prediction), sample)
         return Measured(found.value, influence, found.state, found.support, found.rare)
 
-    return replace(metric(request, signature, measure, where=where), slope=slope, rowwise=rowwise, only=only)
+    return replace(metric(request, signature, measure, where=where), slope=finite, rowwise=rowwise, only=only)
+
+
+def check_task(request: MetricRequest, sample: Sample, where: str | None) -> None:
+    """UsageError `wrong-task` where a metric of classes is asked of numbers, or the other way round."""
+    task = "classification" if sample.labels else "regression"
+    if sample.target is not None and task not in FAMILIES[request.family].tasks:
+        needs, has = ("classes", "numbers") if task == "regression" else ("numbers", "classes")
+        raise UsageError(
+            "wrong-task",
+            f"{request.name} needs {needs}, and the targets of these predictions are {has}",
+            where=where,
+            hint="set `task: classification` or `task: regression`, or ask for a metric of this task",
+        )
 
 
 def weighted(per_weight: Floats, sample: Sample) -> Floats:

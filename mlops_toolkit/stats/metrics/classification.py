@@ -192,6 +192,8 @@ def _mcc(tally: Tally) -> Slope:
     t, p, h = tally.true / weight, tally.predicted / weight, tally.hit / weight
     spread_t, spread_p = 1 - float((t * t).sum()), 1 - float((p * p).sum())
     scale = float(np.sqrt(spread_t * spread_p))
+    if not scale > 0:  # all but 1e-16 of the weight is one class's
+        return Slope(None, "one-class", support, rare)
     value = (float(h.sum()) - float((t * p).sum())) / scale
     true = -p / scale + value * t / spread_t
     predicted = -t / scale + value * p / spread_p
@@ -211,6 +213,8 @@ def _kappa(tally: Tally) -> Slope:
     weight = float(tally.true.sum())
     t, p, h = tally.true / weight, tally.predicted / weight, tally.hit / weight
     chance, observed = float((t * p).sum()), float(h.sum())
+    if not chance < 1:  # all but 1e-16 of the weight is one class's
+        return Slope(None, "one-class", support, rare)
     value = (observed - chance) / (1 - chance)
     by_chance = -(1 - observed) / (1 - chance) ** 2
     return _of_shares(value, support, rare, weight, (t, by_chance * p), (p, by_chance * t), (h, np.full(len(t), 1 / (1 - chance))))

@@ -17,12 +17,12 @@ _SUM_TOLERANCE = float(np.sqrt(_TINY))
 
 def log_loss(request: MetricRequest, where: str | None) -> Metric:
     """The mean of −ln p(target), p clipped to [ε, 1 − ε] with ε = 2⁻⁵²."""
-    return metric(request, "log-loss base=e clip=2^-52/1", _mean(_log_loss), where=where, reads="prob")
+    return metric(request, "log-loss base=e clip=2^-52/1", _mean(_log_loss), where=where, reads="scores")
 
 
 def brier(request: MetricRequest, where: str | None) -> Metric:
     """The mean over examples of Σ over classes (p − [class is the target])²; half of it with two classes, i.e. (p(positive) − y)²."""
-    return metric(request, "brier two-classes=half more-classes=sum/1", _mean(_brier), where=where, reads="prob")
+    return metric(request, "brier two-classes=half more-classes=sum/1", _mean(_brier), where=where, reads="scores")
 
 
 def _mean(loss: Callable[[Floats, Codes], Floats]) -> Callable[[Sample], Measured]:

@@ -20,7 +20,7 @@ OneAgainstRest = Callable[[Mask, Floats, Floats | None], tuple[float, Floats]]
 
 def roc_auc(request: MetricRequest, where: str | None) -> Metric:
     """The area under the ROC curve: binary by the score, `:class` against the rest, bare with more classes their plain mean."""
-    return metric(request, _signature(request, "roc-auc ties=half"), _measure(request, _roc_auc, where), where=where, reads="score")
+    return metric(request, _signature(request, "roc-auc ties=half"), _measure(request, _roc_auc, where), where=where, reads="scores")
 
 
 def average_precision(request: MetricRequest, where: str | None) -> Metric:
@@ -30,7 +30,7 @@ def average_precision(request: MetricRequest, where: str | None) -> Metric:
         _signature(request, "average-precision interpolated=no"),
         _measure(request, _average_precision, where),
         where=where,
-        reads="score",
+        reads="scores",
     )
 
 
@@ -97,7 +97,7 @@ class _Groups:
 
 
 def _group(positive: Mask, scores: Floats, weight: Floats | None) -> _Groups:
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind=None if weight is None else "stable")  # sums of weights must not depend on how ties fall
     ranked = scores[order]
     new = np.empty(len(ranked), dtype=bool)
     new[0] = True

@@ -16,6 +16,7 @@ from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.stats.metrics import TABLE, default, resolve
+from mlops_toolkit.stats.paired import paired
 from mlops_toolkit.stats.sample import Sample
 from tests.unit.stats.samples import CLASSES, COLUMNS, NUMBERS, PROBS, SCORES, SMOOTH, make, named, reweighted, sample_for, samples
 
@@ -306,3 +307,29 @@ def test_the_usual_metrics_are_all_computable() -> None:
             positive=1 if binary else None,
         )
         assert all(named(name).measure(sample).value is not None for name in names), names
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [("accuracy", ()), ("roc-auc", ()), ("log-loss", ()), ("mae", ("no", "yes")), ("r2", ("no", "yes"))]
+)
+def test_a_metric_of_the_other_task_is_refused_by_name_and_not_computed_from_codes(name: str, labels: tuple[str, ...]) -> None:
+    values = np.array([0, 1], np.int32) if labels else np.array([0.0, 1.0])
+    sample = Sample(2, values, values, labels, prob=np.full((2, 2), 0.5), positive=1 if labels else None)
+    with pytest.raises(UsageError) as caught:
+        paired(named(name), sample, sample)
+    assert caught.value.name == "wrong-task"
+    assert "are numbers" in caught.value.message or "are classes" in caught.value.message
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CLASSES)
+def test_weights_of_any_size_give_a_number_or_a_named_state(name: str) -> None:
+    target, prediction = np.array([0, 1, 1, 2], np.int32), np.array([0, 1, 2, 2], np.int32)
+    for weight in ([1e-300, 1.0, 1.0, 1e-300], [1e300, 1e-300, 1e300, 1.0], [1e308] * 3 + [1e307], [5e-324, 1.0, 5e-324, 5e-324]):
+        sample = Sample(4, target, prediction, ("ham", "spam", "eggs"), weight=np.array(weight))
+        measured = named(name).measure(sample)
+        assert (measured.value is None) == (measured.influence is None)
+        assert measured.value is None or np.isfinite(measured.value)
+        got = paired(named(name), sample, sample)
+        assert got.low is None
+        assert got.reason

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops_toolkit.config.schema import Margin
 from mlops_toolkit.stats.paired import paired, paired_many
+from mlops_toolkit.stats.power import needs
 from mlops_toolkit.stats.rule import decide, p_fail
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.single import interval
@@ -102,3 +107,25 @@ def test_one_example_decides_nothing() -> None:
         got = paired(named(name), base, head)
         if got.change is not None:
             assert decide(got.change, got.low, got.high, 0.01).verdict == "inconclusive"
+
+
+HUGE = st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=12, max_size=40)
+
+
+@pytest.mark.parametrize("name", ["mean:judge", "quantile:judge", "mae", "rmse", "r2", "mape", "pinball:0.9", "median-absolute-error"])
+@settings(max_examples=40, deadline=None)
+@given(values=HUGE, seed=st.integers(0, 99))
+def test_whatever_finite_numbers_come_in_no_infinity_and_no_nan_comes_out(name: str, values: list[float], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, x = len(values), np.array(values)
+    sides = (Sample(n, x, rng.permutation(x), columns={"judge": rng.permutation(x)}) for _ in range(2))
+    got = paired(named(name), *sides)
+    numbers = [value for value in vars(got).values() if isinstance(value, float)]
+    assert all(math.isfinite(value) for value in numbers)
+    assert got.reason is not None or (
+        got.low is not None and got.high is not None and got.change is not None and got.low <= got.change <= got.high
+    )
+    assert 0 <= p_fail(got, 0.1) <= 1
+    wanted = needs(got, 0.1)
+    assert wanted.n is None or wanted.n >= 1
+    assert wanted.margin is None or math.isfinite(wanted.margin)
