@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_toolkit.compare import sides
-from mlops_toolkit.compare.assemble import Request
+from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
@@ -212,6 +212,7 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
         forks_gate=world.context.fork and base_config is not None,
         notes=notes,
         looks=_looks(history.entries(), own),
+        evaluation=_evaluation_changed(world, loaded, base.run if base else None, run),
     )
     salt = history.salt() if base is not None and base.hashed else None
     return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=history, keep=run is not None)
@@ -311,6 +312,27 @@ def _base_config(
         return read.parse(content, where=f"{loaded.where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
     except (ConfigErrors, UsageError) as error:
         return None, (f"the configuration at {start[:7]} cannot be read ({error.message}): only this one's gate counts",)
+
+
+def _evaluation_changed(world: World, loaded: read.Loaded, base: Run | None, head: Run | None) -> tuple[str, ...]:
+    """What of the evaluation differs between two runs: its commands, and its declared inputs as git has them.
+
+    Inputs that are not declared are all of the code, and that a change changes code is no news.
+    """
+    if base is None or head is None or loaded.config.evaluate is None:
+        return ()
+    commands = [[c.run for c in run.commands if c.phase == "evaluate"] for run in (base, head)]
+    changed = ["its command"] if all(commands) and commands[0] != commands[1] else []
+    evaluate = loaded.config.evaluate
+    inputs = [path for suite in (evaluate, *evaluate.suites.values()) for path in suite.inputs]
+    if inputs and world.git and base.commit and head.commit and world.git.commit(base.commit) and world.git.commit(head.commit):
+        here = loaded.folder.resolve().relative_to(world.git.root.resolve()).as_posix()
+        specs = [
+            f":(top,glob){here}/{path.rstrip('/')}{'/**' if path.endswith('/') else ''}".replace("/./", "/").replace(")./", ")")
+            for path in inputs
+        ]
+        changed += world.git.lines("diff", "--name-only", base.commit, head.commit, "--", *specs)
+    return tuple(changed)
 
 
 def _looks(entries: Sequence[Entry], run: Run) -> int:

@@ -44,12 +44,12 @@ class _Part:
     p: float | None = None
 
 
-def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: str | None, confidence: float, state: str = "ok") -> Judged:
+def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: str | None, confidence: float, same: bool = False) -> Judged:
     """Judge a metric that was computed from predictions on both sides (or on the head alone: then `paired.baseline` is None).
 
-    state: the baseline's named state; in `same-model` the change is exactly 0 whatever the sample says.
+    same: both sides are one model with the same answers: the change is exactly 0, whatever the sample size.
     """
-    if state == "same-model" and paired.baseline is not None:
+    if same and paired.baseline is not None:
         paired = replace(paired, change=0.0, low=0.0, high=0.0, reason=None, method="exact")
     parts = [
         part

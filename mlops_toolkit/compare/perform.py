@@ -161,7 +161,7 @@ def _public(job: Job, run: Run, world: World) -> tuple[Run, dict[str, bytes]]:
 
 def _needed(job: Job, suite: str) -> tuple[str, ...]:
     """The columns that slices and metrics of means read."""
-    from mlops_toolkit.compare.assemble import suite_of
+    from mlops_toolkit.compare.suite import suite_of
 
     configured = suite_of(job.request.config, suite)
     metrics = tuple(m.argument for m in configured.metrics if m.argument and m.family in ("mean", "quantile"))

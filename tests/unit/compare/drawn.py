@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from mlops_toolkit.compare.assemble import Request
+from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.config.schema import Config

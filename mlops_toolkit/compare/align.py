@@ -1,0 +1,91 @@
+"""Two tables of predictions as samples of the same examples, and what the reader must know of how they differ. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlops_toolkit.compare.request import Work
+from mlops_toolkit.predictions.pair import Pair, pair
+from mlops_toolkit.predictions.samples import sample
+from mlops_toolkit.predictions.table import PROB, RESERVED, Table
+from mlops_toolkit.stats.metric import Metric
+from mlops_toolkit.stats.sample import Sample
+
+# Below this share of common rows of either side, two test sets are not the same.
+COMMON = 0.95
+
+
+@dataclass(frozen=True)
+class Both:
+    """Both sides of one suite, aligned; `baseline` None where there is none, or none that may be compared (then `refused`)."""
+
+    head: Sample
+    frame: Any
+    baseline: Sample | None = None
+    missing: frozenset[str] = frozenset()
+    refused: bool = False
+
+    @property
+    def ids(self) -> Any:
+        return self.frame["id"]
+
+    @property
+    def same_answers(self) -> bool:
+        """Whether every prediction is the same on both sides."""
+        one, other = self.baseline, self.head
+        return one is not None and all(
+            (a is None) == (b is None) and (a is None or bool((a == b).all()))
+            for a, b in ((one.prediction, other.prediction), (one.score, other.score), (one.prob, other.prob))
+        )
+
+    def previews(self, hidden: frozenset[str]) -> dict[str, Any]:
+        """The user's own columns that a person may want to see beside an example."""
+        frame = self.frame
+        shown = [
+            c for c in frame.columns if c not in RESERVED and not c.startswith(PROB) and c not in hidden and not frame[c].dtype.is_nested()
+        ]
+        return {c: frame[c] for c in shown}
+
+
+def aligned(work: Work, base: Table | None, head: Table, columns: tuple[str, ...], salt: str | None) -> Both:
+    """The two tables as samples of the same rows, and in `work` what the reader must know of how they differ."""
+    if base is None:
+        return Both(sample(head, columns), head.frame)
+    common = tuple(c for c in columns if c in base.frame.columns)
+    both = pair(base, head, salt=salt, columns=common)
+    if not compatible(work, both):
+        return Both(sample(head, columns), head.frame, refused=True)
+    whole_head = both.head
+    if common != columns:
+        extra = sample(replace(head, frame=both.frame), columns)
+        whole_head = replace(both.head, columns=extra.columns)
+    return Both(whole_head, both.frame, both.baseline, frozenset(columns) - frozenset(common))
+
+
+def available(metric: Metric, side: Sample) -> bool:
+    """Whether a side has what the metric reads."""
+    if metric.reads == "columns":
+        return metric.argument in side.columns
+    return getattr(side, metric.reads) is not None
+
+
+def compatible(work: Work, both: Pair) -> bool:
+    """Whether the two test sets may be compared row by row; says what differs."""
+    if both.labels_changed:
+        many = f"the labels of {both.labels_changed:,} examples changed"
+        work.notes.append(f"{many}: the baseline's predictions were scored again with the new ones")
+        work.state = "labels-changed"
+    work.notes.extend(both.notes)
+    if not (both.only_baseline_count or both.only_head_count):
+        return True
+    work.state = "data-changed"
+    gone = f"{both.only_baseline_count:,} only the baseline has{_few(both.only_baseline)}"
+    new = f"{both.only_head_count:,} only this run has{_few(both.only_head)}"
+    verdict = "these are compared" if both.common >= COMMON else "too few to compare"
+    work.notes.append(f"the test set changed: {both.n:,} examples in common ({verdict}), {gone}, {new}")
+    return both.common >= COMMON
+
+
+def _few(ids: tuple[str, ...]) -> str:
+    return f" ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})" if ids else ""

@@ -1,0 +1,173 @@
+"""One suite of predictions: which metrics are judged, on which rows, against which bounds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mlops_toolkit.compare import curves, examples, judge, proposal
+from mlops_toolkit.compare.align import Both, aligned, available
+from mlops_toolkit.compare.judge import Judged, Subject
+from mlops_toolkit.compare.request import Request, Work, effective
+from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.config import requests
+from mlops_toolkit.config.schema import Config, MetricRequest, Suite
+from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.predictions.slices import masks
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.stats import single
+from mlops_toolkit.stats.metric import Metric
+from mlops_toolkit.stats.metrics import default, resolve
+from mlops_toolkit.stats.paired import Paired, paired_many
+from mlops_toolkit.stats.sample import Sample
+
+NEEDED = {
+    "prediction": "columns `target` and `prediction`",
+    "score": "a column `score`, or `prob:<label>` columns",
+    "prob": "a `prob:<label>` column for each class",
+    "columns": "its column of numbers",
+}
+
+
+def judge_suite(
+    work: Work, request: Request, name: str, table: Table, baseline: Loaded | None, head: Loaded, *, same: bool, salt: str | None
+) -> None:
+    suite = suite_of(request.config, name)
+    wanted = metric_requests(suite, request, name, table)
+    columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
+    base_table = baseline.tables.get(name) if baseline else None
+    both = aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed else None)
+    same = same and both.same_answers  # an evaluation that answers differently for one model is noise to be measured, not "no change"
+    metrics = [resolve(r, labels=both.head.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
+    for metric in metrics:
+        if not available(metric, both.head):
+            raise InvalidFile(
+                "missing-column",
+                f"{metric.name} needs {NEEDED[metric.reads]}",
+                where=table.source,
+                hint="write it into the predictions, or take the metric out",
+            )
+    slices = _slices(suite, request, both)
+    rows: dict[str | None, Any] = {None: None, **dict(slices)}
+    for metric, results in zip(metrics, _measure(metrics, both, rows, request.config.confidence), strict=True):
+        full = f"{name}/{metric.name}" if name else metric.name
+        for slice_name, one in results.items():
+            work.judged.append(_one(request, work, full, metric, one, slice_name, same, both))
+        suggested = proposal.margin(metric, results[None], both.head, request.config.confidence)
+        if suggested is not None:
+            work.proposals[full] = suggested
+    if both.baseline is not None:
+        previews = both.previews(hidden=_used(suite))
+        work.examples.append(examples.changed(both.baseline, both.head, both.ids, previews, suite=name))
+    if name == next(iter(head.tables)):
+        labels = (request.baseline.label or "baseline", request.head.label or "this run")
+        work.charts = curves.charts(both.baseline, both.head, labels)
+
+
+def suite_of(config: Config, name: str) -> Suite:
+    """The suite's configuration; an empty one where the configuration does not know it."""
+    if config.evaluate is None:
+        return Suite()
+    return config.evaluate.suites.get(name, Suite()) if name else config.evaluate
+
+
+def metric_requests(suite: Suite, request: Request, name: str, table: Table) -> tuple[MetricRequest, ...]:
+    """The metrics of a suite: those asked for, else the task's usual ones; with those that a gate names (the base's too)."""
+    asked = suite.metrics
+    if not asked and table.task in ("classification", "regression"):
+        probs = any(column.startswith("prob:") for column in table.frame.columns)
+        asked = default(table.task, binary=table.positive is not None, scores="score" in table.frame.columns or probs, probs=probs)  # type: ignore[arg-type]
+    names = {r.name for r in asked}
+    base_suite = suite_of(request.base_config, name) if request.base_config else Suite()
+    extra = [r for r in base_suite.metrics if r.name not in names and _gated(request, name, r.name)]
+    names |= {r.name for r in extra}
+    for config in (request.config, request.base_config):
+        for gated in config.gate if config else ():
+            where, _, short = gated.rpartition("/")
+            if where == name and short not in names and (made := _as_metric(short)) and not _is_measure(config, gated):
+                extra.append(made)
+                names.add(short)
+    return (*asked, *extra)
+
+
+def _gated(request: Request, suite: str, metric: str) -> bool:
+    full = f"{suite}/{metric}" if suite else metric
+    return request.base_config is not None and full in request.base_config.gate
+
+
+def _as_metric(name: str) -> MetricRequest | None:
+    try:
+        return requests.metric(name)
+    except UsageError:
+        return None
+
+
+def _is_measure(config: Config | None, name: str) -> bool:
+    return config is not None and name in config.measures
+
+
+def _slices(suite: Suite, request: Request, both: Both) -> list[tuple[str, Any]]:
+    base = suite_of(request.base_config, "") if request.base_config else Suite()
+    wanted = {s.name: s for s in (*base.slices, *suite.slices) if suite.slices or request.forks_gate}
+    return masks(both.frame, tuple(wanted.values())) if wanted else []
+
+
+def _used(suite: Suite) -> frozenset[str]:
+    """Columns that are no previews: they are slices or metrics."""
+    return frozenset([*(s.column for s in suite.slices if s.column), *(m.argument for m in suite.metrics if m.argument)])
+
+
+def _measure(metrics: list[Metric], both: Both, rows: Mapping[str | None, Any], confidence: float) -> list[dict[str | None, Paired]]:
+    """Every metric on every set of rows; against the baseline where it can be computed there, else of the head alone."""
+    comparable = [m for m in metrics if both.baseline is not None and available(m, both.baseline)]
+    lonely = [m for m in metrics if m not in comparable]
+    done: dict[str, dict[str | None, Paired]] = {}
+    if comparable and both.baseline is not None:
+        # "" cannot be a slice's name, so it stands for all rows
+        found = paired_many(
+            comparable, both.baseline, both.head, confidence=confidence, rows_by_slice={k or "": v for k, v in rows.items()}
+        )
+        done |= {m.name: {k: found[k or ""][i] for k in rows} for i, m in enumerate(comparable)}
+    done |= {m.name: {k: _alone(m, both.head, v, confidence) for k, v in rows.items()} for m in lonely}
+    return [done[m.name] for m in metrics]
+
+
+def _alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
+    """The head's own value and interval, where there is nothing to compare it with."""
+    part = head if rows is None else head.take(rows)
+    value = metric.measure(part)
+    own = single.interval(metric, part, confidence)
+    return Paired(
+        metric=metric.name,
+        n=part.n,
+        baseline=None,
+        head=value.value,
+        reason=None if value.value is not None else value.state,
+        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
+        head_low=own[0] if own else None,
+        head_high=own[1] if own else None,
+        head_state=value.state,
+        support=value.support,
+    )
+
+
+def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Both) -> Judged:
+    head_rule = request.config.gate.get(full)
+    base_rule = request.base_config.gate.get(full) if request.base_config else None
+    limits = effective(work, request, full, metric.direction, one.baseline, head_rule, base_rule, slice_name)
+    if limits.waiting and both.refused:
+        limits = replace(limits, waiting=False, margin=limits.margin or 0.0)
+        one = replace(one, reason="data-changed", message="the test set is not the baseline's: nothing was compared")
+    judged = judge.measured(
+        Subject(full, metric.direction, metric.signature, metric.unit),
+        one,
+        limits,
+        slice_name=slice_name,
+        confidence=request.config.confidence,
+        same=same,
+    )
+    if limits.waiting and both.baseline is not None:
+        check = replace(judged.check, reason="metric-new", message="the baseline does not have it: its margin waits")
+        judged = replace(judged, check=check)
+    return judged
