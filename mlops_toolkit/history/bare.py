@@ -7,8 +7,9 @@ nothing is ever fetched behind our back, and it claims to have nothing, so that 
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.system.git import QUIET
 
 CONFIG = """[core]
-\trepositoryformatversion = {version}
+\trepositoryformatversion = 1
 \tbare = true
 \tlogAllRefUpdates = false
 \thooksPath = /dev/null
@@ -54,10 +55,20 @@ NOBODY = {
 
 @dataclass(frozen=True)
 class Node:
-    """A line of a tree: mode and object id."""
+    """A line of a tree: mode (`40000` for a folder) and object id."""
 
     mode: str
     oid: str
+
+
+def tree(raw: bytes, width: int) -> dict[str, Node]:
+    """The lines of a raw tree object by name. width: bytes of an object id, 20 or 32."""
+    nodes, at = {}, 0
+    while at < len(raw):
+        space, end = raw.index(b" ", at), raw.index(b"\0", at)
+        nodes[os.fsdecode(raw[space + 1 : end])] = Node(raw[at:space].decode(), raw[end + 1 : end + 1 + width].hex())
+        at = end + 1 + width
+    return nodes
 
 
 @dataclass
@@ -72,7 +83,7 @@ class Bare:
     remote: Remote
     env: Mapping[str, str]
     patience: float = 600
-    object_format: str = "sha1"
+    object_format: Callable[[], str] = lambda: "sha1"
     holds: str = "the recorded runs"
 
     def __call__(self, *args: str, data: bytes | None = None, check: bool = True, remote: bool = False) -> proc.Completed:
@@ -90,19 +101,23 @@ class Bare:
 
     def ready(self) -> None:
         """Make the repository where there is none, or a broken one; and put its configuration right, which a fetch changes."""
-        text = CONFIG.format(version=1, extension=f"\tobjectFormat = {self.object_format}\n" if self.object_format != "sha1" else "")
         config = self.path / "config"
-        if not (self.path / "HEAD").is_file() or not (self.path / "objects").is_dir() or not (self.path / "refs").is_dir():
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            clean = {k: v for k, v in self.env.items() if k not in NOT_OURS} | QUIET
-            made = proc.run(
-                ["git", "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}", str(self.path)], env=clean
-            )
-            if made.status != 0:
-                raise EnvironmentFailure("git-failed", f"git init failed: {made.trouble}", where=str(self.path))
-        if not config.is_file() or config.read_text() != text:
+        there = config.read_text("utf-8", "replace") if config.is_file() else ""
+        whole = (self.path / "HEAD").is_file() and (self.path / "objects").is_dir() and (self.path / "refs").is_dir()
+        if not whole or "[core]" not in there:
+            self._make(self.object_format())
+            there = (self.path / "config").read_text()
+        long = "\tobjectFormat = sha256\n" if re.search(r"objectformat\s*=\s*sha256", there, re.IGNORECASE) else ""
+        if there != (text := CONFIG.format(extension=long)):
             write_atomic(config, text)
+
+    def _make(self, kind: str) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        env = {k: v for k, v in self.env.items() if k not in NOT_OURS} | QUIET
+        made = proc.run(["git", "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", str(self.path)], env=env)
+        if made.status != 0:
+            raise EnvironmentFailure("git-failed", f"git init failed: {made.trouble}", where=str(self.path))
 
     def tip(self, ref: str) -> str | None:
         """What the remote has at a full ref name, None where it has not. EnvironmentFailure `history-unreadable`."""
@@ -116,46 +131,22 @@ class Bare:
                 return oid
         return None
 
-    def bring(self, oids: Iterable[str], *, filter: str = "tree:0", depth: int | None = None) -> None:  # noqa: A002 — git's own word
-        """Have these objects here: those missing are asked for by id, filtered. EnvironmentFailure `history-unreadable`.
+    def fetch(self, oids: Iterable[str], *, filter: str = "tree:0", depth: int | None = None) -> None:  # noqa: A002 — git's own word
+        """Ask the remote for objects by id, filtered. EnvironmentFailure `history-unreadable`.
 
-        A server that knows no filters sends everything below them; one that gives out no object by id is an error of the caller's to handle.
+        A server that knows no filters sends everything below them; one that gives out no object by id is for the caller to handle.
         """
-        wanted = self.missing(oids) if depth is None else list(oids)
-        if not wanted:
-            return
+        options = ["--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc", f"--filter={filter}"]
         deep = [f"--depth={depth}"] if depth else []
-        done = self(
-            "fetch",
-            "--quiet",
-            "--no-write-fetch-head",
-            "--no-tags",
-            "--no-auto-gc",
-            f"--filter={filter}",
-            *deep,
-            NAME,
-            *wanted,
-            remote=True,
-            check=False,
-        )
+        done = self("fetch", *options, *deep, NAME, *oids, remote=True, check=False)
         self.ready()
         if done.status != 0:
             raise self._unreadable(done)
 
-    def bring_all(self, ref: str) -> None:
+    def fetch_all(self, ref: str) -> None:
         """Everything at the tip of a ref: the way of a server that gives out no object by id."""
-        done = self(
-            "fetch",
-            "--quiet",
-            "--no-write-fetch-head",
-            "--no-tags",
-            "--no-auto-gc",
-            "--depth=1",
-            NAME,
-            f"+{ref}:refs/mlops/tip",
-            remote=True,
-            check=False,
-        )
+        options = ["--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc", "--depth=1"]
+        done = self("fetch", *options, NAME, f"+{ref}:refs/mlops/tip", remote=True, check=False)
         if done.status != 0:
             raise self._unreadable(done)
 
@@ -168,29 +159,29 @@ class Bare:
             hint="nothing was decided; run it again when the remote can be read",
         )
 
-    def missing(self, oids: Iterable[str]) -> list[str]:
-        """Those that are not here."""
+    def objects(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """The contents of those that are here, by id."""
         asked = list(dict.fromkeys(oids))
         if not asked:
-            return []
+            return {}
         self.ready()
-        done = self("cat-file", "--batch-check", data="".join(f"{oid}\n" for oid in asked).encode())
-        return [line.split()[0] for line in done.text.splitlines() if line.endswith(" missing")]
+        out = self("cat-file", "--batch", data="".join(f"{oid}\n" for oid in asked).encode()).stdout
+        found, at = {}, 0
+        while at < len(out):
+            header, _, _ = out[at : at + 200].partition(b"\n")
+            at += len(header) + 1
+            oid, *kind = header.decode().split()
+            if len(kind) == 2:
+                size = int(kind[1])
+                found[oid] = out[at : at + size]
+                at += size + 1
+        return found
 
-    def read(self, oid: str) -> bytes:
-        """The content of an object that is here."""
-        kind = self("cat-file", "-t", oid).text
-        return self("cat-file", kind, oid).stdout
-
-    def tree(self, oid: str) -> dict[str, Node]:
-        """The lines of a tree (or of a commit's root tree) that is here, by name."""
-        nodes = {}
-        for line in self("ls-tree", "-z", oid).stdout.split(b"\0"):
-            head, _, name = line.partition(b"\t")
-            if name:
-                mode, _, found = head.decode().split()
-                nodes[os.fsdecode(name)] = Node(mode, found)
-        return nodes
+    def missing(self, oids: Iterable[str]) -> list[str]:
+        """Those that are not here."""
+        asked = list(oids)
+        there = self.objects(asked)
+        return [oid for oid in asked if oid not in there]
 
     def only_shallow(self, commit: str | None) -> None:
         """Forget the earlier tips that were fetched without their parents; the list of them is sent with every request."""
@@ -200,10 +191,11 @@ class Bare:
             if commit in lines and len(lines) > 1:
                 write_atomic(path, f"{commit}\n")
 
-    def make_commit(self, stream: bytes) -> str:
-        """The commit that a fast-import stream makes at refs/mlops/new."""
+    def make_commit(self, stream: bytes) -> tuple[str, str]:
+        """The commit (and its root tree) that a fast-import stream makes at refs/mlops/new."""
         self("fast-import", "--quiet", "--force", "--done", data=stream)
-        return self("rev-parse", "--verify", "refs/mlops/new").text
+        commit, tree = self("rev-parse", "refs/mlops/new", "refs/mlops/new^{tree}").text.split()
+        return commit, tree
 
     def push(self, commit: str, ref: str, *, lease: str | None = None) -> str | None:
         """Offer a commit as the new tip; None if taken, else what git said. lease: replace exactly this tip, whatever it was built on."""

@@ -12,16 +12,16 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.history import page
-from mlops_toolkit.history.bare import Bare, Node
+from mlops_toolkit.history.bare import Bare, Node, tree
 from mlops_toolkit.history.base import Bundle, Entry, History, Recorded
-from mlops_toolkit.history.commits import Commits
+from mlops_toolkit.history.commits import HIDDEN, Commits
 from mlops_toolkit.history.entry import Index, of_run
 from mlops_toolkit.history.local import SALT, LocalHistory, bundle_files, prepare
 from mlops_toolkit.history.outbox import Outbox, Waiting
@@ -36,6 +36,7 @@ PATIENCE = 600.0  # seconds that a record is offered again while other writers a
 PASSING_TRIES = 3
 FRESH = 600.0  # seconds that a laptop goes by what it read last
 LAPTOP_PATIENCE = 30.0
+FOLDER = "40000"
 BROKEN = re.compile(r"corrupt|is empty|bad (object|tree)|loose object|inflate|packfile|unable to read")  # a cache that a crash damaged
 
 
@@ -72,10 +73,9 @@ def open_history(
 
 def _origin(git: Git) -> str | None:
     """The address of the clone's origin, the user's `url.….insteadOf` applied; a relative path is made whole."""
-    url = git.remote_url()
-    if url is None:
+    url = git("ls-remote", "--get-url", "origin", check=False).text
+    if url in ("", "origin"):  # git gives the name back where there is no such remote
         return None
-    url = git("ls-remote", "--get-url", "origin", check=False).text or url
     return str((git.root / url).resolve()) if "://" not in url and (git.root / url).is_dir() else url
 
 
@@ -88,7 +88,10 @@ class GitHistory(LocalHistory):
         super().__init__(state)
         self.remote, self.branch, self.ref, self.ci, self.clock, self.rng = remote, branch, f"refs/heads/{branch}", ci, clock, rng
         patience = 600.0 if ci else LAPTOP_PATIENCE
-        kind = git("rev-parse", "--show-object-format", check=False).text or "sha1"
+
+        def kind() -> str:
+            return git("rev-parse", "--show-object-format", check=False).text or "sha1"
+
         self.bare = Bare(state / "cache" / "history.git", remote, git.env, patience, kind)
         self.commits = (
             Commits(Bare(state / "cache" / "commits.git", code, git.env, patience, kind, "the commits of the base branch"))
@@ -138,29 +141,37 @@ class GitHistory(LocalHistory):
             return self._read(commit)
 
     def _read(self, commit: str) -> Snapshot:
-        if self.bare.missing([commit]):
-            self._bring([commit], depth=1)
-            self.bare.only_shallow(commit)
-        tree = self.bare.read(commit)[5:].split(b"\n", 1)[0].decode()
-        self._bring([tree])
-        root = self.bare.tree(tree)
-        self._bring([root[name].oid for name in ("index.jsonl", "salt", "runs") if name in root])
-        index = Index.parse(self.bare.read(root["index.jsonl"].oid) if "index.jsonl" in root else b"")
+        content = self._have([commit], depth=1)[commit][5:].split(b"\n", 1)[0].decode()
+        self.bare.only_shallow(commit)
+        root = self._tree(content)
+        wanted = {name: root[name].oid for name in ("index.jsonl", "salt", "runs") if name in root}
+        found = self._have(wanted.values())
+        index = Index.parse(found[wanted["index.jsonl"]] if "index.jsonl" in wanted else b"")
         for sentence in index.strange:
             self.note(sentence)
-        salt = self.bare.read(root["salt"].oid).decode("ascii", "replace").strip() if "salt" in root else ""
-        return Snapshot(commit, tree, root, index, salt if SALT.fullmatch(salt) else None)
+        salt = found[wanted["salt"]].decode("ascii", "replace").strip() if "salt" in wanted else ""
+        return Snapshot(commit, content, root, index, salt if SALT.fullmatch(salt) else None)
 
-    def _bring(self, oids: Sequence[str], *, filter: str = "tree:0", depth: int | None = None) -> None:  # noqa: A002 — git's own word
-        """Objects by id; from a server that gives out none, the whole tip."""
-        try:
-            self.bare.bring(oids, filter=filter, depth=depth)
-        except EnvironmentFailure as error:
-            if "unadvertised" not in error.message and "not our ref" not in error.message:
-                raise
-            self.bare.bring_all(self.ref)
-            if self.bare.missing(oids):
-                raise
+    def _have(self, oids: Iterable[str], *, filter: str = "tree:0", depth: int | None = None) -> dict[str, bytes]:  # noqa: A002 — git's own word
+        """Objects by id, those missing asked for; from a server that gives out none, the whole tip."""
+        asked = list(oids)
+        found = self.bare.objects(asked)
+        if missing := [oid for oid in asked if oid not in found]:
+            try:
+                self.bare.fetch(missing, filter=filter, depth=depth)
+            except EnvironmentFailure as error:
+                if not any(word in error.message for word in HIDDEN):
+                    raise
+                self.bare.fetch_all(self.ref)
+            found |= self.bare.objects(missing)
+        if lost := next((oid for oid in asked if oid not in found), None):
+            raise EnvironmentFailure(
+                "history-unreadable", f"the remote did not send object {lost[:12]} of the recorded runs", hint="try again"
+            )
+        return found
+
+    def _tree(self, oid: str, *, filter: str = "tree:0") -> dict[str, Node]:  # noqa: A002 — git's own word
+        return tree(self._have([oid], filter=filter)[oid], len(oid) // 2)
 
     def _remembered(self) -> tuple[str | None, float] | None:
         """The tip this machine saw last, and when; None if it never did (or it was another branch's)."""
@@ -207,13 +218,12 @@ class GitHistory(LocalHistory):
     def fetched(self, seen: Snapshot, run_id: str, path: str) -> Path | None:
         """A file of a run as a tip of the branch has it, brought here by its object id; None where it is not there."""
         node = self._node(seen, run_id, path)
-        if node is None or node.mode != "100644":
+        if node is None or node.mode == FOLDER:
             return None
         kept = self.state / "cache" / "files" / node.oid / Path(path).name
         if not kept.is_file():
             with self._alone():
-                self._bring([node.oid])
-                write_atomic(kept, self.bare.read(node.oid))
+                write_atomic(kept, self._have([node.oid])[node.oid])
         return kept
 
     def holds(self, seen: Snapshot, run_id: str, path: str) -> bool:
@@ -226,12 +236,11 @@ class GitHistory(LocalHistory):
         if run_id not in seen.index.entries or "runs" not in seen.root:
             return None
         with self._alone():
-            node: Node | None = self.bare.tree(seen.root["runs"].oid).get(month)
+            node = self._tree(seen.root["runs"].oid).get(month)
             for depth, name in enumerate((run_id, *path.split("/"))):
-                if node is None or node.mode != "040000":
+                if node is None or node.mode != FOLDER:
                     return None
-                self._bring([node.oid], filter="blob:none" if depth == 1 else "tree:0")
-                node = self.bare.tree(node.oid).get(name)
+                node = self._tree(node.oid, filter="blob:none" if depth == 1 else "tree:0").get(name)
         return node
 
     def salt(self) -> str:
@@ -322,7 +331,7 @@ class GitHistory(LocalHistory):
                     return Recorded(False, reason=error.message)
                 trouble = self.bare.push(commit, self.ref, lease=now.commit if anew else None) if commit != now.commit else None
                 if trouble is None:
-                    self._seen = self._open(commit)
+                    self._seen = None
                     self._remember(commit)
                     return Recorded(True, commit)
                 kind = refusal(trouble)
@@ -335,20 +344,19 @@ class GitHistory(LocalHistory):
     def _commit(self, now: Snapshot, draft: Draft, anew: bool) -> str:
         """The commit of a draft on a tip; the tip itself where it changes nothing."""
         if "runs" in now.root:
-            self._bring_path(now.root["runs"], [path.split("/")[1:] for path in draft.paths() if path.startswith("runs/")])
-        made = self.bare.make_commit(draft.stream(now.commit, now.tree, int(self.clock.now().timestamp()), anew=anew))
-        unchanged = not anew and self.bare("rev-parse", f"{made}^{{tree}}").text == now.tree
-        return now.commit if unchanged and now.commit else made
+            self._bring_path(now.root["runs"].oid, [path.split("/")[1:] for path in draft.paths() if path.startswith("runs/")])
+        made, content = self.bare.make_commit(draft.stream(now.commit, now.tree, int(self.clock.now().timestamp()), anew=anew))
+        return now.commit if now.commit and not anew and content == now.tree else made
 
-    def _bring_path(self, node: Node, paths: Sequence[Sequence[str]]) -> None:
+    def _bring_path(self, oid: str, paths: Sequence[Sequence[str]]) -> None:
         """Every tree on the way to these paths, a level at a time: what git needs to change them."""
-        self._bring([node.oid])
-        there = self.bare.tree(node.oid)
+        there = self._tree(oid)
         below = {name: [p[1:] for p in paths if p[0] == name and len(p) > 1] for name in {p[0] for p in paths}}
-        further = {name: rest for name, rest in below.items() if rest and name in there and there[name].mode == "040000"}
-        self._bring([there[name].oid for name in further])
+        further = {name: rest for name, rest in below.items() if rest and name in there and there[name].mode == FOLDER}
+        if further:
+            self._have([there[name].oid for name in further])
         for name, rest in further.items():
-            self._bring_path(there[name], rest)
+            self._bring_path(there[name].oid, rest)
 
     # The code's own commits
 

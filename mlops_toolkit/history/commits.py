@@ -30,7 +30,7 @@ class Commits:
         if len(line) == depth or (line and not line[-1].parents):
             return line
         try:
-            self.bare.bring([oid], depth=depth)
+            self.bare.fetch([oid], depth=depth)
         except EnvironmentFailure as error:
             if any(word in error.message for word in HIDDEN):
                 return line
@@ -45,6 +45,6 @@ class Commits:
         parts = [line.split("\0", 3) for line in lines.decode("utf-8", "replace").splitlines()]
         line = [Commit(sha, tree, tuple(parents.split()), subject) for sha, tree, parents, subject in parts]
         if line and not line[-1].parents:
-            head = self.bare.read(line[-1].sha).decode("utf-8", "replace").partition("\n\n")[0]
+            head = self.bare.objects([line[-1].sha])[line[-1].sha].decode("utf-8", "replace").partition("\n\n")[0]
             line[-1] = dataclasses.replace(line[-1], parents=tuple(row[7:] for row in head.split("\n") if row.startswith("parent ")))
         return line
