@@ -268,7 +268,7 @@ class HistoryOptions:
         metadata=doc(
             "A branch of this repository, or REPOSITORY-URL#BRANCH.",
             # No option (`-x`), no helper of git's (`ext::…`, which runs a command), no name that git refuses.
-            pattern=r"^(?!-)(?!.*(::|\.\.|@\{))[^\s~^?*\[\\]+$",
+            pattern=r"^(?!-)(?!.*::)([^\s#]+#)?(?![-/])(?![^#]*(\.\.|@\{|//))[^\s#~^:?*\[\\]+$",
             like="a branch name or REPOSITORY-URL#BRANCH",
         ),
     )

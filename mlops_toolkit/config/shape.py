@@ -236,6 +236,9 @@ class Reader:
         if len(text) > LONGEST_TEXT or not all(c.isprintable() or c in allowed for c in text):
             wanted = "text of printable characters" if allowed else "one line of printable characters"
             return self.refuse(path, node.line, "wrong-value", f"{path} should be {wanted}, is {shown(text)}")
+        if holds != "command" and re.search(r"://[^/\s@]*:[^/\s@]+@", text):
+            hint = "give credentials through the environment, and change this one: others have seen it"
+            return self.refuse(path, node.line, "secret-in-address", f"{path} holds a password in its address", hint)
         if "pattern" in meta and not re.fullmatch(meta["pattern"], text):
             return self.refuse(path, node.line, "wrong-value", f"{path} is {shown(text)}: not {meta['like']}")
         if holds == "day" and not _is_day(text):
@@ -251,9 +254,6 @@ class Reader:
             if holds == "path":
                 hint = "write a path relative to this file"
                 return self.refuse(path, node.line, "wrong-value", f"{path} should be a path, is the address {shown(text)}", hint)
-            if re.match(r"^[^/]*://[^/]*:[^/]*@", text):
-                hint = "give credentials through the environment and remove this one: it must be taken as known"
-                return self.refuse(path, node.line, "secret-in-address", f"{path} holds a password in its address", hint)
             return text
         if (
             text.startswith("~")

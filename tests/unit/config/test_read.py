@@ -189,7 +189,7 @@ WRONG = [
         "mlops.yaml:2",
         "secret-in-address",
         "train.data[0] holds a password in its address",
-        "give credentials through the environment and remove this one: it must be taken as known",
+        "give credentials through the environment, and change this one: others have seen it",
     ),
     ("name: m\nconfidence: 95%\n", "mlops.yaml:2", "wrong-type", 'confidence should be a number, is "95%"', None),
     ('name: m\nconfidence: "0.9"\n', "mlops.yaml:2", "wrong-type", 'confidence should be a number, is "0.9" in quotes', None),
@@ -546,6 +546,48 @@ def test_a_metric_refused_in_the_list_is_not_missed_again_in_the_gate() -> None:
 def test_a_metrics_file_may_hold_percentages_so_a_wide_margin_is_taken_as_said() -> None:
     loaded = read("name: m\nevaluate: {metrics-file: m.json}\ngate: {accuracy: {max-drop: 0.5}}\n")
     assert loaded.config.gate["accuracy"].max_drop == Margin("0.5", 0.5)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "mlops-history",
+        "team/runs",
+        "https://github.com/org/records#mlops-history",
+        "git@host:~me/x.git#a/b",
+        "/srv/../git/x.git#runs",
+        "ssh://git@host:22/x.git#runs",
+    ],
+)
+def test_a_history_may_be_a_branch_here_or_in_another_repository(at: str) -> None:
+    assert read(f'name: m\nhistory: {{at: "{at}"}}\n').config.history.at == at
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "-x",
+        "a b",
+        "a..b",
+        "x#-y",
+        "x#",
+        "#b",
+        "a#b#c",
+        "ext::sh -c x#b",
+        "ext::x#b",
+        "a:b",
+        "a~1",
+        "x#/b",
+        "x@{1}",
+        "a*",
+        "https://u:p@host/x#b",
+    ],
+)
+def test_a_history_is_no_option_no_command_and_no_password(at: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        read(f'name: m\nhistory: {{at: "{at}"}}\n')
+    assert caught.value.problems[0].where == "mlops.yaml:2"
+    assert "u:p" not in str(caught.value)
 
 
 def test_data_may_stand_outside_but_nothing_else() -> None:
