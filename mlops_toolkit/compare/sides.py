@@ -139,7 +139,8 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None], n
             ) from error
         if path.name.endswith(".hashed.parquet"):
             hashed.add(suite)
-    bare = {name: value for name, value in run.metrics.items() if not any(_suite_of(name) == suite for suite in tables)}
+    # n is 0 where a number came from a metrics file: no predictions are behind it, though the suite may have some.
+    bare = {name: value for name, value in run.metrics.items() if value.n == 0 or not any(_suite_of(name) == suite for suite in tables)}
     return Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
 
 

@@ -280,6 +280,18 @@ def test_a_number_in_both_places_is_refused(project: Project) -> None:
     assert "mlops.yaml:4: accuracy is computed from the predictions and stands in the metrics file too" in err
 
 
+def test_numbers_of_a_metrics_file_beside_predictions_are_judged_with_them(project: Project) -> None:
+    run = """run: 'cp preds.csv "$MLOPS_PREDICTIONS"; cp bleu m.json'\n  metrics-file: m.json"""
+    gate = "gate:\n  bleu: {min: 30}\n  accuracy: {min: 0.1}\n"
+    project.write(mlops__yaml=EVALUATE.replace('run: cp preds.csv "$MLOPS_PREDICTIONS"', run) + gate, bleu='{"bleu": 31}')
+    for bleu, code in (("31", 0), ("29", 1)):
+        project.write(bleu=f'{{"bleu": {bleu}}}')
+        project.commit()
+        assert project.mlops("evaluate")[0] == 0
+        done, out, err = project.mlops("compare")
+        assert done == code, out + err
+
+
 def test_the_time_limit_stops_the_command(project: Project) -> None:
     project.write(mlops__yaml=EVALUATE.replace("run: cp", "timeout: 0.3s\n  run: sleep 60; cp"))
     code, _, err = project.mlops("evaluate")
