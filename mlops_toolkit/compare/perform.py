@@ -233,6 +233,7 @@ def _outputs(outcomes: Sequence[Outcome], world: World) -> None:
             "gate": worst.gate,
             "report": str(job.state / "report.json"),
             "run": worst.head.run or "",
+            "run-id": worst.head.run or "",
             "metrics": json.dumps(numbers, separators=(",", ":"), allow_nan=False),
             "comment-url": url.read_text() if url.is_file() else "",
             "exit": str(worst.exit),

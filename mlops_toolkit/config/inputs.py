@@ -61,11 +61,12 @@ ACTIONS: Mapping[str, Action] = {
 _ALL = tuple(ACTIONS)
 _VERDICT = ("compare-to-main", "review")
 OUTPUTS: tuple[Output, ...] = (
-    Output("run", "The run's id, to be given to later steps and jobs.", _ALL),
+    Output("run", "The run as the input `run` of a later step takes it; one a line where there are several models.", _ALL),
+    Output("run-id", "The id that the run is recorded by; one a line where there are several models.", _ALL),
     Output("metrics", 'The metrics as a JSON object, like {"accuracy": 0.97}.', ("evaluate", *_VERDICT)),
-    Output("verdict", "pass, fail, inconclusive or ungated; empty after an error.", _VERDICT),
-    Output("gate", "passed, failed, undecided or none; empty after an error.", _VERDICT),
-    Output("report", "The path of report.json, the whole result.", _VERDICT),
+    Output("verdict", "pass, fail, inconclusive or ungated, of several models the worst; empty after an error.", _VERDICT),
+    Output("gate", "passed, failed, undecided or none.", _VERDICT),
+    Output("report", "The path of report.json: the whole result, or the error.", _ALL),
     Output("comment-url", "The address of the pull request's comment; empty where there is none.", _VERDICT),
     Output("exit", "The exit code, as docs/reference/exit-codes.md lists them.", _ALL),
 )

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace, world: World) -> int:
             "run": "\n".join(job.shown(job.state / "run.json") for job in jobs),
             "run-id": "\n".join(record.id for record in done),
             "metrics": json.dumps(metrics if len(done) == 1 else {record.model: _values(record) for record in done}),
+            "exit": "0",
         }
     )
     return 0

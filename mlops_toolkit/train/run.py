@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, world: World) -> int:
         job = Job(loaded, loaded.config.train, world)
         done.append((job.shown(job.state / "run.json"), _train(job, again=bool(getattr(args, "again", False))).id))
     if done:
-        world.forge.output({"run": "\n".join(path for path, _ in done), "run-id": "\n".join(run_id for _, run_id in done)})
+        world.forge.output({"run": "\n".join(path for path, _ in done), "run-id": "\n".join(run_id for _, run_id in done), "exit": "0"})
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -137,6 +138,16 @@ def test_an_action_is_one_step_that_hands_everything_over_as_data(action: str) -
     assert step["env"] == {"MLOPS_INPUTS": "${{ toJSON(inputs) }}"}
     assert "${{" not in step["run"]
     assert step["run"].endswith(f'exec bash "$d/actions/run" {ACTIONS[action].verb}')
+
+
+def test_the_outputs_that_the_code_sets_are_those_that_are_declared() -> None:
+    """Every dictionary handed to `forge.output` in a verb, against the table that action.yml is made from."""
+    written: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "world.forge.output" and isinstance(node.args[0], ast.Dict):
+                written |= {key.value for key in node.args[0].keys if isinstance(key, ast.Constant)}  # type: ignore[misc]
+    assert written == {output.name for output in OUTPUTS}
 
 
 def test_every_input_belongs_to_some_action() -> None:
