@@ -297,12 +297,12 @@ def _too_few(plain: Paired, parts: _Parts, rare: str | None) -> str | None:
     """Why the interval may not decide, with the counts; None where it may."""
     active = parts.difference.active
     if plain.clusters is not None and plain.clusters < FEWEST_CLUSTERS:
-        return f"only {plain.clusters} clusters: an interval needs {FEWEST_CLUSTERS}"
+        return f"too few clusters: {plain.clusters}, and an interval needs {FEWEST_CLUSTERS}"
     if plain.support is not None and plain.support < FEWEST_EXAMPLES:
-        return f"only {plain.support} {rare or 'examples of the rarest class'}: an interval needs {FEWEST_EXAMPLES}"
+        return f"too few {rare or 'examples of the rarest class'}: {plain.support}, and an interval needs {FEWEST_EXAMPLES}"
     if active < FEWEST_ACTIVE:
         what = "clusters" if parts.clustered else "examples"
-        return f"the two models differ on {active} {what} in {plain.metric}: an interval needs {FEWEST_ACTIVE}"
+        return f"too few {what} on which the two models differ in {plain.metric}: {active}, and an interval needs {FEWEST_ACTIVE}"
     if plain.standard_error is not None and not math.isfinite(plain.standard_error):
         return "the differences are too large to compute with: there is no interval"
     if parts.difference.flat(max(abs(plain.baseline or 0.0), abs(plain.head or 0.0))):

@@ -42,13 +42,12 @@ def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: fl
 def _examples(paired: Paired, margin: float, power: float, confidence: float) -> int | None:
     if margin <= 0 or paired.n == 0:
         return None
-    z = critical(confidence)
     if paired.trials is not None:
         share = (paired.disagree + UNSEEN) / paired.trials
         return _round_up(_trials(share, margin, power, confidence) * paired.n / paired.trials)
     if not paired.standard_error:
         return None
-    ratio = (z + normal_quantile(power)) * paired.standard_error / margin
+    ratio = (critical(confidence) + normal_quantile(power)) * paired.standard_error / margin
     times = ratio * ratio
     for have, least in ((paired.support, FEWEST_EXAMPLES), (paired.disagree, FEWEST_ACTIVE), (paired.clusters, FEWEST_CLUSTERS)):
         if have is not None and have < least:
@@ -79,7 +78,7 @@ def _decidable(paired: Paired, power: float, confidence: float) -> float | None:
     if paired.low is None:
         return None
     general = _harmless(paired, power, confidence)
-    return None if general is None else readable(max(general, -paired.low))
+    return None if general is None else readable(max(general, -paired.low * (1 + 1e-6)))  # a low end on the margin itself would not pass
 
 
 def _harmless(paired: Paired, often: float, confidence: float) -> float | None:
@@ -101,10 +100,21 @@ def _harmless_share(disagree: float, trials: int, often: float, confidence: floa
 def suggest_margin(paired: Paired, *, often: float = OFTEN, confidence: float = 0.95) -> float | None:
     """The smallest readable margin that a harmless change passes nine times in ten on these examples, at the disagreement seen.
 
-    None where the comparison has no interval (too few examples): no margin helps then.
+    Of a share of rows that differs on fewer than 10 it tells little how much the next model will differ (these two may be the same one
+    twice): then it is at least the margin of `proposal`. None where the comparison has no interval (too few examples): no margin helps.
     """
     margin = _harmless(paired, often, confidence)
-    return None if margin is None else readable(margin)
+    if margin is None:
+        return None
+    if paired.trials is not None and paired.disagree < FEWEST_ACTIVE:
+        margin = max(margin, _assumed_share(paired.head or 0.0, paired.trials, often, confidence))
+    return readable(margin)
+
+
+def _assumed_share(rate: float, trials: int, often: float, confidence: float) -> float:
+    """Of a share of rows of which one model gets `rate` right."""
+    rate = (rate * trials + UNSEEN) / (trials + 2 * UNSEEN)
+    return _harmless_share(ASSUMED * rate * (1 - rate) * trials, trials, often, confidence)
 
 
 def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence: float = 0.95) -> float | None:
@@ -119,8 +129,7 @@ def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence
     share = share_of(metric, sample) if uneven(sample.weight) is None and dense(sample.cluster) is None else None
     if share is not None:
         right, trials = share
-        rate = (right + UNSEEN) / (trials + 2 * UNSEEN)
-        return readable(_harmless_share(ASSUMED * rate * (1 - rate) * trials, trials, often, confidence))
+        return readable(_assumed_share(right / max(trials, 1), trials, often, confidence)) if trials else None
     error = standard_error(measured, sample.cluster)
     if not error:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,18 @@ def test_neither_value_nor_influence_depends_on_the_order_of_rows(name: str) -> 
         assert first.value == pytest.approx(second.value, rel=1e-12)
         assert first.influence is not None
         assert second.influence == pytest.approx(first.influence[order], rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, "median-absolute-error"])
+@settings(max_examples=20, deadline=None)
+@given(drawn=samples(), seed=st.integers(0, 10**6))
+def test_a_weight_of_three_is_the_row_three_times(name: str, drawn: dict[str, Sample], seed: int) -> None:
+    sample = replace(sample_for(name, drawn), weight=None)
+    times = np.random.default_rng(seed).integers(1, 4, sample.n)
+    repeated = named(name).measure(sample.take(np.repeat(np.arange(sample.n), times)))
+    weighted = named(name).measure(replace(sample, weight=times.astype(np.float64)))
+    assert weighted.state == repeated.state
+    assert weighted.value == (None if repeated.value is None else pytest.approx(repeated.value, rel=1e-9, abs=1e-12))
 
 
 def test_equal_weights_give_numpys_quantile() -> None:

@@ -210,20 +210,21 @@ def too_few(got: Paired) -> str:
 
 def test_too_little_to_say_is_said_with_the_counts() -> None:
     base, head = two_models(12, 60)
-    assert too_few(paired(named("f1:spam"), base["classes"], head["classes"])).startswith("only 2")
-    assert too_few(paired(named("f1:spam"), base["classes"], head["classes"])).endswith('examples of class "spam": an interval needs 25')
+    got = paired(named("f1:spam"), base["classes"], head["classes"])
+    assert too_few(got) == f'too few examples of class "spam": {got.support}, and an interval needs 25'
+    assert got.support == np.count_nonzero(base["classes"].target == 1) < 25
     few, _ = flips(500, 0, 0)
     other = few.copy()
     other[1:4] = ~other[1:4]
     got = paired(named("f1"), right_or_wrong(few), right_or_wrong(other))
-    assert too_few(got) == "the two models differ on 3 examples in f1: an interval needs 10"
+    assert too_few(got) == "too few examples on which the two models differ in f1: 3, and an interval needs 10"
     cluster = (np.arange(500) % 9).astype(np.int32)
     got = paired(named("accuracy"), right_or_wrong(few, cluster=cluster), right_or_wrong(other, cluster=cluster))
-    assert too_few(got) == "only 9 clusters: an interval needs 10"
+    assert too_few(got) == "too few clusters: 9, and an interval needs 10"
     got = paired(
         named("quantile:judge"), Sample(100, columns={"judge": np.arange(100.0)}), Sample(100, columns={"judge": np.arange(100.0) ** 1.1})
     )
-    assert too_few(got) == "only 10 examples beyond the 0.9-quantile: an interval needs 25"
+    assert too_few(got) == "too few examples beyond the 0.9-quantile: 10, and an interval needs 25"
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -275,7 +276,7 @@ def test_ten_thousand_classes_need_no_table_of_all_combinations() -> None:
     got = paired(named("accuracy"), *sides)
     assert sides[0].prediction is not None
     assert got.baseline == (sides[0].prediction == target).mean()
-    assert too_few(paired(named("f1-macro"), *sides)).startswith("only ")
+    assert too_few(paired(named("f1-macro"), *sides)).startswith("too few examples of class")
 
 
 @pytest.mark.parametrize("name", SMOOTH)
