@@ -81,7 +81,7 @@ def _tight(text: str, block: str) -> str:
 def verdict_line(result: Result) -> str:
     """`❌ spam-filter: accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0) · against main a1b2c3d`, Markdown on one line."""
     said = escape.inline(result.sentence or verdict_sentence(result), 400)
-    parts = [f"{rows.ICONS[rows.tone(result)]} {escape.inline(title(result))}: {said}"]
+    parts = [f"{rows.ICONS[rows.tone(result)]} {escape.colon(escape.inline(title(result)))} {said}"]
     if against := against_what(result.baseline):
         parts.append(f"against {escape.inline(against)}")
     parts += [escape.inline(note, 200) for note in result.notes if _is_loud(note)]
@@ -127,7 +127,7 @@ def _cells(cells: Sequence[str]) -> str:
 
 def _row(row: rows.Row) -> str:
     numbers = [escape.number(text) for text in (row.baseline, row.head, row.change, row.allowed)]
-    return _cells([name(row), *numbers, f"{row.icon} {escape.number(row.word)}"])
+    return _cells([name(row), *numbers, f"{row.icon} {escape.inline(row.word)}"])
 
 
 def name(row: rows.Row, *, starts: bool = False) -> str:
@@ -137,12 +137,12 @@ def name(row: rows.Row, *, starts: bool = False) -> str:
 
 
 def _why(row: rows.Row) -> str:
-    return f"- {name(row, starts=True)}: {escape.inline(row.why or '', 240)}"
+    return f"- {escape.colon(name(row, starts=True))} {escape.inline(row.why or '', 240)}"
 
 
 def _first_row(row: rows.Row) -> str:
     interval, margin = rows.alone(row.check)
-    return _cells([name(row), *map(escape.number, (row.head, interval, margin, row.allowed)), f"{row.icon} {escape.number(row.word)}"])
+    return _cells([name(row), *map(escape.number, (row.head, interval, margin, row.allowed)), f"{row.icon} {escape.inline(row.word)}"])
 
 
 def header(result: Result) -> str:

@@ -80,9 +80,14 @@ def inline(text: str, limit: int | None = LIMIT, *, starts: bool = False) -> str
     return text
 
 
+def colon(escaped: str) -> str:
+    """Escaped text with our colon behind it, which must not complete an emoji: `recall:cat:` would be one."""
+    return f"{escaped}{_GAP}:" if re.search(r":[A-Za-z0-9_+-]+$", escaped) else f"{escaped}:"
+
+
 def number(text: str) -> str:
-    """A number in our own words, whose unit may be somebody's text: as it is where it holds nothing else, else as `inline`."""
-    return text if all(_OURS.fullmatch(word) for word in _WORDS.split(text)) else inline(text)
+    """A number in our own words, whose unit may be somebody's text: unbroken where it holds nothing else, else as `inline`."""
+    return re.sub(r" (?![≥≤])", "\u00a0", text) if all(_OURS.fullmatch(word) for word in _WORDS.split(text)) else inline(text)
 
 
 def code(text: str | None, limit: int | None = LIMIT, *, cell: bool = False) -> str:

@@ -29,7 +29,7 @@ def terminal(markdown: str, *, width: int = 100, color: bool = False) -> str:
     a file, a pipe), folds opened and tables aligned. Text from users has no control characters any more (see escape.py).
     """
     opened = _OURS.sub("", _FOLD.sub(r"**\1**", markdown))
-    opened = re.sub(r"\n{3,}", "\n\n", opened).strip() + "\n"
+    opened = re.sub(r"\n{3,}", "\n\n", opened.replace("\u00a0", " ")).strip() + "\n"
     if not color:
         return "\n".join(_blocks(opened, _columns, lambda line: [line], lambda line: [line])).rstrip("\n") + "\n"
     drawn = _blocks(

@@ -11,12 +11,12 @@ from mlops_toolkit.records.result import Check, Example, Examples, Result
 from mlops_toolkit.report.comment import comment
 from tests.unit.report import results
 from tests.unit.report.results import HEAD, MAIN
-from tests.unit.report.test_escape import elements, rendered
+from tests.unit.report.test_escape import elements, no_reference, rendered
 
 
 def test_the_worst_rows_come_first() -> None:
     """Worse, undecided, not worse, ungated; a failing slice stands in the open table."""
-    table = comment(results.regression()).blocks[0]
+    table = comment(results.regression()).blocks[0].replace("\u00a0", " ")
     order = [table.index(word) for word in ("| accuracy |", "| accuracy [language=de] |", "| f1-macro |", "| latency-ms |", "| log-loss |")]
     assert order == sorted(order)
     assert "| accuracy | 0.9722 | 0.9412 | −3.1 pp [−4.4, −1.8] | −1.0 pp | ❌ worse |" in table
@@ -29,6 +29,21 @@ def test_more_than_eight_rows_are_folded() -> None:
     before, _, after = table.partition("<details>")
     assert (before.count("✅"), after.count("✅")) == (8, 12)
     assert "<summary>12 more</summary>" in table
+
+
+def test_a_number_is_not_broken_over_lines_of_a_cell() -> None:
+    """`−3.1 pp [−4.4, −1.8]` holds together; a bound may go to the next line."""
+    table = comment(results.regression()).blocks[0]
+    assert "−3.1\u00a0pp\u00a0[−4.4,\u00a0−1.8]" in table
+    assert "+4.41\u00a0ms, ≤\u00a050\u00a0ms" in table
+
+
+def test_a_class_called_cat_is_no_emoji() -> None:
+    """`recall:cat: needs …` would show a cat's face."""
+    check = replace(results.regression().checks[1], metric="recall:cat")
+    text = comment(replace(results.regression(), checks=(check,))).text
+    assert "needs about 9,900 examples" in text
+    no_reference(text)
 
 
 def test_columns_carry_the_names_of_the_sides() -> None:
@@ -57,14 +72,14 @@ def test_the_comment_ends_in_what_to_do_next() -> None:
     last = comment(results.regression()).blocks[-1]
     assert "- reproduce: `mlops compare a1b2c3d`" in last
     assert "- more data: +7,900 examples would decide f1-macro" in last.replace("\\+", "+")
-    assert "  ```yaml\n  accepted:\n    - check: accuracy" in last
+    assert "\n\n```yaml\naccepted:\n  - check: accuracy" in last
 
 
 def test_a_first_run_proposes_its_gate() -> None:
     """With the margin this test set can decide, and no column of changes that cannot be."""
-    text = comment(results.first_run()).text
+    text = comment(results.first_run()).text.replace("\u00a0", " ")
     assert "| accuracy | 0.9722 | [0.9636, 0.9788] | 1.0 pp |  | ℹ️ ungated |" in text
-    assert "  gate:\n    accuracy: {max-drop: 1pp}" in text
+    assert "```yaml\ngate:\n  accuracy: {max-drop: 1pp}" in text
 
 
 def test_an_error_is_named() -> None:

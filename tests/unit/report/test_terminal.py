@@ -35,7 +35,7 @@ def test_with_colour_nothing_of_markdown_is_left() -> None:
     shown = bare(terminal(comment(results.regression()).text, color=True))
     assert not re.search(r"\*\*|```|^\| |\\|</?\w", shown, re.M)
     assert "accuracy [language=de]" in shown
-    assert "  accepted:\n      - check: accuracy" in shown
+    assert "  accepted:\n    - check: accuracy" in shown
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
