@@ -173,9 +173,12 @@ def _text(value: Any) -> str | None:
 
 
 def open_forge(*, context: Context, env: Mapping[str, str], token: str | None, clock: Clock, err: TextIO) -> GitHub:
-    """GitHub as the context and token reach it. A token that the runner may not know of is masked in the log first."""
+    """GitHub as the context and token reach it. A token that the runner may not know of is masked in the log first.
+
+    It knows the job's own and those of apps (`ghs_…`), and naming one in a command where no runner reads would print it.
+    """
     token = (token or "").strip() or None
-    if token and token != env.get("GITHUB_TOKEN"):
+    if token and not token.startswith("ghs_") and token != env.get("GITHUB_TOKEN"):
         runner.mask(token, err)
     rest = None
     if token and context.repository and context.api_url:

@@ -1,0 +1,66 @@
+"""Other ways to use the actions: two jobs, no configuration file at all, and an input that is misspelt."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.engine.act import workflow
+from tests.engine.conftest import Make
+from tests.world.project import WORSE
+
+pytestmark = pytest.mark.act
+NO_CONFIGURATION = """\
+on: {pull_request: }
+permissions: {}
+jobs:
+  model:
+    runs-on: self-hosted
+    permissions: {contents: write, pull-requests: write, statuses: write}
+    steps:
+      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
+      - uses: org/mlops-actions/compare-to-main@v1
+        with: {metrics: metrics.json}
+"""
+
+
+def test_with_two_jobs_the_run_travels_from_the_one_that_trains_to_the_one_that_may_write(make_engine: Make) -> None:
+    engine = make_engine()
+    engine.project.commit("Two jobs", {".github/workflows/model.yml": workflow("pull-request.yml")})
+    main = engine.run(engine.push())
+    assert main.passed, main.log
+    engine.project.branch("change")
+    head = engine.project.commit("A change that hurts", {"src/wrong.txt": f"{WORSE}\n"})
+    ran = engine.run(engine.pull_request(7, head, "change"))
+    assert not ran.passed
+    assert ran.log.count("training with") == 1
+    assert ran.outputs["compare-to-main"]["exit"] == "1"
+    assert engine.github.bodies(7)[0].startswith("❌ spam-filter: accuracy −6.0 pp")
+    assert (engine.folder / "artifacts" / "mlops-report" / "report.json").exists()
+
+
+def test_a_metrics_file_is_enough_and_is_held_against_the_base_branch_s_own(make_engine: Make) -> None:
+    engine = make_engine(
+        {"metrics.json": json.dumps({"accuracy": 0.93, "latency-ms": 12.5}), ".github/workflows/model.yml": NO_CONFIGURATION}
+    )
+    engine.project.branch("change")
+    head = engine.project.commit("Other numbers", {"metrics.json": json.dumps({"accuracy": 0.91, "latency-ms": 12.0})})
+    ran = engine.run(engine.pull_request(7, head, "change"))
+    assert ran.passed, ran.log
+    assert ran.outputs["compare-to-main"]["verdict"] == "ungated"
+    (body,) = engine.github.bodies(7)
+    assert "0.93" in body
+    assert "0.91" in body
+
+
+def test_a_misspelt_input_fails_and_is_named(make_engine: Make) -> None:
+    """GitHub only warns of an input that no action has, and hands it over; act drops it, so the step is run as GitHub would."""
+    engine = make_engine({"metrics.json": '{"accuracy": 0.9}'})
+    inputs = {"config": "mlops.yaml", "token": "ghs_x", "python": "python3", "metrcs": "metrics.json"}
+    outputs = engine.folder / "outputs"
+    env = {"GITHUB_ACTIONS": "true", "MLOPS_INPUTS": json.dumps(inputs), "GITHUB_OUTPUT": str(outputs)}
+    done = engine.step("compare", env)
+    assert done.returncode == 2, done.stderr
+    assert 'did you mean "metrics"?' in done.stderr
+    assert "Traceback" not in done.stderr
