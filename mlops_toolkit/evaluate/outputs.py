@@ -107,7 +107,7 @@ def collect(found: Places, suite: Suite, config: Config, *, what: str, ran: bool
     """
     table = measures = metrics = None
     if _there(found.predictions, ran=ran, since=since, what=what):
-        table = read(found.predictions.path, task=suite.task, positive=suite.positive, name=found.predictions.shown)
+        table = read(found.predictions.path, task=suite.task, positive=suite.positive, name=found.predictions.shown, careful=True)
     if _there(found.measures, ran=ran, since=since, what=what):
         measures = read_measures(found.measures.path, name=found.measures.shown, config=config)
     elif not found.measures.own:

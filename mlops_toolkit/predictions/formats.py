@@ -18,9 +18,11 @@ import polars as pl
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.predictions.place import Source, shown
 from mlops_toolkit.predictions.table import PROB, RESERVED
+from mlops_toolkit.system import proc
 
 BOM = b"\xef\xbb\xbf"
 WANTED = "write CSV, Parquet or JSON lines with the columns id, target, prediction"
+CUT_OFF = "was the command stopped while it wrote it?"
 # What people hand over instead, by first bytes.
 FOREIGN = {
     b"\x1f\x8b": "a gzip file",
@@ -41,8 +43,8 @@ FOREIGN = {
 BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError, MemoryError)
 
 
-def load(path: Path, name: str | None = None) -> tuple[pl.DataFrame, Source]:
-    """A file's rows as they stand and where they stand. InvalidFile where it holds no table; see `read` for the names."""
+def load(path: Path, name: str | None = None, *, careful: bool = False) -> tuple[pl.DataFrame, Source]:
+    """A file's rows as they stand and where they stand. InvalidFile where it holds no table; see `read` for the names and `careful`."""
     name = name or str(path)
     raw = _bytes(path, name)
     body = raw[len(BOM) :] if raw.startswith(BOM) else raw
@@ -52,6 +54,8 @@ def load(path: Path, name: str | None = None) -> tuple[pl.DataFrame, Source]:
         if raw.startswith(magic):
             raise InvalidFile("not-predictions", f"this is {what}, not a table of predictions", where=name, hint=WANTED)
     if raw.startswith(b"PAR1"):
+        if careful:
+            _survive(raw, name)
         return _parquet(raw, name)
     if body.lstrip()[:1] in (b"{", b"["):
         return _json(body, name)
@@ -71,14 +75,26 @@ def _bytes(path: Path, name: str) -> bytes:
         raise EnvironmentFailure("unreadable-file", f"cannot be read: {error.strerror or error}", where=name) from error
 
 
+# A damaged Parquet file can make the native reader ask for exabytes, which ends the process: nothing could be caught.
+TRIAL = "import io, sys, polars; polars.read_parquet(io.BytesIO(sys.stdin.buffer.read()))"
+
+
+def _survive(raw: bytes, name: str) -> None:
+    """Read it in a process of its own first."""
+    done = proc.run([sys.executable, "-I", "-c", TRIAL], data=raw)
+    if done.status != 0:
+        why = done.trouble.partition("Error: ")[2][:200] if done.status > 0 else ""
+        raise InvalidFile(
+            "not-predictions", f"the Parquet file is damaged: {why or 'reading it crashes the reader'}", where=name, hint=CUT_OFF
+        )
+
+
 def _parquet(raw: bytes, name: str) -> tuple[pl.DataFrame, Source]:
     try:
         frame = pl.read_parquet(io.BytesIO(raw))
     except BROKEN as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidFile(
-            "not-predictions", f"the Parquet file is damaged: {first[:200]}", where=name, hint="was the command stopped while it wrote it?"
-        ) from error
+        raise InvalidFile("not-predictions", f"the Parquet file is damaged: {first[:200]}", where=name, hint=CUT_OFF) from error
     return frame, Source(name, "parquet")
 
 

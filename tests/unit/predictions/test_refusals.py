@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from mlops_toolkit.errors import InvalidFile, MlopsError
+from mlops_toolkit.predictions import formats
 from mlops_toolkit.predictions.read import read
 
 HEAD = "id,target,prediction\n"
@@ -149,3 +150,23 @@ def test_a_parquet_file_cut_off_anywhere_is_damaged(tmp_path: Path) -> None:
     for size in range(4, len(whole) - 1, max(1, len(whole) // 40)):
         path.write_bytes(whole[:size])
         assert refusal(path).name == "not-predictions"
+
+
+def test_a_parquet_file_that_would_end_the_reader_itself_is_refused_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.parquet"
+    pl.DataFrame({"id": ["1"], "target": ["a"], "prediction": ["a"]}).write_parquet(path)
+    assert read(path, careful=True).n == 1
+    monkeypatch.setattr(formats, "TRIAL", "import os; os.abort()")
+    with pytest.raises(InvalidFile) as caught:
+        read(path, name="preds.csv", careful=True)
+    assert (
+        str(caught.value)
+        == "preds.csv: the Parquet file is damaged: reading it crashes the reader\n  was the command stopped while it wrote it?"
+    )
+
+
+def test_what_the_trial_says_of_a_damaged_file_is_passed_on(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    path.write_bytes(b"PAR1 and nothing behind it, but PAR1")
+    with pytest.raises(InvalidFile, match="the Parquet file is damaged: parquet: File out of specification"):
+        read(path, name="preds.csv", careful=True)
