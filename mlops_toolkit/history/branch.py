@@ -338,7 +338,7 @@ class GitHistory(LocalHistory):
                 passing += kind == "passing"
                 if kind == "final" or passing > PASSING_TRIES or self.clock.monotonic() - start > PATIENCE:
                     return Recorded(False, reason=in_words(trouble))
-                self.clock.sleep(self.rng.uniform(0.02, min(15.0, 0.1 * 2.0 ** min(tries, 10))))
+                self.clock.sleep(self.rng.uniform(0.02, min(5.0, 0.1 * 2.0 ** min(tries, 10))))
                 tries += 1
 
     def _commit(self, now: Snapshot, draft: Draft, anew: bool) -> str:

@@ -94,7 +94,10 @@ def to_line(entry: Entry, *, sentence: bool = True) -> bytes:
 
 def from_line(line: bytes) -> Entry:
     """The entry of a line. ValueError says what is wrong with it."""
-    data = json.loads(line)
+    text = line.decode()
+    data = json.loads(text)
+    if "\\ud" in text.lower():
+        json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair is no text that could be shown: ValueError
     data = data if isinstance(data, dict) else {}
     if data.get("v", SCHEMA) != SCHEMA:
         raise ValueError(f"of a newer version ({str(data['v'])[:20]})")

@@ -47,7 +47,8 @@ class Remote:
 
     def clean(self, text: str) -> str:
         """A message of git's without anything secret: no credentials in addresses, no token."""
-        for secret in [value for key, value in self.config() if key.endswith(".extraheader")] + [(self.token and self.token()) or ""]:
+        headers = [value for key, value in self.config() if key.endswith(".extraheader") and value]
+        for secret in (*(header.split()[-1] for header in headers), (self.token and self.token()) or ""):
             text = text.replace(secret, "***") if secret else text
         return re.sub(r"(?<=//)[^/@\s]+@", "", text)
 
