@@ -136,8 +136,19 @@ def name(row: rows.Row, *, starts: bool = False) -> str:
     return metric if row.check.slice is None else f"{metric} [{escape.inline(row.check.slice)}]"
 
 
-def _why(row: rows.Row) -> str:
-    return f"- {escape.colon(name(row, starts=True))} {escape.inline(row.why or '', 240)}"
+def _whys(found: Sequence[rows.Row]) -> list[tuple[str, list[rows.Row]]]:
+    """Each reason once, with the checks it is of."""
+    grouped: dict[str, list[rows.Row]] = {}
+    for row in found:
+        if row.why:
+            grouped.setdefault(row.why, []).append(row)
+    return list(grouped.items())
+
+
+def _why(reason: tuple[str, Sequence[rows.Row]]) -> str:
+    said, of = reason
+    some = words.listed([name(row, starts=n == 0) for n, row in enumerate(of[:4])] + [""] * (len(of) - 4), most=4)
+    return f"- {escape.colon(some)} {escape.inline(said, 240)}"
 
 
 def _first_row(row: rows.Row) -> str:
@@ -167,7 +178,7 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "header": header(result),
         "table": fit(open_rows, line, _BUDGET["table"]),
         "rest": fit(first[OPEN_ROWS:], line, _BUDGET["rest"]),
-        "why": fit([r for r in first if r.why], _why, _BUDGET["why"]),
+        "why": fit(_whys(first), _why, _BUDGET["why"]),
         "notes": fit(_notes(result), "- {}".format, _BUDGET["notes"]),
         "slices": fit(per_slice, line, _BUDGET["slices"]),
         "slices_say": f"{small:,} of {len(per_slice):,} too small to say" if small else f"{len(per_slice):,}",

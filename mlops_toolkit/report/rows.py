@@ -52,7 +52,7 @@ def _turned(number: float | None) -> float | None:
 
 def is_small_slice(check: Check) -> bool:
     """A slice that says nothing and does not have to: counted, not shown as undecided."""
-    return check.slice is not None and check.verdict == "inconclusive" and not check.must
+    return check.slice is not None and check.verdict == "inconclusive" and not check.must and check.reason != "multiplicity"
 
 
 def limit(check: Check) -> str | None:
@@ -81,6 +81,10 @@ def status(check: Check, policy: str = "ask") -> tuple[Tone, str]:
             return "open", "undecided, not gated"
         if check.accepted is not None:
             return "plain", "undecided, accepted"
+        if check.slice is not None and not check.must:
+            return "open", "may be chance"
+        if policy == "fail":
+            return "ask", "must be proven"
         if check.leaning == "beyond":
             return ("ask", "needs a yes") if policy == "ask" else ("ask", "leans worse")
         return "open", "no drop found, not proven" if check.leaning == "inside" else "undecided"
@@ -145,7 +149,7 @@ def signed_margin(check: Check) -> str:
 def why(check: Check) -> str | None:
     """What a reader must know beside the numbers: the reason, what would decide it, who accepted it."""
     parts = []
-    if check.message:
+    if check.message and check.reason not in ("below-min", "above-max"):  # the word says it already
         parts.append(check.message.rstrip("."))
     if check.accepted is not None:
         parts.append(f"accepted: {check.accepted}")
@@ -194,7 +198,7 @@ def slices(result: Result) -> tuple[Row, ...]:
 
 def tone(result: Result) -> Tone:
     """The tone of the whole: of its verdict, or `plain` where nothing is gated; an error is `bad`."""
-    if result.error is not None or result.verdict is None:
+    if result.error is not None or result.verdict is None or result.gate == "failed":
         return "bad"
     if result.verdict == "fail":
         return "plain" if result.gate == "passed" else "bad"

@@ -57,7 +57,7 @@ def _asks(asks: list[Row]) -> str:
     needed = ""
     if (first := asks[0].check).needs is not None and first.needs.n is not None:
         needed = f"about {words.count(first.needs.n, 'example')} would decide it (have {first.n:,})"
-    said = f"undecided, leaning worse: {detailed(asks[0])}"
+    said = f"{'undecided, leaning worse' if first.leaning == 'beyond' else 'not proven'}: {detailed(asks[0])}"
     return _joined([said, _more(len(asks) - 1, "undecided"), needed])
 
 

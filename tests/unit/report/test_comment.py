@@ -146,3 +146,70 @@ def test_only_known_elements_are_made() -> None:
         "strong",
         "a",
     }
+
+
+def test_a_reason_that_many_share_is_said_once() -> None:
+    """With the first four of them."""
+    checks = tuple(
+        Check(
+            f"m{i}",
+            baseline=1.0,
+            head=0.9,
+            change=-0.1,
+            margin=0.2,
+            verdict="pass",
+            reason="noise-untested",
+            message="noise was not tested",
+        )
+        for i in range(7)
+    )
+    text = comment(Result("m", "pass", "passed", "", MAIN, HEAD, checks)).text
+    assert text.count("noise was not tested") == 1
+    assert "- m0, m1, m2, m3, +3 more: noise was not tested" in text
+
+
+def test_a_bound_that_is_broken_is_not_said_twice() -> None:
+    """The verdict's word says it."""
+    check = Check(
+        "accuracy",
+        head=0.7,
+        min=0.8,
+        verdict="fail",
+        reason="below-min",
+        message="below the allowed 0.8",
+        unit="fraction",
+        baseline=0.9,
+        change=-0.2,
+    )
+    text = comment(Result("m", "fail", "failed", "", MAIN, HEAD, (check,))).text
+    assert "❌ below 0.8 |" in text
+    assert "below the allowed" not in text
+
+
+def test_a_slice_worse_by_chance_is_neither_worse_nor_too_small() -> None:
+    """Among many slices one such is expected."""
+    check = Check(
+        "accuracy",
+        slice="de",
+        baseline=0.9,
+        head=0.8,
+        change=-0.1,
+        low=-0.15,
+        high=-0.05,
+        margin=0.03,
+        verdict="inconclusive",
+        leaning="beyond",
+        reason="multiplicity",
+        message="one of many",
+        unit="fraction",
+    )
+    text = comment(Result("m", "pass", "passed", "", MAIN, HEAD, (check,))).text
+    assert "➖ may be chance |" in text
+    assert "<summary>Slices: 1</summary>" in text
+
+
+def test_where_the_policy_wants_proof_the_unproven_blocks_and_says_so() -> None:
+    """`when-uncertain: fail`."""
+    made = comment(replace(results.unproven(), policy="fail", gate="failed", blocks=True, sentence=""))
+    assert made.verdict_line.startswith("❌ ranker: not proven: accuracy −0.2 pp (likely −1.4 to +1.0; allowed −1.0)")
+    assert "⚠️ must be proven |" in made.text
