@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlops_toolkit.ci.context import Context, Event
@@ -27,48 +28,40 @@ def _dig(payload: Mapping[str, Any], *path: str) -> Any:
     return value
 
 
+def _text(payload: Mapping[str, Any], *path: str) -> str | None:
+    value = _dig(payload, *path)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> int | None:
+    """A positive whole number, from a payload or a variable."""
+    digits = str(value)
+    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits, re.ASCII) and int(digits) > 0 else None
+
+
 def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
-    """The Context of a GitHub Actions job. env: GITHUB_* variables; event: the payload of GITHUB_EVENT_PATH."""
-    name = env.get("GITHUB_EVENT_NAME", "")
-    kind: Event = EVENTS.get(name, "other")
+    """The Context of a GitHub Actions job. env: GITHUB_* variables; event: the payload of GITHUB_EVENT_PATH.
+
+    What a payload does not hold, or not as it should, is None; a pull request of which it cannot be told whether it
+    comes from a fork counts as one.
+    """
+    kind: Event = EVENTS.get(env.get("GITHUB_EVENT_NAME", ""), "other")
     sha = env.get("GITHUB_SHA") or None
     server = (env.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
     slug = env.get("GITHUB_REPOSITORY") or None
-    run, attempt = env.get("GITHUB_RUN_ID") or None, int(env.get("GITHUB_RUN_ATTEMPT") or 1)
+    run, attempt = env.get("GITHUB_RUN_ID") or None, _number(env.get("GITHUB_RUN_ATTEMPT")) or 1
     url = f"{server}/{slug}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt > 1 else "") if slug and run else None
-    head, base, branch = sha, None, env.get("GITHUB_REF_NAME") or None
-    base_branch, tag, number, fork = env.get("GITHUB_BASE_REF") or None, None, None, False
-    if kind == "pull_request":
-        head = _dig(event, "pull_request", "head", "sha") or sha
-        number = _dig(event, "pull_request", "number") or _dig(event, "number")
-        branch = env.get("GITHUB_HEAD_REF") or _dig(event, "pull_request", "head", "ref")
-        base_branch = base_branch or _dig(event, "pull_request", "base", "ref")
-        theirs, ours = _dig(event, "pull_request", "head", "repo", "full_name"), _dig(event, "pull_request", "base", "repo", "full_name")
-        fork = theirs != ours  # a deleted fork has no repository at all: still not ours
-    elif kind == "merge_group":
-        base, head = _dig(event, "merge_group", "base_sha"), _dig(event, "merge_group", "head_sha") or sha
-        match = QUEUE_REF.match(_dig(event, "merge_group", "head_ref") or env.get("GITHUB_REF", ""))
-        if match:
-            base_branch, number = match["base"], int(match["number"])
-    elif env.get("GITHUB_REF_TYPE") == "tag":
-        kind, tag, branch = "tag", env.get("GITHUB_REF_NAME") or None, None
     actor = env.get("GITHUB_ACTOR") or None
-    return Context(
+    at = Context(
         provider="github",
         event=kind,
         repository=slug,
-        head=head,
+        head=sha,
         checkout=sha,
-        base=base,
-        branch=branch,
-        base_branch=base_branch,
-        default_branch=_dig(event, "repository", "default_branch"),
-        tag=tag,
-        pull_request=int(number) if number else None,
-        fork=fork,
-        private=_dig(event, "repository", "private"),
-        read_only_token=kind == "pull_request"
-        and (fork or _dig(event, "pull_request", "user", "login") == "dependabot[bot]" or actor == "dependabot[bot]"),
+        branch=env.get("GITHUB_REF_NAME") or None,
+        base_branch=env.get("GITHUB_BASE_REF") or None,
+        default_branch=_text(event, "repository", "default_branch"),
+        private=_flag(event, "repository", "private"),
         actor=actor,
         run=run,
         attempt=attempt,
@@ -78,3 +71,41 @@ def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         api_url=(env.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"),
         self_hosted=env.get("RUNNER_ENVIRONMENT") == "self-hosted",
     )
+    if kind == "pull_request":
+        return _pull_request(at, env, event)
+    if kind == "merge_group":
+        return _merge_group(at, env, event)
+    if env.get("GITHUB_REF_TYPE") == "tag":
+        return replace(at, event="tag", tag=at.branch, branch=None)
+    return at
+
+
+def _pull_request(at: Context, env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
+    theirs, ours = _text(event, "pull_request", "head", "repo", "full_name"), _text(event, "pull_request", "base", "repo", "full_name")
+    fork = theirs is None or theirs != ours  # a deleted fork has no repository at all: still not ours
+    dependabot = "dependabot[bot]" in (_text(event, "pull_request", "user", "login"), at.actor)
+    return replace(
+        at,
+        head=_text(event, "pull_request", "head", "sha") or at.head,
+        branch=env.get("GITHUB_HEAD_REF") or _text(event, "pull_request", "head", "ref"),
+        base_branch=at.base_branch or _text(event, "pull_request", "base", "ref"),
+        pull_request=_number(_dig(event, "pull_request", "number") or _dig(event, "number")),
+        fork=fork,
+        read_only_token=fork or dependabot,
+    )
+
+
+def _merge_group(at: Context, env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
+    match = QUEUE_REF.match(_text(event, "merge_group", "head_ref") or env.get("GITHUB_REF", ""))
+    return replace(
+        at,
+        head=_text(event, "merge_group", "head_sha") or at.head,
+        base=_text(event, "merge_group", "base_sha"),
+        base_branch=match["base"] if match else at.base_branch,
+        pull_request=_number(match["number"]) if match else None,
+    )
+
+
+def _flag(payload: Mapping[str, Any], *path: str) -> bool | None:
+    value = _dig(payload, *path)
+    return value if isinstance(value, bool) else None
