@@ -44,7 +44,7 @@ clean:
 
 $(VENV)/.%: $(BIN)/uv
 	@lock=requirements/$(firstword $(subst -, ,$*)).txt; echo "installing $$lock" >&2; \
-	UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r "$$lock" \
+	UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r "$$lock" \
 	    || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r "$$lock"
 	@echo '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mlops_toolkit.pth"
 	@printf '#!/bin/sh\nexec "%s" -m mlops_toolkit "$$@"\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/mlops && chmod +x $(BIN)/mlops

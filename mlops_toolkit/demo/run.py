@@ -81,7 +81,9 @@ class Stage:
         paths = [str(Path(sys.executable).parent), own.get("PATH", os.defpath)]
         toolkit = [str(Path(__file__).resolve().parents[2]), *([own["PYTHONPATH"]] if own.get("PYTHONPATH") else [])]
         terminal = {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)} if self.world.out.isatty() else {}
+        one = {"OPENBLAS_NUM_THREADS": "1"}  # matrices this small only lose by waiting for a second core
         return {
+            **one,
             **own,
             **AUTHOR,
             **terminal,

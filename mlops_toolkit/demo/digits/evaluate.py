@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -38,7 +39,8 @@ for number in range(FOLDS):
 prediction = scores.argmax(axis=1)
 print(f"{(prediction == target).sum():,} of {len(target):,} scans right")
 
-Path("previews").mkdir(exist_ok=True)
+shutil.rmtree("previews", ignore_errors=True)
+Path("previews").mkdir()
 with open(os.environ["MLOPS_PREDICTIONS"], "w", newline="", encoding="utf-8") as file:
     table = csv.writer(file)
     table.writerow(["id", "target", "prediction", "digit", "ink", "preview"])
