@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mlops_toolkit.records.run import MetricValue, Run
 from mlops_toolkit.world import World
 
 STATE = ".mlops"
+Files = Callable[[str, str], Path | None]
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
     state = loaded.folder / STATE
     history = world.history(state, config.history.at)
     head, run = _head(args, world, loaded, history, state)
+    file = sides.files_of(history, state, world.models)
     own = run or current.fresh(world.git, world.context, world.clock, model=config.name, config=loaded.where)
     base_kind = sides.kind_of(args.base, cwd=world.cwd) if args.base else "name"
     line = lineage.find(
@@ -196,9 +198,9 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
         base_side = _side(base.run if base else None, args.base, None)
     else:
         choice = _choice(args.base, history, own, line)
-        base = _recorded(history, choice)
+        base = _recorded(history, choice, file)
         if base is not None and run is not None:
-            base = sides.renewed(base, run, file=history.file)
+            base = sides.renewed(base, run, file=file)
         base_side = _side(base.run if base else None, choice.label or "main", choice)
         if base is None and choice.entry is None:
             base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)
@@ -231,11 +233,11 @@ def _choice(base: str, history: History, run: Run, line: baseline.Lineage) -> ba
     return baseline.as_asked(named) if named is not None else baseline.pick(question, history.entries(), line)
 
 
-def _recorded(history: History, choice: baseline.Choice) -> Loaded | None:
+def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded | None:
     if choice.entry is None:
         return None
     run = history.run(choice.entry.id)
-    return None if run is None else sides.from_history(history, run, label=choice.label or "main")
+    return None if run is None else sides.from_run(run, label=choice.label or "main", file=file)
 
 
 def _head(args: argparse.Namespace, world: World, loaded: read.Loaded, history: History, state: Path) -> tuple[Loaded, Run | None]:
@@ -264,7 +266,7 @@ def _head(args: argparse.Namespace, world: World, loaded: read.Loaded, history: 
             where=str(state / "run.json"),
             hint="run `mlops evaluate` first, or `mlops review` for all of it",
         )
-    return sides.from_history(history, run, label="this run"), run
+    return sides.from_run(run, label="this run", file=sides.files_of(history, state, world.models)), run
 
 
 def _numbers(made: Loaded) -> dict[str, MetricValue]:

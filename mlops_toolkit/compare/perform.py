@@ -152,7 +152,9 @@ def _public(job: Job, run: Run, world: World) -> tuple[Run, dict[str, bytes]]:
         artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
         if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
             address = _store(job, data, artifact, world)
-            evaluations[suite] = replace(evaluations[suite], predictions=replace(artifact, path=address) if address else None)
+            evaluations[suite] = replace(
+                evaluations[suite], predictions=replace(artifact, path=f"{address}#{Path(name).name}") if address else None
+            )
         else:
             files[name] = data
             evaluations[suite] = replace(evaluations[suite], predictions=artifact)

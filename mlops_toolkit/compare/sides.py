@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
 from mlops_toolkit.history.base import History
+from mlops_toolkit.history.local import check_path
+from mlops_toolkit.models.base import Store
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
 from mlops_toolkit.records.run import Measure, MetricValue, Run
@@ -104,27 +106,53 @@ def scalars(values: Mapping[str, float]) -> dict[str, MetricValue]:
     return {name: MetricValue(value=value, n=0, signature="", direction="higher") for name, value in values.items()}
 
 
-def from_record(path: Path, *, label: str, need: Callable[[str], bool] = lambda _: True) -> Loaded:
+def from_record(path: Path, *, label: str) -> Loaded:
     """A run.json with the predictions beside it."""
     run = run_record.loads(path.read_bytes(), where=str(path))
     folder = path.parent / "runs" / run.id
     if not folder.is_dir():
         folder = path.parent
-    return from_run(run, label=label, file=lambda _, name: (folder / name) if (folder / name).is_file() else None, need=need)
+
+    def file(_: str, name: str) -> Path | None:
+        found = folder / check_path(name)  # a record may come from anywhere: it names files of its own folder only
+        return found if found.is_file() else None
+
+    return from_run(run, label=label, file=file)
 
 
-def from_history(history: History, run: Run, *, label: str, need: Callable[[str], bool] = lambda _: True) -> Loaded:
-    """A run of the history with the predictions it kept."""
-    return from_run(run, label=label, file=history.file, need=need)
+def files_of(history: History, state: Path, models: Callable[[str], Store]) -> Callable[[str, str], Path | None]:
+    """How a run's files are had: from the history, or, where predictions were too large for it, from the models store by digest.
+
+    Such an artifact's path is `ADDRESS#NAME`. One that is not to be had from here is None, as one that was never kept.
+    """
+
+    def file(run_id: str, path: str) -> Path | None:
+        address, mark, name = path.rpartition("#")
+        if not mark:
+            return history.file(run_id, path)
+        run = history.run(run_id)
+        known = [e.predictions for e in run.evaluations.values() if e.predictions and e.predictions.path == path] if run else []
+        if not known:
+            return None
+        kept = state / "cache" / "predictions" / known[0].sha256 / Path(name).name
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                models(address).get(address, f"sha256:{known[0].sha256}", kept)
+            except EnvironmentFailure:
+                return None
+        return kept
+
+    return file
 
 
-def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None], need: Callable[[str], bool]) -> Loaded:
+def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -> Loaded:
     """A run record and its files; predictions that were not kept leave the run with its numbers alone, and a note."""
     from mlops_toolkit.predictions.read import read
 
     tables, notes, hashed = {}, [], set[str]()
     for suite, evaluation in run.evaluations.items():
-        if evaluation.predictions is None or not need(suite):
+        if evaluation.predictions is None:
             continue
         path = file(run.id, evaluation.predictions.path)
         if path is None:

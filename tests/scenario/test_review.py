@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -145,3 +146,22 @@ def test_where_the_test_set_changed_the_baselines_model_answers_the_new_one(tmp_
     assert result["checks"][0]["n"] == 4000
     assert result["verdict"] == "pass"
     assert any("evaluated again" in note for note in result["notes"])
+
+
+def test_predictions_kept_in_the_models_store_come_back_for_the_comparison(tmp_path: Path) -> None:
+    repository = make(tmp_path, config=CONFIG + "history: {predictions: models}\nmodels: {store: 'file:'}\n")
+    remote = tmp_path / "remote.git"
+    repository.git("init", "-q", "--bare", str(remote))
+    repository.git("remote", "add", "origin", str(remote))
+    repository.git("push", "-q", "origin", "main")
+    ci = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_REF_NAME": "main", "GITHUB_RUN_ID": "1", "RUNNER_ENVIRONMENT": "self-hosted"}
+    repository.mlops("review", GITHUB_SHA=repository.git("rev-parse", "HEAD"), GITHUB_API_URL="http://127.0.0.1:9", **ci)
+    listed = repository.git("--git-dir", str(remote), "ls-tree", "-r", "--name-only", "mlops-history")
+    assert "run.json" in listed
+    assert "predictions" not in listed
+    rmtree(repository.root / ".mlops")
+    repository.git("switch", "-q", "-c", "change")
+    repository.wrong(101)
+    repository.mlops("review")
+    assert repository.report["verdict"] == "pass"
+    assert repository.report["checks"][0]["n"] == 2000
