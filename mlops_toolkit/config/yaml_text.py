@@ -66,8 +66,13 @@ Node: TypeAlias = Scalar | Listing | Table
 def shown(text: str, most: int = 60) -> str:
     """A text in quotes, fit for one line of a message: control characters escaped, long ones cut."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
-    quoted = json.dumps(cut, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
+    return _quoted(cut)
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, everything that does not print escaped as YAML reads it."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def scalar(text: str, *, flow: bool = False) -> str:
@@ -75,12 +80,12 @@ def scalar(text: str, *, flow: bool = False) -> str:
 
     flow: the value stands inside [ ] or { }.
     """
-    bare = re.fullmatch(r"[A-Za-z$./][^\n\"\\#]*", text) and text.isprintable() and text == text.strip() and text[-1] != ":"
-    inside = flow and re.search(r"[\[\]{},]", text)
+    bare = re.fullmatch(r"(\.(?![0-9_.])|[A-Za-z$/])[^\n\"\\#]*", text) and text.isprintable() and text == text.strip() and text[-1] != ":"
+    inside = flow and not re.fullmatch(r"[\w$./: *+-]+", text)  # readers differ on the other characters between brackets
     word = text.casefold() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n") or re.fullmatch(
         NUMBER + r"|\.(inf|nan)", text, re.I
     )
-    return text if bare and not inside and ": " not in text and not word else json.dumps(text, ensure_ascii=False)
+    return text if bare and not inside and ": " not in text and not word else _quoted(text)
 
 
 def compose(raw: bytes | str, *, where: str) -> Table:
