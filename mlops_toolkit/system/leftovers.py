@@ -15,11 +15,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MARKER = "MLOPS_SUPERVISED"
 PROC = Path("/proc")
+LINGER_SECONDS = 0.5  # what a process gets to end by itself once nothing more can come in, e.g. `tee` in `> >(tee log)`
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -106,17 +107,49 @@ def send(signum: int, pids: Iterable[int], *, group: int | None = None) -> None:
             os.kill(pid, signum)
 
 
+def readers(pids: Iterable[int]) -> set[int]:
+    """Those whose standard input is a pipe that another of them writes to: `tee` in `train.py | tee log`."""
+    ends = {pid: [_pipe(pid, number) for number in (0, 1, 2)] for pid in pids}
+    return {pid for pid, (end, _, _) in ends.items() if end and any(end in out[1:] for other, out in ends.items() if other != pid)}
+
+
+def _pipe(pid: int, descriptor: int) -> str | None:
+    try:
+        place = os.readlink(f"{PROC}/{pid}/fd/{descriptor}")  # noqa: PTH115 -- no file, a name like `pipe:[4711]`
+    except OSError:
+        return None
+    return place if place.startswith("pipe:") else None
+
+
+@dataclass
+class Ending:
+    """Ending processes: each is asked once with SIGTERM (a second one means "at once" to many programs), and killed at `kill_at`.
+
+    A reader of a pipe is not asked before its writers are gone: killed first, `tee` would take the last words of a program
+    that saves its checkpoint, and the program with them (SIGPIPE). By then it mostly has ended by itself.
+    """
+
+    kill_at: float
+    told: set[int] = field(default_factory=set)
+    reading: dict[int, float] = field(default_factory=dict)
+
+    def press(self, left: Iterable[int], now: float) -> None:
+        """One step with those that are left; to be called again until there are none. now, kill_at: time.monotonic()."""
+        left = list(left)
+        if now >= self.kill_at:
+            send(signal.SIGKILL, left)
+            return
+        self.reading |= dict.fromkeys(readers(left), now)
+        due = [pid for pid in left if pid not in self.told and now - self.reading.get(pid, -LINGER_SECONDS) >= LINGER_SECONDS]
+        self.told.update(due)
+        send(signal.SIGTERM, due)
+
+
 def guard(mark: str, leader: int, grace_seconds: float) -> None:
     """End the command politely, then for certain, as its supervisor would have done."""
-    send(signal.SIGTERM, alive(mark, leader))
-    deadline = time.monotonic() + grace_seconds
-    while alive(mark, leader) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for _ in range(20):
-        left = alive(mark, leader)
-        if not left:
-            return
-        send(signal.SIGKILL, left)
+    ending = Ending(time.monotonic() + grace_seconds)
+    while (left := alive(mark, leader)) and (now := time.monotonic()) < ending.kill_at + 2:
+        ending.press(left, now)
         time.sleep(0.05)
 
 

@@ -11,9 +11,7 @@ import contextlib
 import ctypes
 import os
 import re
-import resource
 import secrets
-import selectors
 import shutil
 import signal
 import subprocess
@@ -23,19 +21,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, TextIO
+from typing import Literal, TextIO
 
 from mlops_toolkit.errors import Cancelled, CommandFailed, EnvironmentFailure, MlopsError
 from mlops_toolkit.system import leftovers
+from mlops_toolkit.system.follow import Follow, Output
 from mlops_toolkit.system.gpu import Meter
 from mlops_toolkit.system.usage import Resources
 
 How = Literal["ok", "failed", "interrupted", "time-limit", "out-of-memory"]
 
-CHUNK = 1 << 16
-TAIL = 1 << 15  # bytes of output kept in memory: enough for the message of an error
-LINGER_SECONDS = 0.5  # what a command's background processes get to end by themselves, e.g. `tee` in `> >(tee log)`
-POLITE_SECONDS = 2.0  # what they get after SIGTERM when nobody is waiting for a cancel
+POLITE_SECONDS = 2.0  # what background processes get after SIGTERM when the command itself has ended
+# Files by which a step speaks to GitHub's runner: who writes there speaks, or sets variables of later steps, in our name.
+CHANNELS = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE")
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # prctl(2)
 _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory|OutOfMemoryError|^MemoryError\b|std::bad_alloc|Cannot allocate memory|RESOURCE_EXHAUSTED: Out of memory",
@@ -73,7 +71,7 @@ def run(
 ) -> Ended:
     """Run a shell command (`bash -eo pipefail -c`, or `sh -e -c`) to its end, or to ours.
 
-    env: its whole environment. log: file its output is appended to, bytes as they are. echo: where it is shown live.
+    env: its whole environment, but for the runner's channels (CHANNELS). log: file its output is appended to, bytes as they are. echo: where it is shown live.
     timeout_seconds: after this long it is stopped as if cancelled. grace_seconds: between SIGTERM and SIGKILL.
     A command that cannot be started ends like a shell's: exit 127. Only the main thread can be asked to stop by a signal.
     """
@@ -84,7 +82,7 @@ def run(
     except OSError as error:
         raise EnvironmentFailure("log-unwritable", f"the command's output cannot be kept: {error.strerror}", where=str(log)) from error
     with opened as file, _listening(supervision.asked) as woken, _adopting() as adopter:
-        return supervision.run(command, cwd, env, _Output(file, echo), timeout_seconds, woken, adopter)
+        return supervision.run(command, cwd, env, Output(file, echo), timeout_seconds, woken, adopter)
 
 
 def trouble(ended: Ended, *, what: str, log: Path) -> MlopsError | None:
@@ -106,47 +104,6 @@ def trouble(ended: Ended, *, what: str, log: Path) -> MlopsError | None:
     return CommandFailed("command-failed", f"{what} ended with {how}{said}", hint=hint)
 
 
-class _Output:
-    """Where output goes: a log, a stream for people, and a bounded tail. A full disk or a closed terminal does not end the command."""
-
-    def __init__(self, log: IO[bytes], echo: TextIO | None) -> None:
-        self._log: IO[bytes] | None = log
-        self._echo = echo
-        self._tail = bytearray()
-
-    def write(self, chunk: bytes) -> None:
-        self._tail += chunk
-        if len(self._tail) > 2 * TAIL:
-            del self._tail[:-TAIL]
-        if self._log is not None:
-            try:
-                rest = memoryview(chunk)
-                while rest:
-                    rest = rest[self._log.write(rest) :]
-            except OSError:
-                self._log = None
-        if self._echo is not None:
-            try:
-                binary: IO[bytes] | None = getattr(self._echo, "buffer", None)
-                if binary is not None:
-                    self._echo.flush()
-                    binary.write(chunk)
-                    binary.flush()
-                else:
-                    self._echo.write(chunk.decode("utf-8", "replace"))
-            except (OSError, ValueError):
-                self._echo = None
-
-    @property
-    def memory(self) -> bytes:
-        return bytes(self._tail[-TAIL:])
-
-    def tail(self) -> str:
-        """The last 20 non-empty lines; a progress bar's carriage returns are line ends."""
-        text = self.memory.decode("utf-8", "replace").replace("\r", "\n")
-        return "\n".join([line.rstrip() for line in text.split("\n") if line.strip()][-20:])[-4000:]
-
-
 class _Supervision:
     """One command under supervision. Times are time.monotonic()."""
 
@@ -154,8 +111,10 @@ class _Supervision:
         self.grace = grace_seconds
         self.signal: str | None = None
         self.cause: Literal["interrupted", "time-limit"] | None = None
-        self.kill_at: float | None = None
+        self.ending: leftovers.Ending | None = None
         self.leader: subprocess.Popen[bytes] | None = None
+        self.adopter: int | None = None
+        self.known: frozenset[int] = frozenset()
         self.mark = secrets.token_hex(8)
 
     def asked(self, signum: int) -> None:
@@ -164,43 +123,62 @@ class _Supervision:
         self.signal = self.signal or signal.Signals(signum).name
         self.cause = "interrupted"
         if again and signum == signal.SIGINT:  # a person pressed Ctrl-C twice
-            self.kill_at = time.monotonic()
-        self.stop()
+            self.end(0)
+        self.end(self.grace)
 
-    def stop(self) -> None:
-        """SIGTERM to the whole group, once; the grace runs from here."""
-        if self.leader is None or self.kill_at is not None:
+    def end(self, seconds: float) -> None:
+        """Ask all of it to end, once; what is left after so many seconds is killed."""
+        kill_at = time.monotonic() + seconds
+        if self.leader is None:
             return
-        self.kill_at = time.monotonic() + self.grace
-        if self.leader.returncode is None:
-            leftovers.send(signal.SIGTERM, (), group=self.leader.pid)
+        if self.ending is None:
+            self.ending = leftovers.Ending(kill_at)
+        self.ending.kill_at = min(self.ending.kill_at, kill_at)
+        self._press()
+
+    def _left(self) -> list[int]:
+        leader = self.leader
+        return leftovers.alive(self.mark, leader.pid, adopted_by=self.adopter, known=self.known) if leader else []
+
+    def _press(self) -> None:
+        if self.ending is None or self.leader is None:
+            return
+        left, now = self._left(), time.monotonic()
+        self.ending.press(left, now)
+        if not leftovers.PROC.is_dir() and self.leader.returncode is None:  # the group is all we know
+            due = now >= self.ending.kill_at
+            if due or self.leader.pid not in self.ending.told:
+                self.ending.told.add(self.leader.pid)
+                leftovers.send(signal.SIGKILL if due else signal.SIGTERM, (), group=self.leader.pid)
 
     def run(
         self,
         command: str,
         cwd: Path,
         env: Mapping[str, str],
-        output: _Output,
+        output: Output,
         timeout_seconds: float | None,
         woken: int | None,
         adopter: int | None,
     ) -> Ended:
         began, oom_before, meter = time.monotonic(), oom_kills(), Meter()
         with _guard(self.mark, self.grace) as tell_guard:
-            known = frozenset(p.pid for p in leftovers.table() if p.parent == os.getpid()) if adopter else frozenset()
+            if adopter is not None:
+                self.adopter = adopter
+                self.known = frozenset(p.pid for p in leftovers.table() if p.parent == adopter)
             try:
                 self.leader = self._start(command, cwd, env)
             except (OSError, ValueError) as error:
                 output.write(f"{error}\n".encode())
                 return Ended(127, None, time.monotonic() - began, "failed", Resources(wall_seconds=0.0), output.tail())
             tell_guard(self.leader.pid)
-            if self.cause:
-                self.stop()
-            follow = _Follow(self.leader, output, meter, woken)
+            if self.cause:  # asked while it was being started
+                self.end(self.grace)
+            follow = Follow(self.leader, output, meter, woken)
             try:
                 follow.until_exit(lambda: self._keep_time(began, timeout_seconds))
             finally:
-                self._sweep(follow, adopter, known)
+                self._sweep(follow)
                 follow.close()
         seconds = time.monotonic() - began
         busy, energy = meter.read()
@@ -217,7 +195,7 @@ class _Supervision:
         return subprocess.Popen(
             [shell, *strict, "-c", command],
             cwd=cwd,
-            env={"PYTHONUNBUFFERED": "1", **env, leftovers.MARKER: self.mark},
+            env={"PYTHONUNBUFFERED": "1", **{k: v for k, v in env.items() if k not in CHANNELS}, leftovers.MARKER: self.mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -226,42 +204,34 @@ class _Supervision:
         )
 
     def _keep_time(self, began: float, timeout_seconds: float | None) -> float | None:
-        """Enforce time limit and grace; returns the seconds until one of them is due."""
-        assert self.leader is not None  # noqa: S101
+        """Enforce time limit and grace; returns the seconds until it must be called again, None for never."""
         now = time.monotonic()
-        if self.kill_at is None and timeout_seconds is not None and now - began >= timeout_seconds:
+        if self.ending is not None:
+            self._press()
+            return 0.05
+        if timeout_seconds is None:
+            return None
+        if now - began >= timeout_seconds:
             self.cause = self.cause or "time-limit"
-            self.stop()
-        if self.kill_at is not None:
-            if now >= self.kill_at:
-                leftovers.send(signal.SIGKILL, leftovers.alive(self.mark, self.leader.pid), group=self.leader.pid)
-                return 0.05
-            return self.kill_at - now
-        return None if timeout_seconds is None else began + timeout_seconds - now
+            self.end(self.grace)
+        return max(0.05, began + timeout_seconds - now)
 
-    def _sweep(self, follow: _Follow, adopter: int | None, known: frozenset[int]) -> None:
+    def _sweep(self, follow: Follow) -> None:
         """End what the command left behind: it may finish by itself, then is asked, then is killed."""
-        leader = follow.leader
-        if leader.returncode is None:  # we are leaving by an exception of our own
-            leftovers.send(signal.SIGKILL, (), group=leader.pid)
+        if follow.leader.returncode is None:  # we are leaving by an exception of our own
+            leftovers.send(signal.SIGKILL, (), group=follow.leader.pid)
             follow.reap(block=True)
-        now = time.monotonic()
-        ask_at = now if self.kill_at is not None else now + LINGER_SECONDS
-        give_up, asked = now + LINGER_SECONDS + max(self.grace, POLITE_SECONDS) + 2, False
-        while left := leftovers.alive(self.mark, leader.pid, adopted_by=adopter, known=known):
-            now = time.monotonic()
-            kill_at = self.kill_at if self.kill_at is not None else ask_at + POLITE_SECONDS
-            if now >= give_up:
-                break
-            if now >= kill_at:
-                leftovers.send(signal.SIGKILL, left)
-            elif now >= ask_at and not asked:
-                leftovers.send(signal.SIGTERM, left)
-                asked = True
+        began = time.monotonic()
+        give_up = began + leftovers.LINGER_SECONDS + max(self.grace, POLITE_SECONDS) + 2
+        while self._left() and (now := time.monotonic()) < give_up:
+            if self.ending is not None:
+                self._press()
+            elif now - began >= leftovers.LINGER_SECONDS:
+                self.end(POLITE_SECONDS)
             follow.drain(0.02)
         follow.drain(0)
 
-    def _ended(self, follow: _Follow, output: _Output, seconds: float, took: Resources, *, killed_by_kernel: bool) -> Ended:
+    def _ended(self, follow: Follow, output: Output, seconds: float, took: Resources, *, killed_by_kernel: bool) -> Ended:
         code = follow.leader.returncode or 0
         exit_status, by = (code, None) if code >= 0 else (None, signal.Signals(-code).name)
         how: How = "ok" if code == 0 else "failed"
@@ -272,104 +242,6 @@ class _Supervision:
             if (killed and killed_by_kernel) or _OUT_OF_MEMORY.search(output.memory.decode("utf-8", "replace")):
                 how = "out-of-memory"
         return Ended(exit_status, by, round(seconds, 3), how, took, output.tail())
-
-
-class _Follow:
-    """Reads a running command: its output as it comes, its end at once, its memory about every second."""
-
-    def __init__(self, leader: subprocess.Popen[bytes], output: _Output, meter: Meter, woken: int | None) -> None:
-        self.leader, self._output, self._meter = leader, output, meter
-        self.cpu_seconds: float | None = None
-        self.peak_memory: int | None = None
-        assert leader.stdout is not None  # noqa: S101
-        self._pipe = leader.stdout.fileno()
-        os.set_blocking(self._pipe, False)
-        self._select = selectors.DefaultSelector()
-        self._select.register(self._pipe, selectors.EVENT_READ)
-        self._pidfd: int | None = None
-        with contextlib.suppress(OSError, AttributeError):  # no pidfd (macOS, an old kernel): we look every 50 ms
-            self._pidfd = os.pidfd_open(leader.pid)
-            self._select.register(self._pidfd, selectors.EVENT_READ)
-        self._woken = woken
-        if woken is not None:
-            self._select.register(woken, selectors.EVENT_READ)
-        self._open = True
-        self._sampled = time.monotonic()
-        self._interval = 0.05
-
-    def until_exit(self, due: Callable[[], float | None]) -> None:
-        """Stream until the shell itself has ended; what it started may go on. due: seconds to the next deadline, None: none."""
-        while not self.reap():
-            limit = due()
-            now = time.monotonic()
-            if now - self._sampled >= self._interval:
-                self._sample(now)
-            patience = self._sampled + self._interval - now
-            if self._pidfd is None:
-                patience = min(patience, 0.05)
-            self._turn(max(0.0, patience if limit is None else min(patience, limit)))
-
-    def drain(self, seconds: float) -> None:
-        """Read what is there, waiting at most so long for the first of it."""
-        if not self._open:
-            time.sleep(seconds)
-            return
-        self._turn(seconds, only_output=True)
-        while self._read():
-            pass
-
-    def reap(self, *, block: bool = False) -> bool:
-        """Whether the shell has ended; its usage is taken with it."""
-        if self.leader.returncode is None:
-            pid, status, usage = os.wait4(self.leader.pid, 0 if block else os.WNOHANG)
-            if pid == 0:
-                return False
-            self.leader.returncode = os.waitstatus_to_exitcode(status)
-            self.cpu_seconds = round(usage.ru_utime + usage.ru_stime, 3)
-            # Linux starts a child's ru_maxrss at its parent's own peak: below that it says nothing.
-            if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
-                largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-                self.peak_memory = max(self.peak_memory or 0, largest)
-        return True
-
-    def close(self) -> None:
-        self._select.close()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-        if self.leader.stdout is not None:
-            self.leader.stdout.close()
-
-    def _turn(self, seconds: float, *, only_output: bool = False) -> None:
-        ready = {key.fd for key, _ in self._select.select(seconds)}
-        if self._woken in ready:
-            with contextlib.suppress(OSError):
-                os.read(self._woken or 0, 512)
-        if self._pipe in ready and self._open:
-            self._read()
-        elif only_output and ready:
-            time.sleep(min(seconds, 0.02))  # the ended shell's pidfd stays ready: not to spin on it
-
-    def _read(self) -> bool:
-        if not self._open:
-            return False
-        try:
-            chunk = os.read(self._pipe, CHUNK)
-        except BlockingIOError:
-            return False
-        if not chunk:
-            self._select.unregister(self._pipe)
-            self._open = False
-            return False
-        self._output.write(chunk)
-        return True
-
-    def _sample(self, now: float) -> None:
-        family = leftovers.descendants(self.leader.pid, leftovers.table())
-        self.peak_memory = max(self.peak_memory or 0, leftovers.resident(family)) or None
-        self._meter.sample(now - self._sampled)
-        self._sampled = time.monotonic()
-        # Never more than 2 % of a core for looking, on a machine with thousands of processes too.
-        self._interval = max(1.0 if self._interval >= 0.8 else self._interval * 2, 50 * (self._sampled - now))
 
 
 @contextlib.contextmanager

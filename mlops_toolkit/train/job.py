@@ -58,14 +58,16 @@ class Job:
 
 @contextlib.contextmanager
 def alone(job: Job) -> Iterator[None]:
-    """Nobody else trains in this folder while it holds; what a killed training left open is closed. EnvironmentFailure `already-training`."""
+    """Nobody else trains or evaluates in this folder while it holds; what a killed training left open is closed. EnvironmentFailure `already-training`."""
     try:
         prepare(job.state)
         holding = locked(job.state / "train.lock", wait=False)
         holding.__enter__()
     except BlockingIOError as error:
         raise EnvironmentFailure(
-            "already-training", f"another `mlops train` is at work in {job.loaded.folder}", hint="wait for it, or use another checkout"
+            "already-training",
+            f"another `mlops train` or `mlops evaluate` is at work in {job.loaded.folder}",
+            hint="wait for it, or use another checkout",
         ) from error
     except OSError as error:
         raise EnvironmentFailure("not-recorded", f"cannot write here: {error.strerror}", where=str(job.state)) from error

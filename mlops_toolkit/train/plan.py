@@ -47,21 +47,24 @@ def decide(
         for entry in entries
         if entry.key == key
         and same_digest(entry.train, fingerprint)
-        and entry.status in ("succeeded", "reused")
+        and entry.status != "running"
         and not entry.withdrawn
         and (fork or not entry.fork)
     ]
-    trainings = sum(entry.status == "succeeded" for entry in equal) + 1
+    # A run whose evaluation failed or was killed is as good as trained: its record tells, an entry does not.
+    records = [(entry, run(entry.id) if entry.status in ("failed", "interrupted") else None) for entry in equal]
+    whole = [entry for entry, record in records if entry.status in ("succeeded", "reused") or (record and trained(record))]
+    trainings = sum(entry.status != "reused" for entry in whole) + 1
     if again:
         return Train("--again asks for it", trainings)
     if scheduled and not data_declared:
         return Train("a schedule looks for new data, and train.data declares none", trainings)
-    if not equal:
+    if not whole:
         return Train("its inputs are new" if any(entry.key == key for entry in entries) else "it is the first run here", trainings)
     missed = None
-    for entry in reversed(equal):
+    for entry in reversed(whole):
         record = run(entry.id)
-        if record is None or record.trained is None or record.fingerprints.train != fingerprint:
+        if record is None or record.trained is None or not trained(record) or record.fingerprints.train != fingerprint:
             continue
         if reachable(record.trained):
             return Reuse(_origin(record, run))
@@ -70,6 +73,11 @@ def decide(
         where = f" (it is on {missed.trained.host})" if missed.trained.host else ""
         return Train(f"run {missed.id} trained the same, but its model cannot be had from here{where}", trainings)
     return Train("the equal run is recorded, but not its model", trainings)
+
+
+def trained(record: Run) -> bool:
+    """Whether its training is whole, whatever became of its evaluation."""
+    return record.trained is not None and all(c.ended in ("ok", "reused") for c in record.commands if c.phase == "train")
 
 
 def _origin(record: Run, run: Callable[[str], Run | None]) -> Run:

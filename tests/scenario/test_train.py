@@ -393,7 +393,7 @@ def test_two_at_once_in_one_folder_are_told_apart(slow: Project) -> None:
     wait_for((slow.folder / "up").exists)
     done = slow.train()
     assert done.code == 4
-    assert "another `mlops train` is at work in " in done.err
+    assert "another `mlops train` or `mlops evaluate` is at work in " in done.err
     assert slow.record.status == "running"
     process.terminate()
     process.communicate(timeout=60)

@@ -245,11 +245,34 @@ def test_a_cancel_reaches_the_program_itself_at_once(tmp_path: Path, driver: Any
     found = answer(process)
     assert (found["ended"], found["signal"]) == ("interrupted", signum.name)
     assert "saved" in (tmp_path / "log.txt").read_text()
+    assert "tee" not in command or "saved" in (tmp_path / "copy").read_text(), "the reader is not taken from the writer"
     assert found["children"] == []
     assert gone(pid)
     error = supervise.trouble(Ended(0, signum.name, 1.0, "interrupted", supervise.Resources(), ""), what="train.run", log=Path("l"))
     assert isinstance(error, Cancelled)
     assert error.code == 128 + signum
+
+
+def test_a_program_that_reads_from_another_is_asked_too(tmp_path: Path, driver: Any) -> None:
+    """Its writer, asked first, is gone at once; then it is its turn."""
+    (tmp_path / "p.py").write_text(OBEDIENT)
+    process = driver("yes | $PYTHON p.py", grace=300)
+    pid = read_pid(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    assert answer(process)["ended"] == "interrupted"
+    assert gone(pid)
+    assert (tmp_path / "told").is_file()
+
+
+def test_nobody_is_asked_twice(tmp_path: Path, driver: Any) -> None:
+    """To many programs a second SIGTERM means to drop everything; this one counts them while it saves."""
+    count = "asked = []\nsignal.signal(signal.SIGTERM, lambda *_: asked.append(1))\n"
+    save = "open('pid', 'w').write(str(os.getpid()))\nwhile not asked: time.sleep(0.01)\ntime.sleep(0.7)\nprint('asked', len(asked))\n"
+    (tmp_path / "p.py").write_text(f"import os, signal, time\n{count}{save}")
+    process = driver("$PYTHON p.py | tee copy; true")
+    read_pid(tmp_path)
+    process.send_signal(signal.SIGINT)
+    assert answer(process)["tail"] == "asked 1"
 
 
 def test_what_ignores_the_cancel_is_killed_after_the_grace(tmp_path: Path, driver: Any) -> None:
@@ -328,6 +351,8 @@ def test_it_works_beside_the_main_thread_too(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_the_one_given(tmp_path: Path) -> None:
-    supervise.run("env > seen", cwd=tmp_path, env={"PATH": os.environ["PATH"], "A": "b c"}, log=tmp_path / "log.txt")
+    """Without the files by which our own step speaks to the runner."""
+    env = {"PATH": os.environ["PATH"], "A": "b c", **dict.fromkeys(supervise.CHANNELS, "/x")}
+    supervise.run("env > seen", cwd=tmp_path, env=env, log=tmp_path / "log.txt")
     names = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
     assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"A", "PATH", "PYTHONUNBUFFERED", leftovers.MARKER}

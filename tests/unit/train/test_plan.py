@@ -9,7 +9,7 @@ import pytest
 
 from mlops_toolkit.history.base import Entry, key_of
 from mlops_toolkit.history.entry import of_run
-from mlops_toolkit.records.run import Fingerprints, Model, Run
+from mlops_toolkit.records.run import Command, Fingerprints, Model, Run
 from mlops_toolkit.train.plan import Reuse, Train, decide
 
 SAME, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -50,7 +50,17 @@ def test_the_newest_equal_run_is_taken() -> None:
 
 @pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
 def test_only_a_whole_training_is_reused(status: str) -> None:
-    assert decided([made(1, status=status)]) == Train("its inputs are new", 1)
+    ended = {"running": "running", "failed": "failed", "interrupted": "interrupted"}[status]
+    run = made(1, status=status, commands=(Command("train", "x", ended=ended),), trained=None)  # type: ignore[arg-type]
+    assert decided([run]) == Train("its inputs are new", 1)
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+def test_a_training_whose_evaluation_failed_is_whole(status: str) -> None:
+    """Hours of training are not lost to a mistake in evaluate.py."""
+    run = made(1, status=status, commands=(Command("train", "x", exit=0, ended="ok"), Command("evaluate", "y", exit=1, ended="failed")))
+    assert decided([run]) == Reuse(run)
+    assert decided([run, made(2)], again=True) == Train("--again asks for it", 3)
 
 
 @pytest.mark.parametrize(
