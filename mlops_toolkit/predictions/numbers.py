@@ -49,8 +49,10 @@ def refusal(column: pl.Series, index: int, source: Source, row: int) -> InvalidF
     """Why the cell at `index` is no number."""
     value = column[index]
     hint = None
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         message = "the cell is empty, a number is needed"
+    elif column.dtype.is_nested() or not isinstance(value, str | int | float):
+        message = f"a {column.dtype} is not a number"
     elif isinstance(value, bool):
         message = f"{str(value).lower()} is not a number"
     elif isinstance(value, float):

@@ -139,6 +139,9 @@ def test_parquet_columns_that_hold_no_text_or_number_are_refused(tmp_path: Path)
     assert str(refusal(path)) == "preds.csv row 2, column score: nan is not a finite number"
     pl.DataFrame({"id": ["1"], "target": ["a"], "prediction": ["a"], "score": [True]}).write_parquet(path)
     assert str(refusal(path)) == "preds.csv row 1, column score: true is not a number"
+    for score, kind in (([[1, 2]], "List(Int64)"), ([b"x"], "Binary"), (pl.Series([1]).cast(pl.Date), "Date")):
+        pl.DataFrame({"id": ["1"], "target": ["a"], "prediction": ["a"], "score": score}).write_parquet(path)
+        assert str(refusal(path)) == f"preds.csv row 1, column score: a {kind} is not a number"
     pl.DataFrame({"id": ["1"], "target": ["a"], "prediction": pl.Series([None], dtype=pl.String)}).write_parquet(path)
     assert refusal(path).name == "missing-value"
 
