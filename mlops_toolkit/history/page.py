@@ -32,7 +32,7 @@ def readme(entries: Sequence[Entry], repository: str | None) -> str:
     models = len({e.key for e in entries})
     text = INTRO + f"{len(entries)} {'run' if len(entries) == 1 else 'runs'} of {models} {'model' if models == 1 else 'models'}.\n\n"
     if panels(entries):
-        text += f"![{_cell(finding(entries))}](metrics.svg)\n\n"
+        text += f"![{_cell(finding(entries))}](metrics.svg)\n\nRed: the gate failed.\n\n"
     if not entries:
         return text
     text += "| | when (UTC) | model | what | commit | metrics | verdict |\n|---|---|---|---|---|---|---|\n"
@@ -89,7 +89,7 @@ def finding(entries: Sequence[Entry]) -> str:
     for name, metric, runs in panels(entries):
         values = [e.metrics[metric] for e in runs]
         said.append(f"{name} {metric} {values[-1]:.4g} after {len(values)} runs ({min(values):.4g} to {max(values):.4g})")
-    return "; ".join(said)
+    return "; ".join(said[:3]) + (f"; and {len(said) - 3} more" if said[3:] else "")
 
 
 WIDTH, HEIGHT, GAP, PLOT = 280, 130, 20, 62
@@ -121,8 +121,10 @@ def svg(entries: Sequence[Entry]) -> str:
 def _panel(name: str, metric: str, runs: Sequence[Entry]) -> str:
     values = [e.metrics[metric] for e in runs]
     low, high = min(values), max(values)
-    span = high - low or 1.0
-    points = [(round(4 + i * (WIDTH - 8) / (len(values) - 1), 1), round(34 + PLOT * (high - v) / span, 1)) for i, v in enumerate(values)]
+    span = high / 2 - low / 2 or 1.0  # halves: their difference cannot overflow
+    points = [
+        (round(4 + i * (WIDTH - 8) / (len(values) - 1), 1), round(34 + PLOT * ((high / 2 - v / 2) / span), 1)) for i, v in enumerate(values)
+    ]
     if high == low:
         points = [(x, 34 + PLOT / 2) for x, _ in points]
     marks = "".join(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -72,7 +71,7 @@ def _open(config: str, world: Outside) -> LocalHistory:
 def _list(history: LocalHistory, args: argparse.Namespace, world: Outside) -> None:
     entries = tuple(reversed(history.entries()))
     if getattr(args, "json", False):
-        world.out.write(codec.dumps({"schema": 1, "runs": [dataclasses.asdict(e) for e in entries], "notes": list(history.notes)}))
+        world.out.write(codec.dumps({"schema": 1, "runs": list(entries), "notes": list(history.notes)}))
         return
     if not entries:
         print("no run is recorded yet", file=world.err)
@@ -151,10 +150,14 @@ def _push(history: LocalHistory, _args: argparse.Namespace, world: Outside) -> N
     there = _on_branch(history)
     mine = upkeep.offer(there)
     waiting = len(there.outbox.load())
-    said = f"{waiting} {'run' if waiting == 1 else 'runs'} recorded" if waiting else "nothing waits"
+    said = f"{_runs(waiting)} recorded" if waiting else "nothing waits"
     _done(
         there.push(), said + (f"; of {len(mine)} of them the numbers alone: their predictions stay on this machine" if mine else ""), world
     )
+
+
+def _runs(count: int) -> str:
+    return f"{count} {'run' if count == 1 else 'runs'}"
 
 
 def _prune(history: LocalHistory, args: argparse.Namespace, world: Outside) -> None:
@@ -164,7 +167,11 @@ def _prune(history: LocalHistory, args: argparse.Namespace, world: Outside) -> N
         raise UsageError("bad-days", f"{days} days are no age", where="--days")
     main = _main_line(there, world)
     done, what = upkeep.prune(there, days=days, main=main, is_open=_is_open(world))
-    _done(done, f"{len(what.dropped)} runs dropped, {len(what.stripped)} runs of closed pull requests without their predictions", world)
+    _done(
+        done,
+        f"{_runs(len(what.dropped))} dropped, {_runs(len(what.stripped))} of closed pull requests left without their predictions",
+        world,
+    )
 
 
 def _main_line(history: GitHistory, world: Outside) -> frozenset[str]:
