@@ -179,35 +179,16 @@ def scalar(
     """
     sign = 1.0 if direction == "higher" else -1.0
     change = None if baseline is None or head is None else sign * (head - baseline)
-    parts: list[_Part] = []
     untested = note or "one number without examples: noise was not tested"
-    if bounds.waiting:
-        parts.append(_Part("ungated", None, "first-run", "its margin waits for a baseline to be held against"))
-    elif bounds.margin is not None and change is not None:
-        slack = 1e-12 * max(1.0, abs(head or 0.0))  # 0.9721 − 0.9621 is not exactly 0.01
-        beyond = change < -bounds.margin - slack
-        if bounds.zero_baseline:
-            parts.append(
-                _Part(
-                    "inconclusive",
-                    "beyond" if beyond else "inside",
-                    "zero-baseline",
-                    "a share of a baseline of 0 is no margin: write it as a number",
-                )
-            )
-        elif blocks_on_change:
-            parts.append(_Part("fail" if beyond else "pass", None, "noise-untested", untested))
-        else:
-            parts.append(_Part("inconclusive", "beyond" if beyond else "inside", "noisy-single", untested))
-    for limit, side in ((bounds.min, "min"), (bounds.max, "max")):
-        if limit is not None and head is not None:
-            bad = head < limit if side == "min" else head > limit
-            word = "below" if side == "min" else "above"
-            parts.append(
-                _Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}")
-                if bad
-                else _Part("pass", None, "noise-untested", untested)
-            )
+    parts = [
+        part
+        for part in (
+            _by_threshold(change, head, bounds, untested, blocks=blocks_on_change),
+            _within(head, bounds.min, "min", untested),
+            _within(head, bounds.max, "max", untested),
+        )
+        if part
+    ]
     part = _worst(parts, bounds, None, None)
     severity = bounds.severity if bounds.asked else "info"
     if part.reason == "noisy-single" and severity == "gate":
@@ -233,6 +214,32 @@ def scalar(
         method="threshold",
     )
     return Judged(check)
+
+
+def _by_threshold(change: float | None, head: float | None, bounds: Bounds, untested: str, *, blocks: bool) -> _Part | None:
+    """A change of one number against its margin; without noise known, the number itself decides."""
+    if bounds.waiting:
+        return _Part("ungated", None, "first-run", "its margin waits for a baseline to be held against")
+    if bounds.margin is None or change is None:
+        return None
+    slack = 1e-12 * max(1.0, abs(head or 0.0))  # 0.9721 − 0.9621 is not exactly 0.01
+    beyond = change < -bounds.margin - slack
+    leaning: Leaning = "beyond" if beyond else "inside"
+    if bounds.zero_baseline:
+        return _Part("inconclusive", leaning, "zero-baseline", "a share of a baseline of 0 is no margin: write it as a number")
+    if not blocks:
+        return _Part("inconclusive", leaning, "noisy-single", untested)
+    return _Part("fail" if beyond else "pass", None, "noise-untested", untested)
+
+
+def _within(head: float | None, limit: float | None, side: Literal["min", "max"], untested: str) -> _Part | None:
+    """One number against min or max."""
+    if limit is None or head is None:
+        return None
+    if head < limit if side == "min" else head > limit:
+        word = "below" if side == "min" else "above"
+        return _Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}")
+    return _Part("pass", None, "noise-untested", untested)
 
 
 def repeated(
