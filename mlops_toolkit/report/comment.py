@@ -62,15 +62,22 @@ class Part:
 
 
 def comment(
-    result: Result, *, chart_urls: Mapping[str, str] | None = None, chart_alts: Mapping[str, str] | None = None, examples: int = 10
+    result: Result,
+    *,
+    chart_urls: Mapping[str, str] | None = None,
+    chart_alts: Mapping[str, str] | None = None,
+    examples: int = 10,
+    explained: str | None = None,
 ) -> Comment:
     """The comment of one model. chart_urls: chart name -> address of its picture (or a local path); chart_alts: what to say of it.
 
-    examples: how many fixed and how many broken examples are listed. The same result gives the same text.
+    examples: how many fixed and how many broken examples are listed. explained: the address of a page on what an interval is.
+    The same result gives the same text.
     """
-    template = _template("comment.md.j2")
-    context = template.new_context(_context(result, chart_urls or {}, chart_alts or {}, examples))
-    made = (_tight("".join(template.blocks[block](context)), block) for block in _ORDER)
+    module = _template().make_module(
+        {**_context(result, chart_urls or {}, chart_alts or {}, examples), "explained": escape.address(explained or "")}
+    )
+    made = (_tight(str(getattr(module, f"{block}_block")()), block) for block in _ORDER)
     return Comment(verdict_line(result), tuple(block for block in made if block))
 
 
@@ -282,9 +289,10 @@ def _yaml(text: str | None) -> str | None:
 
 
 @functools.cache
-def _template(name: str) -> Template:
-    """A template of ours; what it gets is escaped already."""
+def _template() -> Template:
+    """Our template; what it gets is escaped already."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("mlops_toolkit.report", "templates")
-    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False).get_template(name)  # noqa: S701 - Markdown, escaped by escape.py
+    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
+    return made.get_template("comment.md.j2")

@@ -12,9 +12,9 @@ _EXAMPLES = 50
 _CUT = "\n\n…the rest is in the report page.\n"
 
 
-def summary(result: Result, *, chart_urls: Mapping[str, str] | None = None) -> str:
+def summary(result: Result, *, chart_urls: Mapping[str, str] | None = None, explained: str | None = None) -> str:
     """The comment's Markdown with up to 50 examples listed, at most 1 MiB of UTF-8, cut between blocks."""
-    made = comment(result, chart_urls=chart_urls, examples=_EXAMPLES)
+    made = comment(result, chart_urls=chart_urls, examples=_EXAMPLES, explained=explained)
     text, left = made.verdict_line, LIMIT - len(made.verdict_line.encode()) - len(_CUT.encode())
     for block in made.blocks:
         left -= len(block.encode()) + 2

@@ -213,3 +213,10 @@ def test_where_the_policy_wants_proof_the_unproven_blocks_and_says_so() -> None:
     made = comment(replace(results.unproven(), policy="fail", gate="failed", blocks=True, sentence=""))
     assert made.verdict_line.startswith("❌ ranker: not proven: accuracy −0.2 pp (likely −1.4 to +1.0; allowed −1.0)")
     assert "⚠️ must be proven |" in made.text
+
+
+def test_the_sentence_on_intervals_links_to_more_where_there_is_an_address() -> None:
+    """And stands without it."""
+    linked = comment(results.regression(), explained="https://github.com/o/r/blob/v1/docs/intervals.md").text
+    assert "[More](https://github.com/o/r/blob/v1/docs/intervals.md)</sub>" in linked
+    assert "[More]" not in comment(results.regression(), explained="javascript:x").text
