@@ -16,7 +16,7 @@ from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.single import own_interval, zeros_and_ones
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
-from mlops_toolkit.stats.tally import Cells, Joint, Slope, Tally, dense, uneven
+from mlops_toolkit.stats.tally import Cells, Joint, Slope, Tally, dense, distinct, uneven
 
 Rows = npt.NDArray[Any]
 
@@ -192,7 +192,7 @@ def _from_rows(metric: Metric, baseline: Sample, head: Sample, confidence: float
     if head.cluster is None and head.weight is None:
         ones, others = zeros_and_ones(metric, head), zeros_and_ones(metric, baseline)
         share = None if ones is None or others is None else _Share(head.n, better, worse, int(ones.sum()))
-    active = int(np.count_nonzero(moved)) if head.cluster is None else len(np.unique(head.cluster[moved]))
+    active = int(np.count_nonzero(moved)) if head.cluster is None else distinct(head.cluster[moved])
     own = by_unit(after.influence, head.cluster)
     parts = _Parts(
         clustered=head.cluster is not None,

@@ -69,7 +69,7 @@ def _moments(x: Floats, squares: Floats | float, cubes: Floats | float) -> tuple
     if largest == 0:
         return 0.0, 0.0
     share = x / largest
-    second, third = float((share * share * squares).sum()), float((share**3 * cubes).sum())
+    second, third = float((share * share * squares).sum()), float((share * share * share * cubes).sum())
     return largest * math.sqrt(second), third / second / math.sqrt(second) if second > 0 else 0.0
 
 

@@ -91,7 +91,8 @@ def _independent(codes: Codes, cluster: Codes | None, k: int) -> Counts:
     """How many rows have each code; where rows are clustered, in how many clusters it occurs."""
     if cluster is None:
         return np.bincount(codes, minlength=k)
-    return np.bincount(np.unique(cluster.astype(np.int64) * k + codes) % k, minlength=k)
+    pairs = cluster.astype(np.int64) * k + codes
+    return np.bincount(_occurring(pairs) % k, minlength=k)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Cells:
         """How many rows (clusters) lie in one of these cells."""
         if self.clustered is None:
             return int(self.count[cells].sum())
-        return len(np.unique(self.clustered.cluster[cells[self.clustered.cell]]))
+        return distinct(self.clustered.cluster[cells[self.clustered.cell]])
 
 
 class Joint:
@@ -218,5 +219,19 @@ def dense(cluster: Codes | None) -> Codes | None:
     """Cluster codes 0…G−1 in order; None where every row is its own cluster."""
     if cluster is None or len(cluster) == 0:
         return None
-    distinct, codes = np.unique(cluster, return_inverse=True)
-    return None if len(distinct) == len(cluster) else codes.astype(np.int32)
+    occurring = _occurring(cluster)
+    return None if len(occurring) == len(cluster) else np.searchsorted(occurring, cluster).astype(np.int32)
+
+
+def distinct(codes: npt.NDArray[Any]) -> int:
+    """How many different codes there are."""
+    return len(_occurring(codes))
+
+
+def _occurring(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The different codes in order: by marking them where they are small enough for that, else by sorting."""
+    if len(codes) == 0 or codes.min() < 0 or codes.max() > max(_DENSE, 16 * len(codes)):
+        return np.unique(codes)
+    seen = np.zeros(int(codes.max()) + 1, dtype=bool)
+    seen[codes] = True
+    return np.flatnonzero(seen)

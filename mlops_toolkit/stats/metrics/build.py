@@ -15,7 +15,7 @@ from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.sample import Floats, Sample
-from mlops_toolkit.stats.tally import Slope, Tally, tally
+from mlops_toolkit.stats.tally import Slope, Tally, distinct, tally
 
 Reads = Literal["prediction", "scores", "columns"]
 
@@ -128,7 +128,7 @@ def mean_of(values: Floats, sample: Sample, *, state: str = "ok") -> Measured:
 
 def independent(rows: npt.NDArray[np.bool_], sample: Sample) -> int:
     """How many of the rows (n,) of a mask are independent: rows, or the clusters they lie in."""
-    return int(np.count_nonzero(rows)) if sample.cluster is None else len(np.unique(sample.cluster[rows]))
+    return int(np.count_nonzero(rows)) if sample.cluster is None else distinct(sample.cluster[rows])
 
 
 def label_index(label: str, labels: tuple[str, ...], where: str | None) -> int:

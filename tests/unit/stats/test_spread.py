@@ -50,3 +50,11 @@ def test_moments_are_those_of_the_units_and_one_unit_has_no_error() -> None:
     assert Spread.of(np.array([0.0])).error is None
     assert Spread.of(np.zeros(5)).skew == 0
     assert by_unit(x, np.array([0, 1, 1, 0], np.int32)).tolist() == [3.0, -3.0]
+
+
+def test_a_few_rows_that_all_got_worse_reach_further_down() -> None:
+    change = np.where(np.arange(1000) < 15, -1.0, 0.0)
+    spread = Spread.of(change - change.mean(), active=15)
+    down, up = reach(0.95, spread.df, spread.skew)
+    assert spread.skew < 0
+    assert down > 1.2 * up
