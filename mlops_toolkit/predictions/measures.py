@@ -30,11 +30,6 @@ def read_measures(path: Path, *, name: str | None = None, config: Config | None 
     return {key: _measure(key, value, name, config) for key, value in data.items()}
 
 
-def reported(metrics: Mapping[str, float], config: Config | None = None) -> Mapping[str, Measure]:
-    """The numbers of a metrics file as measures: one value each."""
-    return {key: _made(key, (value,), config) for key, value in metrics.items()}
-
-
 def _measure(key: str, value: Any, name: str, config: Config | None) -> Measure:
     if not key.strip():
         raise InvalidFile("not-measures", "a measure has no name", where=name, hint=SHAPE)

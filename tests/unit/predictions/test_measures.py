@@ -8,7 +8,7 @@ import pytest
 
 from mlops_toolkit.config.schema import Config, Rule
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.predictions.measures import read_measures, reported
+from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.records.run import Measure
 
 
@@ -23,10 +23,6 @@ def test_a_number_and_a_list_of_repeats_are_measures(tmp_path: Path) -> None:
     }
     assert read_measures(path, config=Config("m", measures={"widgets": "higher"}))["widgets"].better == "higher"
     assert read_measures(path, config=Config("m", gate={"widgets": Rule(better="lower")}))["widgets"].better == "lower"
-
-
-def test_a_metrics_files_numbers_are_measures_of_one_value() -> None:
-    assert reported({"accuracy": 0.5})["accuracy"] == Measure((0.5,), better="higher", noisy=False)
 
 
 @pytest.mark.parametrize(
