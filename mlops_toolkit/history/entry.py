@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_toolkit.history.base import RUN_ID, Entry, key_of, short_digest
+from mlops_toolkit.records import codec
+from mlops_toolkit.records import run as record
 from mlops_toolkit.records.run import Run
 
 KEPT = 8  # metrics a line keeps: more would make every reader pay for them
 SENTENCES = 20  # latest runs whose gate's sentence the index keeps, for README.md
 SCHEMA = 1
+UNREAD = frozenset({"slices", "evaluations", "environment", "resources", "commands", "params", "artifacts", "trained-model"})
 
 # letter in the line -> field of Entry; `v` (schema, absent for 1) and `a` (started, absent where the id tells it) stand beside them
 LETTERS = {
@@ -75,6 +78,14 @@ def of_run(run: Run, *, where: str = "here") -> Entry:
         where=where,  # type: ignore[arg-type]
         sentence=run.gate.sentence[:300] if run.gate else "",
     )
+
+
+def of_record(raw: bytes, *, where: str, kept: str = "here") -> Entry:
+    """The entry of a record's text, read without the parts that no entry needs. InvalidFile as of the record itself."""
+    data = codec.loads(raw, where=where)
+    if isinstance(data, dict):
+        raw = json.dumps({name: value for name, value in data.items() if name not in UNREAD}).encode()
+    return of_run(record.loads(raw, where=where), where=kept)
 
 
 def _started(run_id: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from mlops_toolkit.errors import Defect, InvalidFile
 from mlops_toolkit.history.base import RUN_ID, Bundle, Entry, Recorded
-from mlops_toolkit.history.entry import of_run
+from mlops_toolkit.history.entry import of_record
 from mlops_toolkit.records import codec, result, run
 from mlops_toolkit.system.files import locked, write_atomic
 from mlops_toolkit.system.git import Commit
@@ -54,6 +54,7 @@ class LocalHistory:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.notes: list[str] = []  # what was skipped, as sentences
+        self._known: dict[Path, tuple[tuple[int, int, int], Entry]] = {}
 
     def entries(self) -> Sequence[Entry]:
         return tuple(sorted(self.local().values(), key=lambda e: e.id))
@@ -63,20 +64,24 @@ class LocalHistory:
         return self.read_folders(self.state / "runs", "here")
 
     def read_folders(self, folder: Path, where: str) -> dict[str, Entry]:
-        """The entries of a folder of run folders."""
+        """The entries of a folder of run folders; a record that has not changed is read once."""
         found = {}
         for path in sorted(folder.glob("*/run.json")):
             if not RUN_ID.fullmatch(path.parent.name):
                 continue
             try:
-                record = run.loads(path.read_bytes(), where=str(path))
+                state = path.stat()
+                version = (state.st_ino, state.st_mtime_ns, state.st_size)
+                if path not in self._known or self._known[path][0] != version:
+                    self._known[path] = (version, of_record(path.read_bytes(), where=str(path), kept=where))
             except (OSError, InvalidFile) as error:
                 self.note(f"skipped a run that cannot be read: {error}")
                 continue
-            if record.id == path.parent.name:
-                found[record.id] = of_run(record, where=where)
+            entry = self._known[path][1]
+            if entry.id == path.parent.name:
+                found[entry.id] = entry
             else:
-                self.note(f"skipped {path}: it is the record of another run, {record.id[:40]!r}")
+                self.note(f"skipped {path}: it is the record of another run, {entry.id[:40]!r}")
         return found
 
     def note(self, sentence: str) -> None:

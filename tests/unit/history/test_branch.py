@@ -472,15 +472,25 @@ def test_a_faster_writer_is_waited_out_with_growing_jittered_pauses(tmp_path: Pa
     assert clock.seconds == pytest.approx(sum(rng.uniform(0.02, 0.1 * 2**n) for n in range(6)))
 
 
+class Overslept(FixedClock):
+    """A clock on which every pause lasts twenty times as long, so that ten minutes are few tries."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(20 * seconds)
+
+
 def test_after_ten_minutes_of_faster_writers_the_record_waits(tmp_path: Path) -> None:
     remote = bare_remote(tmp_path / "origin.git")
     draw(remote, "main:")
-    clock = FixedClock(NOW)
+    clock = Overslept(NOW)
     here = history(clone(remote, tmp_path / "one"), clock=clock)
-    here.bare.push = Faster(10_000, RACES[0])  # type: ignore[assignment]
+    faster = Faster(10_000, RACES[0])
+    here.bare.push = faster  # type: ignore[assignment]
     done = here.record(bundle(1), remote=True)
     assert not done.pushed
-    assert 600 < clock.seconds < 606
+    assert "fetch first" in (done.reason or "")
+    assert 600 < clock.seconds < 700
+    assert 10_000 - faster.times > 6
     assert [e.where for e in here.entries()] == ["waiting"]
 
 
