@@ -10,7 +10,7 @@ from dataclasses import replace
 from mlops_toolkit import plug
 from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
-from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history.base import Entry, History, key_of
 from mlops_toolkit.history.current import fresh
 from mlops_toolkit.history.local import LocalHistory
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace, world: World) -> int:
 def _train(job: Job, *, again: bool) -> Run:
     world, config = job.world, job.loaded.config
     refuse_fork(world.context, world.git, job.loaded)
+    _check_output(job)
     launcher: Launcher = plug.load("launcher", LAUNCHERS, job.config.launcher, where=job.loaded.at("train.launcher"))
     expired((), config.models.keep, world.clock.now())  # a mistake in it must not come up after hours of training
     store = world.models(config.models.store)
@@ -67,6 +68,18 @@ def _train(job: Job, *, again: bool) -> Run:
             record = execute(job, replace(record, trainings=plan.trainings), found, launcher, store)
         job.say(f"run {record.id} is in {job.shown(job.state / 'run.json')}")
         return record
+
+
+def _check_output(job: Job) -> None:
+    """A model has a place of its own: it is replaced as a whole, and everything in it is the model."""
+    if job.loaded.folder.resolve().is_relative_to(job.output.resolve()):
+        hint = "name a folder (or file) that holds the model and nothing else, for instance `output: model/`"
+        raise UsageError(
+            "output-too-wide",
+            f'train.output "{job.config.output}" holds the configuration itself',
+            where=job.loaded.at("train.output"),
+            hint=hint,
+        )
 
 
 def _fingerprint(job: Job) -> Fingerprint:

@@ -308,6 +308,15 @@ def test_each_failure_is_one_error_with_its_code(project: Project, config: str, 
     assert "mlops train: " in done.err
 
 
+def test_a_model_s_place_that_holds_everything_else_too_is_refused(project: Project) -> None:
+    """A reused model replaces what stands in its place: that must not be the repository, through a link either."""
+    (project.folder / "here").symlink_to(".")
+    project.write({"mlops.yaml": "name: spam\ntrain:\n  run: 'true'\n  output: here\n"})
+    done = project.train()
+    assert done.code == 2
+    assert done.err.startswith('mlops train: mlops.yaml:4: train.output "here" holds the configuration itself\n')
+
+
 def test_a_model_left_from_before_is_not_taken_for_this_training_s(project: Project) -> None:
     project.write({"model/weights": "old", "mlops.yaml": "name: spam\ntrain: {run: 'true', output: model, inputs: [train.py]}\n"})
     done = project.train()
@@ -411,6 +420,26 @@ def test_several_models_are_trained_one_after_another_and_put_out(project: Proje
     text = output.read_text()
     assert "a/.mlops/run.json\nb/.mlops/run.json" in text
     assert "run-id" in text
+
+
+def test_a_history_that_cannot_be_read_costs_no_more_than_a_training(project: Project) -> None:
+    """In a CI whose remote does not answer, what this machine knows is still reused."""
+    project.git("remote", "add", "origin", str(project.folder.parent / "gone.git"))
+    ci = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_EVENT_NAME": "push", "RUNNER_ENVIRONMENT": "self-hosted"}
+    done = project.train(**ci)
+    assert (done.code, project.trainings) == (0, 1), done.err
+    assert "spam: the history cannot be read (" in done.err
+    assert project.train(**ci).code == 0
+    assert (project.trainings, project.record.status) == (1, "reused")
+
+
+def test_a_model_kept_nowhere_is_still_a_training(project: Project) -> None:
+    """On a GitHub-hosted runner, without a store: the record says why, and what to write."""
+    done = project.train(GITHUB_ACTIONS="true", GITHUB_REPOSITORY="o/r", GITHUB_EVENT_NAME="push", RUNNER_ENVIRONMENT="github-hosted")
+    assert done.code == 0, done.err
+    assert project.record.trained is not None
+    assert project.record.trained.stores == ()
+    assert "kept nowhere: a GitHub-hosted runner keeps nothing, and mlops.yaml names no store" in done.err
 
 
 def test_a_fork_s_head_does_not_run_on_one_s_own_machine(project: Project, tmp_path: Path) -> None:
