@@ -81,7 +81,9 @@ def _style() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"(?s).*Matplotlib currently does not support")
         defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith(("backend", "interactive", "toolbar"))}
         settings: dict[Any, Any] = {**defaults, **ours}
-        matplotlib.rcParams.update(settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some defaults of some versions are deprecated
+            matplotlib.rcParams.update(settings)
         yield
 
 

@@ -27,7 +27,8 @@ def confusion(result: Result) -> Figure | None:
     names = [escape.clean(found.labels[index], 22) for index in kept]
     longest = max(map(len, names))
     upright = longest <= 8 and k <= 8
-    cell, left, top = 0.62 if k <= 8 else 0.42, 0.45 + 0.085 * longest, 0.5 if upright else 0.4 + 0.062 * longest
+    left, top = 0.45 + 0.085 * longest, 0.5 if upright else 0.4 + 0.062 * longest
+    cell = min(0.62 if k <= 8 else 0.42, (WIDTH - left - 0.062 * longest) / k)
     foot = 0.3 if total > k else 0.08
     width, height = WIDTH, top + k * cell + foot  # as wide as the others, so that they are all shown at one scale
     made = figure(width, height)
@@ -69,7 +70,7 @@ def _cell(axes: Axes, x: int, y: int, n: int, largest: int) -> None:
     alpha = 0.05 if n == 0 else 0.10 + 0.25 * abs(n) / largest
     axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=color, alpha=alpha, lw=0))
     text = "·" if n == 0 else words.fixed(n, 0, sign=True)
-    axes.text(x, y, text, ha="center", va="center", color=color, weight="bold" if n else "normal", size=9 if len(text) < 5 else 7)
+    axes.text(x, y, text, ha="center", va="center", color=color, weight="bold" if n else "normal", size=9 if len(text) < 4 else 7)
 
 
 def curves(result: Result) -> Figure | None:

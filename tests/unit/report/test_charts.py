@@ -182,3 +182,14 @@ def test_hostile_names_are_drawn_as_they_are(part: int) -> None:
     made = charts(result)
     assert [c.name for c in made] == ["changes", "confusion", "curves"]
     assert all(len(c.alt.splitlines()) == 1 and len(c.alt) < 500 for c in made)
+
+
+def test_a_large_confusion_ends_within_its_picture() -> None:
+    """Nothing is cut off at the right edge, however long the names."""
+    names = tuple(f"a class with a long name {i}" for i in range(30))
+    square = tuple(tuple(i * j % 7 for j in range(30)) for i in range(30))
+    other = tuple(tuple((i + j) % 5 for j in range(30)) for i in range(30))
+    made = charts(Result("m", "pass", "passed", "", MAIN, HEAD, charts=Charts(Confusion(names, square, other))))
+    image = picture(made[0])
+    edge = image.crop((image.size[0] - 4, 0, image.size[0], image.size[1]))
+    assert edge.getextrema()[3] == (0, 0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.records.result import Next, Result
+from mlops_toolkit.records.result import Next
 from mlops_toolkit.report.comment import MOST, comment
 from tests.unit.report import results
 from tests.unit.report.results import HOSTILE
@@ -48,8 +48,3 @@ def test_the_comment_gains_no_element(text: str) -> None:
 def test_the_comment_gains_no_element_whatever_the_text(text: str) -> None:
     """Any text at all."""
     check_comment("a" + text)
-
-
-def hostile_results() -> list[Result]:
-    """One result for each hostile string."""
-    return [results.hostile(text) for text in HOSTILE]
