@@ -144,7 +144,8 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
     )
     run = current.fresh(world.git, world.context, world.clock, model=config.name, config=where)
     run = replace(run, metrics=dict(head.scalars), status="succeeded")
-    line = lineage.find(world.git, world.context, history.ancestry, base=args.base or None)
+    known = baseline.usable(_question(run), history.entries())
+    line = lineage.find(world.git, world.context, history.ancestry, base=args.base or None, known=known)
     choice = baseline.pick(_question(run), history.entries(), line)
     found: Loaded | None = None
     if choice.entry is not None and (recorded := history.run(choice.entry.id)) is not None:
@@ -191,7 +192,11 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
     own = run or current.fresh(world.git, world.context, world.clock, model=config.name, config=loaded.where)
     base_kind = sides.kind_of(args.base, cwd=world.cwd) if args.base else "name"
     line = lineage.find(
-        world.git, world.context, history.ancestry, base=None if base_kind != "name" else _commitish(args.base, history, own)
+        world.git,
+        world.context,
+        history.ancestry,
+        base=None if base_kind != "name" else _commitish(args.base, history, own),
+        known=baseline.usable(_question(own), history.entries()),
     )
     if base_kind != "name":
         base: Loaded | None = _file(base_kind, args.base, args, world, config)

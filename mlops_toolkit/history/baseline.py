@@ -132,6 +132,13 @@ def objection(question: Question, entry: Entry, step: Step) -> str | None:
     return None
 
 
+def usable(question: Question, entries: Iterable[Entry]) -> frozenset[str]:
+    """Commits and trees that have a run which could be the baseline: where the line meets one of them it is long enough."""
+    good = (e for e in entries if e.key == question.key and e.commit != question.head)
+    good = (e for e in good if objection(question, e, Step(e.commit or "", e.tree or "")) is None)
+    return frozenset(name for e in good for name in (e.commit, e.tree) if name)
+
+
 def _chosen(lineage: Lineage, found: tuple[int, Entry], refused: list[tuple[str, str]], running: str | None) -> Choice:
     place, entry = found
     behind = tuple(step.line for step in lineage.steps[:place])

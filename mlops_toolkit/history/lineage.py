@@ -48,8 +48,8 @@ def choose(git: Git | None, context: Context, history: History, question: Questi
     run = baseline.named(base, entries, question.key) if base else None
     if run is not None:
         return baseline.as_asked(run)
-    known = {name for e in entries if e.key == question.key for name in (e.commit, e.tree) if name}
-    return baseline.pick(question, entries, find(git, context, history.ancestry, base=base, known=known))
+    line = find(git, context, history.ancestry, base=base, known=baseline.usable(question, entries))
+    return baseline.pick(question, entries, line)
 
 
 def find(
@@ -57,7 +57,8 @@ def find(
 ) -> Lineage:
     """The line of first parents that a baseline is looked for on.
 
-    known: commits and trees that have runs; the remote is asked for older commits only until one of them is met.
+    known: commits and trees that have a usable run; the remote is asked for older commits only until one of them is met, and if
+    there is none at all not beyond its first answer.
     """
     if git is None or git.commit("HEAD") is None:
         return Lineage(reason="there is no commit here")
@@ -175,7 +176,7 @@ def walk(git: Git, start: str, ancestry: Ancestry, known: frozenset[str], limit:
     rest: list[Step] = []
     for depth in DEPTHS:
         rest = [Step(c.sha, c.tree, c.subject) for c in ancestry(missing, depth)]
-        if len(rest) < depth or _meets(rest, known):
+        if len(rest) < depth or not known or _meets(rest, known):
             break
     cut = None if rest else f"commit {missing[:7]} is not in this clone and could not be fetched (fetch-depth: 0 would bring it)"
     return tuple((steps + rest)[:limit]), cut

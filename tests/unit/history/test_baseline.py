@@ -192,6 +192,11 @@ def test_whatever_is_recorded_the_baseline_is_sound_nearest_and_independent_of_o
         assert len(choice.behind) == min(places)
 
 
+def test_only_runs_that_could_be_chosen_make_the_line_long_enough() -> None:
+    bad = [run("A", fork=True), run("B", gate="failed"), run("C", status="running"), run("H"), dataclasses.replace(run("D"), key="other")]
+    assert baseline.usable(HEAD, [*bad, run("E"), run("F", "x", gate="failed", accepted=True)]) == {"E", "e", "F", "x"}
+
+
 def test_a_run_is_named_by_its_id_or_the_beginning_of_it() -> None:
     one, two = dataclasses.replace(run("A"), id="20261124-101500-aaaaaa"), dataclasses.replace(run("B"), id="20261124-101500-bbbbbb")
     assert baseline.named("20261124-101500-a", [one, two]) == one

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.history.base import Entry, same_digest
-from mlops_toolkit.history.entry import KEPT, SENTENCES, Index, from_line, of_run, to_line
-from mlops_toolkit.records.run import GateOutcome, Measure, MetricValue
+from mlops_toolkit.history.entry import KEPT, SENTENCES, Index, from_line, of_record, of_run, to_line
+from mlops_toolkit.records.run import GateOutcome, Measure, MetricValue, dumps
 from tests.unit.history.repositories import record
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -103,6 +104,22 @@ def test_measures_follow_the_metrics_and_what_has_no_value_is_left_out() -> None
         measures={"latency-ms": Measure((1.0, 2.0)), "none": Measure(())},
     )
     assert of_run(run).metrics == {"latency-ms": 1.5}
+
+
+def test_a_record_read_in_parts_gives_the_same_entry_as_read_whole() -> None:
+    run = record(
+        3,
+        slices={"a": {"accuracy": MetricValue(0.5, 3, "", "higher")}},
+        params={"x": [1]},
+        measures={"ms": Measure((1.0, 2.0))},
+        withdrawn="why",
+        dirty=True,
+        pull_request=4,
+    )
+    assert of_record(dumps(run).encode(), where="x") == of_run(run)
+    for broken in (b"", b"[]", b"{}", b'{"schema": 99}', b'{"schema": 1, "id": 5}', b'{"schema":1,"schema":1}'):
+        with pytest.raises(InvalidFile):
+            of_record(broken, where="x")
 
 
 def test_fingerprints_are_shortened_and_compared_as_such() -> None:

@@ -160,6 +160,23 @@ def test_a_server_without_filters_gives_the_same_line(world: tuple[Path, dict[st
     assert names(line, made) == "D C B A"
 
 
+def test_the_remote_is_asked_deeper_until_a_usable_run_is_met_and_no_deeper(world: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    made = world[1]
+    here = at(world, tmp_path, "T", "--depth=1")
+    asked: list[int] = []
+
+    def ancestry(_commit: str, depth: int) -> Sequence[Commit]:
+        asked.append(depth)
+        return [Commit(f"{n:040x}", f"{n + 10_000:040x}", ("p",), f"commit {n}") for n in range(depth)]
+
+    context = event("pull_request", made, head=made["P2"], checkout=made["T"])
+    for known, depths in (([], [50]), ([f"{10:040x}"], [50]), ([f"{10_300:040x}"], [50, 500]), (["nowhere"], [50, 500, 5000])):
+        asked.clear()
+        line = lineage.find(here, context, ancestry, known=known)
+        assert asked == depths
+        assert len(line.steps) == depths[-1]
+
+
 def test_commits_that_cannot_be_had_leave_the_reason(world: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     made = world[1]
     line = lineage.find(at(world, tmp_path, "T", "--depth=1"), event("pull_request", made, head=made["P2"], checkout=made["T"]), nothing)
