@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, Protocol
 
 from mlops_toolkit.errors import CommandFailed
 from mlops_toolkit.system.files import CHUNK
@@ -100,7 +100,15 @@ def key_of(status: os.stat_result) -> str:
 
 
 def digest(path: Path, *, cache: Cache | None = None) -> ModelDigest:
-    """The digest of a file or folder. CommandFailed `no-model`, `empty-model`, `model-link-outside`, `not-a-file`."""
+    """The digest of a file or folder. CommandFailed `no-model`, `empty-model`, `model-link-outside`, `not-a-file`, `model-unreadable`."""
+    try:
+        return _digest(path, cache)
+    except OSError as error:
+        hint = "a container that runs as another user leaves files only that user can read: let the command end with a chmod"
+        raise CommandFailed("model-unreadable", f"{error.filename or path} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def _digest(path: Path, cache: Cache | None) -> ModelDigest:
     found = tuple(members(path))
     keys = {name: key_of(file.stat()) for name, file in found}
     known = cache.read(keys.values()) if cache else {}
@@ -198,7 +206,13 @@ def wait_for_tick(status: os.stat_result) -> None:
         time.sleep(TICK_SECONDS - young)
 
 
-def copy_hashed(source: IO[bytes], to: IO[bytes] | None) -> str:
+class Writes(Protocol):
+    """What a stream is copied into."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+def copy_hashed(source: IO[bytes], to: Writes | None) -> str:
     """SHA-256 of a stream, while it is copied."""
     sha = hashlib.sha256()
     while chunk := source.read(CHUNK):

@@ -75,10 +75,9 @@ class OciStore:
                 raise EnvironmentFailure("model-unreachable", f"the model {short(digest)} is not in {self.host}/{self.repository}")
             found = _read_manifest(manifest)
             for file in found.files:
-                layer = registry.pull_blob(f"sha256:{file.sha256}")
-                if layer is None:
-                    raise EnvironmentFailure("model-damaged", f"{self.host}/{self.repository} has lost {file.path} of {short(digest)}")
-                with contextlib.closing(layer):
+                with registry.pull_blob(f"sha256:{file.sha256}") as layer:
+                    if layer is None:
+                        raise EnvironmentFailure("model-damaged", f"{self.host}/{self.repository} has lost {file.path} of {short(digest)}")
                     tree.write(temporary, file, folder=found.kind == "folder", content=partial(copy_hashed, layer))
             tree.settle(temporary, to, found, digest)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -104,13 +105,17 @@ class Registry:
 
         self._retried(upload, "upload", accept=(201,))
 
-    def pull_blob(self, digest: str) -> Any:
-        """A blob as a binary stream to be closed, None where it is not there."""
-        answer = self._ask("GET", f"blobs/{digest}", accept=(200, 404), stream=True)
-        if answer.status_code == 404:
-            return None
-        answer.raw.decode_content = False
-        return answer.raw
+    @contextlib.contextmanager
+    def pull_blob(self, digest: str) -> Iterator[Any]:
+        """A blob as a binary stream, None where it is not there; one that breaks off is `registry-unreachable`."""
+        from urllib3.exceptions import HTTPError
+
+        with self._ask("GET", f"blobs/{digest}", accept=(200, 404), stream=True) as answer:
+            answer.raw.decode_content = False
+            try:
+                yield answer.raw if answer.status_code == 200 else None
+            except HTTPError as error:
+                raise EnvironmentFailure("registry-unreachable", f"a download from {self._name} broke off") from error
 
     def push_manifest(self, tag: str, manifest: bytes) -> None:
         self._ask("PUT", f"manifests/{tag}", accept=(201,), data=manifest, headers={"Content-Type": MANIFEST})

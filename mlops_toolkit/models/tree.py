@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ from typing import IO
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.models.base import short
-from mlops_toolkit.models.digest import Cache, File, ModelDigest, copy_hashed, key_of, members, of_files, wait_for_tick
+from mlops_toolkit.models.digest import Cache, File, ModelDigest, Writes, copy_hashed, key_of, members, of_files, wait_for_tick
 
 _FICLONE = 0x40049409  # ioctl(2): share the blocks of a file, copied when one of the two is written to
 
@@ -60,16 +61,40 @@ def copy(path: Path, to: Path, *, cache: Cache | None, read_only: bool) -> Model
     return of_files(files, "folder" if folder else "file")
 
 
-def write(to: Path, file: File, *, folder: bool, content: Callable[[IO[bytes]], str]) -> None:
+def write(to: Path, file: File, *, folder: bool, content: Callable[[Writes], str]) -> None:
     """Write one file of a model that comes from elsewhere; `content` fills it and returns the SHA-256 of what it wrote."""
     if folder and not safe(file.path):
         raise EnvironmentFailure("model-damaged", f'the stored model names a file "{file.path}" outside of itself')
     target = to / file.path if folder else to
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(file.executable, read_only=False)), "wb") as out:
-        sha = content(out)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(file.executable, read_only=False))
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    with io.FileIO(descriptor, "w") as out:
+        sha = content(_Checked(out, target))
     if sha != file.sha256:
         raise EnvironmentFailure("model-damaged", f"{file.path} came back with another digest than it was stored with")
+
+
+class _Checked:
+    """Writing whose failure is told from that of reading."""
+
+    def __init__(self, out: io.FileIO, place: Path) -> None:
+        self._out, self._place = out, place
+
+    def write(self, data: bytes, /) -> int:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._out.write(rest) :]
+        except OSError as error:
+            raise _unwritable(self._place, error) from error
+        return len(data)
+
+
+def _unwritable(place: Path, error: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure("model-not-written", f"the model cannot be written: {error.strerror}", where=str(place))
 
 
 def safe(path: str) -> bool:

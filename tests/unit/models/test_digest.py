@@ -153,6 +153,14 @@ def test_nothing_and_an_empty_folder_are_no_model(tmp_path: Path) -> None:
     assert caught.value.name == "not-a-file"
 
 
+def test_a_file_that_is_gone_while_we_look_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build(tmp_path / "m", {"a": b"1"})
+    monkeypatch.setattr(module, "members", lambda path: iter([("a", path / "a"), ("b", path / "b")]))
+    with pytest.raises(CommandFailed, match="cannot be read: No such file") as caught:
+        digest(model)
+    assert caught.value.name == "model-unreadable"
+
+
 def test_what_was_read_is_not_read_again(tmp_path: Path, reads: list[str]) -> None:
     model, cache = build(tmp_path / "m", {"a": b"1", "b": b"2"}), Cache(tmp_path / "cache" / "d.sqlite")
     first = digest(model, cache=cache)

@@ -239,7 +239,8 @@ def scripted() -> Iterator[Any]:
                 script.seen.append((self.command, self.path, self.headers.get("Authorization")))
                 status, headers, body = script.answers.pop(0) if script.answers else (500, {}, b"")
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                length = headers.get("X-Promised", str(len(body)))
+                for name, value in {**headers, "Content-Length": length}.items():
                     self.send_header(name, value.replace("HOST", self.headers["Host"]))
                 self.end_headers()
                 if self.command != "HEAD":
@@ -312,6 +313,17 @@ def test_a_failed_upload_begins_again_from_the_first_byte(scripted: Any) -> None
     registry.close()
     assert [method for method, _, _ in script.seen] == ["HEAD", "POST", "PUT", "POST", "PUT"]
     assert script.seen[-1][1] == "/v2/r/blobs/uploads/1?state=secret&digest=sha256:x"
+
+
+def test_a_download_that_breaks_off_is_an_environment_failure_and_leaves_nothing(tmp_path: Path, scripted: Any) -> None:
+    layer = {"mediaType": "x", "digest": "sha256:" + "1" * 64, "size": 9, "annotations": {"org.opencontainers.image.title": "m"}}
+    manifest = {"artifactType": ARTIFACT, "layers": [layer], "annotations": {"vnd.mlops.model.kind": "file"}}
+    script = Script([(200, {}, json.dumps(manifest).encode()), (200, {"Content-Encoding": "x", "X-Promised": "9"}, b"half")])
+    with pytest.raises(EnvironmentFailure) as caught:
+        store(scripted(script), tmp_path).get("", "sha256:" + "1" * 64, tmp_path / "to")
+    assert caught.value.name == "registry-unreachable"
+    assert "broke off" in caught.value.message
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_no_registry_at_all_is_an_environment_failure_without_addresses(tmp_path: Path) -> None:

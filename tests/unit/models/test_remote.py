@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,20 @@ def test_a_half_upload_is_no_model(tmp_path: Path, memory: Any, monkeypatch: pyt
     assert len(memory.find("bucket/models")) == 6
     assert not store(tmp_path).has(f"{BASE}/{below(known)}", known)
     assert store(tmp_path).put(model, known) == f"{BASE}/{below(known)}"
+
+
+def test_a_full_disk_is_told_from_a_store_out_of_reach(tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = stores.model(tmp_path / "model")
+    known = digest(model).digest
+    address = store(tmp_path).put(model, known)
+
+    def full(self: object, data: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("io.FileIO", type("Full", (io.FileIO,), {"write": full}))
+    with pytest.raises(EnvironmentFailure, match="the model cannot be written: No space left on device") as caught:
+        store(tmp_path).get(address, known, tmp_path / "back")
+    assert caught.value.name == "model-not-written"
 
 
 def test_a_missing_backend_says_what_to_install(tmp_path: Path) -> None:
