@@ -56,7 +56,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         policy=_policy(request),
         looks=request.looks,
     )
-    return replace(result, next=proposal.next_steps(result, request.config, request.today))
+    return replace(result, next=proposal.next_steps(result, request.config, request.today, configured=request.configured))
 
 
 def _policy(request: Request) -> Any:

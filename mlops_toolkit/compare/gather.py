@@ -89,6 +89,7 @@ def _bare(args: argparse.Namespace, world: World, kinds: Sequence[str]) -> Job:
         baseline=Side(label=made[0].label),
         head=Side(label=made[1].label),
         today=world.clock.now().date(),
+        configured=False,
     )
     return Job(request, made[0], made[1], world.cwd / STATE, "")
 

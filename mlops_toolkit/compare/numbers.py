@@ -87,8 +87,6 @@ def measures(work: Work, request: Request, baseline: Loaded | None, head: Loaded
             continue  # shown in the table of measures, not judged
         mean = sum(old.values) / len(old.values) if old and old.values else None
         limits = effective(work, request, name, direction, mean, head_rule, base_rule, None)
-        if not limits.asked and mean is None:
-            continue
         work.judged.append(_measure_check(request, name, measure, old, limits, direction, same))
 
 

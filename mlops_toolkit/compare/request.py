@@ -19,6 +19,7 @@ class Request:
     base_config  the base branch's configuration, whose gate counts where the head's is looser; None: the head's alone
     forks_gate   only the base branch's gate counts (the head comes from a fork)
     baseline     as found: commit, run, state (ok, behind, still-running, first-run), note
+    configured   there is a mlops.yaml, to which lines may be added
     evaluation   what of the evaluation itself changed since the baseline: its command, declared inputs
     """
 
@@ -31,6 +32,7 @@ class Request:
     notes: tuple[str, ...] = ()
     looks: int = 1
     evaluation: tuple[str, ...] = ()
+    configured: bool = True
 
 
 @dataclass
