@@ -26,7 +26,7 @@ def scans() -> tuple[np.ndarray, np.ndarray]:
 
 
 def seen(images: np.ndarray, params: dict) -> np.ndarray:
-    """The pixels that params.yaml keeps, in as many grey levels."""
+    """The pixels that the parameters keep, in as many grey levels."""
     every, levels = params["every"], params["grey-levels"]
     kept = images[:, ::every, ::every]
     if levels == 17:

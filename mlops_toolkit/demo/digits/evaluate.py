@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from digits import FOLDS, fold, kernel, params, scans, seen
+from digits import FOLDS, fold, kernel, scans, seen
 
 
 def png(image: np.ndarray, side: int = 64) -> bytes:
@@ -26,12 +26,12 @@ def png(image: np.ndarray, side: int = 64) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
-settings = params()
+model = np.load("model/digits.npz")
+settings = json.loads(str(model["settings"]))
 images, target = scans()
 view = seen(images, settings)
 pixels = view.reshape(len(images), -1)
 
-model = np.load("model/digits.npz")
 scores = np.empty((len(target), 10))
 for number in range(FOLDS):
     test = fold(len(target)) == number

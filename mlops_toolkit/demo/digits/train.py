@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -22,4 +23,5 @@ for number in range(FOLDS):
     print(f"fold {number + 1} of {FOLDS}: trained on {len(known):,} scans, {right:.1%} of the other {test.sum()} right", flush=True)
 
 Path("model").mkdir(exist_ok=True)
-np.savez_compressed("model/digits.npz", pixels=pixels, weights=weights)
+# What the pixels went through belongs to the model: evaluate.py must not have to guess it.
+np.savez_compressed("model/digits.npz", pixels=pixels, weights=weights, settings=json.dumps(settings))
