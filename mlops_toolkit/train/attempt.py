@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlops_toolkit.errors import Cancelled, CommandFailed, MlopsError
 from mlops_toolkit.models import keep, look_after
-from mlops_toolkit.models.base import Store
+from mlops_toolkit.models.base import Nowhere, Store
 from mlops_toolkit.models.fingerprint import Fingerprint
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.records.run import Command, Model, Run, Status
@@ -49,6 +49,8 @@ def execute(job: Job, record: Run, found: Fingerprint, launcher: Launcher, store
     shutil.rmtree(checkpoints(job, record), ignore_errors=True)  # only an interrupted training is continued
     job.say(say.took(record.resources))
     job.say(say.left(model))
+    if isinstance(store, Nowhere) and store.hint:
+        job.say(f"to keep it: {store.hint}")
     try:
         look_after(store, job.state / "run.json", job.loaded.config.models.keep, world.clock.now())
     except MlopsError as error:

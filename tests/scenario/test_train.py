@@ -440,6 +440,7 @@ def test_a_model_kept_nowhere_is_still_a_training(project: Project) -> None:
     assert project.record.trained is not None
     assert project.record.trained.stores == ()
     assert "kept nowhere: a GitHub-hosted runner keeps nothing, and mlops.yaml names no store" in done.err
+    assert "spam: to keep it: models: {store: oci://ghcr.io/OWNER/REPO/mlops-models}" in done.err
 
 
 def test_a_fork_s_head_does_not_run_on_one_s_own_machine(project: Project, tmp_path: Path) -> None:
