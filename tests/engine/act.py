@@ -50,10 +50,11 @@ runs:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a workflow run did. outputs: by the name of our action, as its caller sees them."""
+    """What a workflow run did. outputs: by the name of our action, as its caller sees them; inner: as its step set them."""
 
     passed: bool
     outputs: dict[str, dict[str, str]]
+    inner: dict[str, dict[str, str]]
     summary: str
     annotations: list[tuple[str, str]]
     log: str
@@ -90,13 +91,13 @@ class Engine:
             (self.folder / name).mkdir()
             (self.folder / name / "action.yml").write_text(text)
 
-    def pull_request(self, number: int, head: str, branch: str) -> tuple[str, dict[str, Any]]:
+    def pull_request(self, number: int, head: str, branch: str, *, fork: bool = False) -> tuple[str, dict[str, Any]]:
         """The event of a pull request whose head is pushed; its test merge is checked out."""
-        self.github.add_pull(number, head=head, head_branch=branch)
+        self.github.add_pull(number, head=head, head_branch=branch, fork=fork)
         repository = {"full_name": self.github.repository}
         self.project.test_merge(head)
         sides = {
-            "head": {"sha": head, "ref": branch, "repo": repository},
+            "head": {"sha": head, "ref": branch, "repo": {"full_name": "someone/models"} if fork else repository},
             "base": {"sha": self.project.git("rev-parse", "main"), "ref": "main", "repo": repository},
         }
         return "pull_request", {"number": number, "pull_request": {"number": number, "user": {"login": "octocat"}, **sides}}
@@ -144,19 +145,21 @@ class Engine:
 
 def _ran(done: subprocess.CompletedProcess[str]) -> Ran:
     outputs: dict[str, dict[str, str]] = {}
+    within: dict[str, dict[str, str]] = {}
     summary, annotations, log = [], [], []
     for line in done.stdout.splitlines():
         entry = json.loads(line) if line.startswith("{") else {}
         command, inner = entry.get("command"), len(entry.get("stepID") or []) > 1
         if entry.get("raw_output"):
             log.append(entry["msg"])
-        if command == "set-output" and not inner and entry["arg"]:
-            outputs.setdefault(entry["step"].partition("@")[0].rpartition("/")[2], {})[entry["name"]] = entry["arg"]
+        if command == "set-output":
+            side, name = within if inner else outputs, entry["step"].partition("@")[0].rpartition("/")[2]
+            side.setdefault(name, {})[entry["name"]] = entry["arg"]
         elif command == "summary" and inner:
             summary.append(entry.get("content") or entry["msg"])
         elif command in ("error", "warning", "notice"):
             annotations.append((command, entry["arg"]))
-    return Ran(done.returncode == 0, outputs, "\n".join(summary), annotations, "".join(log) or done.stderr)
+    return Ran(done.returncode == 0, outputs, within, "\n".join(summary), annotations, "".join(log) or done.stderr)
 
 
 def cache() -> Path:

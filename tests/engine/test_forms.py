@@ -40,6 +40,31 @@ def test_with_two_jobs_the_run_travels_from_the_one_that_trains_to_the_one_that_
     assert (engine.folder / "artifacts" / "mlops-report" / "report.json").exists()
 
 
+def test_the_root_action_does_all_three_in_one_step(make_engine: Make) -> None:
+    flow = NO_CONFIGURATION.replace("pull_request: ", "pull_request: , push: ").replace("/compare-to-main@v1", "@v1")
+    engine = make_engine()
+    engine.project.commit("One step", {".github/workflows/model.yml": flow.replace("\n        with: {metrics: metrics.json}", "")})
+    assert engine.run(engine.push()).passed
+    engine.project.branch("change")
+    head = engine.project.commit("A change that hurts", {"src/wrong.txt": f"{WORSE}\n"})
+    ran = engine.run(engine.pull_request(7, head, "change"))
+    outputs = ran.outputs["mlops-actions"]
+    assert (ran.passed, outputs["verdict"], outputs["gate"], outputs["exit"]) == (False, "fail", "failed", "1")
+    assert engine.github.bodies(7)[0].startswith("❌ spam-filter: accuracy −6.0 pp")
+
+
+def test_on_a_machine_of_one_s_own_the_code_of_a_fork_is_not_run(make_engine: Make) -> None:
+    engine = make_engine()
+    engine.project.commit("One job", {".github/workflows/model.yml": workflow("pull-request-one-job.yml")})
+    engine.project.branch("change")
+    head = engine.project.commit("From a fork", {"src/wrong.txt": f"{WORSE}\n"})
+    ran = engine.run(engine.pull_request(7, head, "change", fork=True))
+    assert not ran.passed
+    assert "training with" not in ran.log
+    assert ran.outputs["train"]["exit"] == "4"
+    assert "allow-forks" in ran.log
+
+
 def test_a_metrics_file_is_enough_and_is_held_against_the_base_branch_s_own(make_engine: Make) -> None:
     engine = make_engine(
         {"metrics.json": json.dumps({"accuracy": 0.93, "latency-ms": 12.5}), ".github/workflows/model.yml": NO_CONFIGURATION}

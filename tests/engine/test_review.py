@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.engine.act import Engine, Ran, workflow
+from tests.engine.act import ROOT, Engine, Ran, workflow
 from tests.engine.conftest import Make
 from tests.world.github import BOT, Token
 from tests.world.project import HARMLESS, WORSE
@@ -106,6 +107,15 @@ def test_without_permission_the_verdict_and_the_exit_code_stay_and_the_report_is
     said = story.refused.log + "".join(text for _, text in story.refused.annotations)
     assert "Resource not accessible by integration" in said
     assert "pull-requests: write" in said
+
+
+@pytest.mark.parametrize("action", ["train", "evaluate", "compare-to-main"])
+def test_every_output_that_an_action_declares_is_set_and_no_other(story: Story, action: str) -> None:
+    declared = set(yaml.safe_load((ROOT / "actions" / action / "action.yml").read_text())["outputs"])
+    for ran in (story.opened, story.worse):
+        assert set(ran.inner[action]) <= declared
+        only_on_errors = {"report"} if action != "compare-to-main" else set()
+        assert {name for name, value in ran.outputs[action].items() if value} == declared - only_on_errors
 
 
 def test_a_squash_merge_costs_no_second_training(story: Story) -> None:
