@@ -59,6 +59,8 @@ def test_the_table_gives_what_the_rows_give(name: str, seed: int, n: int, weight
     slow = paired(as_rows(named(name)), base["classes"], head["classes"])
     assert (quick.baseline, quick.head, quick.change) == pytest.approx((slow.baseline, slow.head, slow.change), abs=1e-12)
     assert quick.standard_error == pytest.approx(slow.standard_error, rel=1e-9)
+    if quick.method != "tango":
+        assert quick.skew == pytest.approx(slow.skew, rel=1e-6, abs=1e-9)
     assert (quick.n, quick.clusters, quick.support, quick.baseline_state) == (slow.n, slow.clusters, slow.support, slow.baseline_state)
 
 
@@ -213,6 +215,7 @@ def test_too_little_to_say_is_said_with_the_counts() -> None:
     got = paired(named("f1:spam"), base["classes"], head["classes"])
     assert too_few(got) == f'too few examples of class "spam": {got.support}, and an interval needs 25'
     assert got.support == np.count_nonzero(base["classes"].target == 1) < 25
+    assert (got.head_low, interval(named("f1:spam"), head["classes"])) == (None, None)
     few, _ = flips(500, 0, 0)
     other = few.copy()
     other[1:4] = ~other[1:4]
