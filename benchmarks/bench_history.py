@@ -24,14 +24,15 @@ from pathlib import Path
 from mlops_toolkit.ci import Context
 from mlops_toolkit.history import page
 from mlops_toolkit.history.base import Bundle, Entry, History
-from mlops_toolkit.history.branch import folder, open_history
+from mlops_toolkit.history.branch import open_history
 from mlops_toolkit.history.entry import Index, to_line
+from mlops_toolkit.history.snapshot import folder
 from mlops_toolkit.records.run import MetricValue, Run, dumps
 from mlops_toolkit.system.clock import SystemClock
 from mlops_toolkit.system.git import Git
 
 READ, WRITE, PARSE = 130, 200, 0.050
-WORDS = "tokenizer dropout lr-decay labels cleanup resnet batch warmup split augment fix-nan speed distill lora".split()
+WORDS = ("tokenizer", "dropout", "lr-decay", "labels", "cleanup", "resnet", "batch", "warmup", "split", "augment", "fix-nan", "speed")
 ENV = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
 
 

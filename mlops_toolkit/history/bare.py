@@ -48,6 +48,8 @@ NOT_OURS = {
     *("GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT", "GIT_CURL_VERBOSE"),
     *("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF"),
 }
+FETCH = ("fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc")
+HIDDEN = ("unadvertised", "not our ref")  # the server gives out no object by id, or has not this one
 NOBODY = {
     f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "mlops"), ("EMAIL", "mlops@localhost"))
 }
@@ -75,7 +77,7 @@ def tree(raw: bytes, width: int) -> dict[str, Node]:
 class Bare:
     """A bare repository at `path` (made when first used) and its one remote. Not safe for two at once: the caller holds a lock.
 
-    patience  seconds that one exchange with the remote may take
+    patience  seconds that one answer of the remote may take
     holds     what a person misses when it cannot be read
     """
 
@@ -94,7 +96,12 @@ class Bare:
             for number, (key, value) in enumerate(self.remote.config(), count):
                 env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
                 env["GIT_CONFIG_COUNT"] = str(number + 1)
-        done = proc.run(["git", "--git-dir", str(self.path), *args], env=env, data=data, timeout_seconds=self.patience if remote else 600)
+        done = proc.run(
+            ["git", "--git-dir", str(self.path), *args],
+            env=env,
+            data=data,
+            timeout_seconds=self.patience if remote and args[0] != "push" else 600,
+        )
         if check and done.status != 0:
             raise EnvironmentFailure("git-failed", f"git {args[0]} failed: {self.remote.clean(done.trouble)}", where=str(self.path))
         return done
@@ -136,17 +143,20 @@ class Bare:
 
         A server that knows no filters sends everything below them; one that gives out no object by id is for the caller to handle.
         """
-        options = ["--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc", f"--filter={filter}"]
         deep = [f"--depth={depth}"] if depth else []
-        done = self("fetch", *options, *deep, NAME, *oids, remote=True, check=False)
-        self.ready()
-        if done.status != 0:
-            raise self._unreadable(done)
+        wanted = "".join(f"{oid}\n" for oid in oids).encode()
+        for choice in dict.fromkeys((filter, "blob:none")):
+            done = self(*FETCH, f"--filter={choice}", *deep, "--stdin", NAME, data=wanted, remote=True, check=False)
+            self.ready()
+            if done.status == 0:
+                return
+            if b"filter" not in done.stderr:  # a server may allow some filters only
+                break
+        raise self._unreadable(done)
 
     def fetch_all(self, ref: str) -> None:
         """Everything at the tip of a ref: the way of a server that gives out no object by id."""
-        options = ["--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc", "--depth=1"]
-        done = self("fetch", *options, NAME, f"+{ref}:refs/mlops/tip", remote=True, check=False)
+        done = self(*FETCH, "--depth=1", NAME, f"+{ref}:refs/mlops/tip", remote=True, check=False)
         if done.status != 0:
             raise self._unreadable(done)
 

@@ -11,21 +11,20 @@ import dataclasses
 import json
 import random
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.history import page
-from mlops_toolkit.history.bare import Bare, Node, tree
+from mlops_toolkit.history.bare import Bare
 from mlops_toolkit.history.base import Bundle, Entry, History, Recorded
-from mlops_toolkit.history.commits import HIDDEN, Commits
-from mlops_toolkit.history.entry import Index, of_run
-from mlops_toolkit.history.local import SALT, LocalHistory, bundle_files, prepare
+from mlops_toolkit.history.commits import Commits
+from mlops_toolkit.history.entry import of_run
+from mlops_toolkit.history.local import LocalHistory, bundle_files, prepare
 from mlops_toolkit.history.outbox import Outbox, Waiting
 from mlops_toolkit.history.remote import Remote, in_words, parse_at, refusal
+from mlops_toolkit.history.snapshot import FOLDER, Reader, Snapshot, folder
 from mlops_toolkit.history.stream import Draft
 from mlops_toolkit.records import run
 from mlops_toolkit.system.clock import Clock
@@ -36,19 +35,7 @@ PATIENCE = 600.0  # seconds that a record is offered again while other writers a
 PASSING_TRIES = 3
 FRESH = 600.0  # seconds that a laptop goes by what it read last
 LAPTOP_PATIENCE = 30.0
-FOLDER = "40000"
-BROKEN = re.compile(r"corrupt|is empty|bad (object|tree)|loose object|inflate|packfile|unable to read")  # a cache that a crash damaged
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The branch at one tip; `commit` None where there is no branch yet."""
-
-    commit: str | None = None
-    tree: str | None = None
-    root: Mapping[str, Node] = field(default_factory=dict)
-    index: Index = field(default_factory=lambda: Index({}, {}))
-    salt: str | None = None
+SSH = re.compile(r"ssh://|[^/:]+:(?!//)")
 
 
 def open_history(
@@ -79,6 +66,16 @@ def _origin(git: Git) -> str | None:
     return str((git.root / url).resolve()) if "://" not in url and (git.root / url).is_dir() else url
 
 
+def _env(git: Git, url: str) -> Mapping[str, str]:
+    """The environment our repositories' git runs in: the clone's own ssh, which must not stop and ask for a passphrase."""
+    if not SSH.match(url) or git.env.get("GIT_SSH_COMMAND") or git.env.get("GIT_SSH"):
+        return git.env
+    command = git("config", "--get", "core.sshCommand", check=False).text or "ssh"
+    if command.split()[0].rpartition("/")[2] == "ssh":
+        command += " -o BatchMode=yes -o ConnectTimeout=15"
+    return {**git.env, "GIT_SSH_COMMAND": command}
+
+
 class GitHistory(LocalHistory):
     """A History on `branch` of `remote`. `code` is the remote of the code itself, asked for commits that the clone lacks."""
 
@@ -92,12 +89,13 @@ class GitHistory(LocalHistory):
         def kind() -> str:
             return git("rev-parse", "--show-object-format", check=False).text or "sha1"
 
-        self.bare = Bare(state / "cache" / "history.git", remote, git.env, patience, kind)
+        self.bare = Bare(state / "cache" / "history.git", remote, _env(git, remote.url), patience, kind)
         self.commits = (
-            Commits(Bare(state / "cache" / "commits.git", code, git.env, patience, kind, "the commits of the base branch"))
+            Commits(Bare(state / "cache" / "commits.git", code, _env(git, code.url), patience, kind, "the commits of the base branch"))
             if code
             else None
         )
+        self.reader = Reader(self.bare, self.ref, self.note)
         self.outbox = Outbox(state / "outbox")
         self._seen: Snapshot | None = None
         self._holding = 0
@@ -112,86 +110,50 @@ class GitHistory(LocalHistory):
         """The branch as it is. A CI asks once, and fails closed; a laptop goes by what it read within ten minutes, or (noted) at all."""
         if self._seen is not None and not fresh:
             return self._seen
-        with self._alone():
+        with self.alone():
             known = self._remembered()
             if known is not None and not self.ci and not fresh and 0 <= self.clock.now().timestamp() - known[1] < FRESH:
-                self._seen = self._open(known[0])
-                return self._seen
-            try:
-                self._seen = self._open(self.bare.tip(self.ref))
-            except EnvironmentFailure as error:
-                if self.ci or fresh:
-                    raise
-                self.note(f"going by the runs this machine knows: {error.message}")
-                self._seen = self._open(known[0] if known else None)
+                self._go_by(*known)
             else:
-                self._remember(self._seen.commit)
+                self._ask(known[0] if known else None, closed=self.ci or fresh)
+        assert self._seen is not None  # noqa: S101 — both have set it
         return self._seen
 
-    def _open(self, commit: str | None) -> Snapshot:
-        """The snapshot at a commit, its objects brought here if need be; a cache that broke is made again."""
-        if commit is None:
-            return Snapshot()
+    def _ask(self, known: str | None, *, closed: bool) -> None:
+        """Read the remote's tip; where that fails and we need not fail `closed`, the one known."""
         try:
-            return self._read(commit)
+            self._seen = self.reader.at(self.bare.tip(self.ref))
+            self._remember(self._seen.commit)
         except EnvironmentFailure as error:
-            if error.name != "git-failed" and not BROKEN.search(error.message):
+            if closed:
                 raise
-            shutil.rmtree(self.bare.path, ignore_errors=True)
-            return self._read(commit)
+            self._remember(known, error.message)
+            self._go_by(known, 0.0, error.message)
 
-    def _read(self, commit: str) -> Snapshot:
-        content = self._have([commit], depth=1)[commit][5:].split(b"\n", 1)[0].decode()
-        self.bare.only_shallow(commit)
-        root = self._tree(content)
-        wanted = {name: root[name].oid for name in ("index.jsonl", "salt", "runs") if name in root}
-        found = self._have(wanted.values())
-        index = Index.parse(found[wanted["index.jsonl"]] if "index.jsonl" in wanted else b"")
-        for sentence in index.strange:
-            self.note(sentence)
-        salt = found[wanted["salt"]].decode("ascii", "replace").strip() if "salt" in wanted else ""
-        return Snapshot(commit, content, root, index, salt if SALT.fullmatch(salt) else None)
+    def _go_by(self, commit: str | None, _at: float, trouble: str) -> None:
+        if trouble:
+            self.note(f"going by the runs this machine knows: {trouble}")
+        self._seen = self.reader.at(commit)
 
-    def _have(self, oids: Iterable[str], *, filter: str = "tree:0", depth: int | None = None) -> dict[str, bytes]:  # noqa: A002 — git's own word
-        """Objects by id, those missing asked for; from a server that gives out none, the whole tip."""
-        asked = list(oids)
-        found = self.bare.objects(asked)
-        if missing := [oid for oid in asked if oid not in found]:
-            try:
-                self.bare.fetch(missing, filter=filter, depth=depth)
-            except EnvironmentFailure as error:
-                if not any(word in error.message for word in HIDDEN):
-                    raise
-                self.bare.fetch_all(self.ref)
-            found |= self.bare.objects(missing)
-        if lost := next((oid for oid in asked if oid not in found), None):
-            raise EnvironmentFailure(
-                "history-unreadable", f"the remote did not send object {lost[:12]} of the recorded runs", hint="try again"
-            )
-        return found
-
-    def _tree(self, oid: str, *, filter: str = "tree:0") -> dict[str, Node]:  # noqa: A002 — git's own word
-        return tree(self._have([oid], filter=filter)[oid], len(oid) // 2)
-
-    def _remembered(self) -> tuple[str | None, float] | None:
-        """The tip this machine saw last, and when; None if it never did (or it was another branch's)."""
+    def _remembered(self) -> tuple[str | None, float, str] | None:
+        """The tip this machine knows, when it last asked, and why that failed if it did; None if it never did (or of another branch)."""
         try:
             seen = json.loads((self.state / "cache" / "tip.json").read_bytes())
-            commit, at = seen["commit"], float(seen["at"])
+            commit, at, trouble = seen["commit"], float(seen["at"]), str(seen["trouble"])
             whole = seen["ref"] == self._where() and (commit is None or not self.bare.missing([str(commit)]))
         except (OSError, ValueError, KeyError, TypeError, EnvironmentFailure):
             return None
-        return (commit, at) if whole else None
+        return (commit, at, trouble) if whole else None
 
-    def _remember(self, commit: str | None) -> None:
-        seen = {"ref": self._where(), "commit": commit, "at": self.clock.now().timestamp()}
+    def _remember(self, commit: str | None, trouble: str = "") -> None:
+        seen = {"ref": self._where(), "commit": commit, "at": self.clock.now().timestamp(), "trouble": trouble}
         write_atomic(self.state / "cache" / "tip.json", json.dumps(seen) + "\n")
 
     def _where(self) -> str:
         return f"{self.remote.clean(self.remote.url)}#{self.branch}"
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """One process at a time works in our repositories (and this one may nest)."""
         prepare(self.state)
         with contextlib.ExitStack() as stack:
@@ -217,31 +179,15 @@ class GitHistory(LocalHistory):
 
     def fetched(self, seen: Snapshot, run_id: str, path: str) -> Path | None:
         """A file of a run as a tip of the branch has it, brought here by its object id; None where it is not there."""
-        node = self._node(seen, run_id, path)
+        with self.alone():
+            node = self.reader.node(seen, run_id, path)
         if node is None or node.mode == FOLDER:
             return None
         kept = self.state / "cache" / "files" / node.oid / Path(path).name
         if not kept.is_file():
-            with self._alone():
-                write_atomic(kept, self._have([node.oid])[node.oid])
+            with self.alone():
+                write_atomic(kept, self.reader.have([node.oid])[node.oid])
         return kept
-
-    def holds(self, seen: Snapshot, run_id: str, path: str) -> bool:
-        """Whether a run has this file or folder at a tip of the branch."""
-        return self._node(seen, run_id, path) is not None
-
-    def _node(self, seen: Snapshot, run_id: str, path: str) -> Node | None:
-        """Where a run's file is on the branch; the trees above it are brought here."""
-        month = f"{run_id[:4]}-{run_id[4:6]}"
-        if run_id not in seen.index.entries or "runs" not in seen.root:
-            return None
-        with self._alone():
-            node = self._tree(seen.root["runs"].oid).get(month)
-            for depth, name in enumerate((run_id, *path.split("/"))):
-                if node is None or node.mode != FOLDER:
-                    return None
-                node = self._tree(node.oid, filter="blob:none" if depth == 1 else "tree:0").get(name)
-        return node
 
     def salt(self) -> str:
         """The branch's salt; where there is no branch yet, a CI makes it there first (of two, the first one's salt holds)."""
@@ -319,7 +265,7 @@ class GitHistory(LocalHistory):
         anew   the draft replaces the branch by one commit without parents (what it leaves out is gone from it), unless the tip moved meanwhile
         """
         start, tries, passing = self.clock.monotonic(), 0, 0
-        with self._alone():
+        with self.alone():
             while True:
                 try:
                     now = self.snapshot(fresh=True)
@@ -327,9 +273,9 @@ class GitHistory(LocalHistory):
                     if draft is None:
                         return Recorded(True, now.commit)
                     commit = self._commit(now, draft, anew)
+                    trouble = self.bare.push(commit, self.ref, lease=now.commit if anew else None) if commit != now.commit else None
                 except EnvironmentFailure as error:
                     return Recorded(False, reason=error.message)
-                trouble = self.bare.push(commit, self.ref, lease=now.commit if anew else None) if commit != now.commit else None
                 if trouble is None:
                     self._seen = None
                     self._remember(commit)
@@ -344,19 +290,9 @@ class GitHistory(LocalHistory):
     def _commit(self, now: Snapshot, draft: Draft, anew: bool) -> str:
         """The commit of a draft on a tip; the tip itself where it changes nothing."""
         if "runs" in now.root:
-            self._bring_path(now.root["runs"].oid, [path.split("/")[1:] for path in draft.paths() if path.startswith("runs/")])
+            self.reader.bring_path(now.root["runs"].oid, [path.split("/")[1:] for path in draft.paths() if path.startswith("runs/")])
         made, content = self.bare.make_commit(draft.stream(now.commit, now.tree, int(self.clock.now().timestamp()), anew=anew))
         return now.commit if now.commit and not anew and content == now.tree else made
-
-    def _bring_path(self, oid: str, paths: Sequence[Sequence[str]]) -> None:
-        """Every tree on the way to these paths, a level at a time: what git needs to change them."""
-        there = self._tree(oid)
-        below = {name: [p[1:] for p in paths if p[0] == name and len(p) > 1] for name in {p[0] for p in paths}}
-        further = {name: rest for name, rest in below.items() if rest and name in there and there[name].mode == FOLDER}
-        if further:
-            self._have([there[name].oid for name in further])
-        for name, rest in further.items():
-            self._bring_path(there[name].oid, rest)
 
     # The code's own commits
 
@@ -364,18 +300,13 @@ class GitHistory(LocalHistory):
         if self.commits is None:
             return ()
         try:
-            with self._alone():
+            with self.alone():
                 return tuple(self.commits.line(commit, depth))
         except EnvironmentFailure as error:
             if self.ci:
                 raise
             self.note(f"commits that this clone lacks could not be fetched: {error.message}")
             return ()
-
-
-def folder(run_id: str) -> str:
-    """Where a run lies on the branch."""
-    return f"runs/{run_id[:4]}-{run_id[4:6]}/{run_id}"
 
 
 def without_examples(bundle: Bundle) -> Bundle:

@@ -6,10 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.history.bare import Bare
+from mlops_toolkit.history.bare import HIDDEN, Bare
 from mlops_toolkit.system.git import Commit
-
-HIDDEN = ("unadvertised", "not our ref")  # the server gives out no commit by id, or has not this one
 
 
 @dataclass(frozen=True)

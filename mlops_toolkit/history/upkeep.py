@@ -14,9 +14,10 @@ from datetime import datetime, timedelta, timezone
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.history import page
 from mlops_toolkit.history.base import Bundle, Entry, Recorded
-from mlops_toolkit.history.branch import GitHistory, Snapshot, folder, without_examples
+from mlops_toolkit.history.branch import GitHistory, without_examples
 from mlops_toolkit.history.entry import of_run
 from mlops_toolkit.history.local import LocalHistory, bundle_files
+from mlops_toolkit.history.snapshot import Snapshot, folder
 from mlops_toolkit.history.stream import Draft
 from mlops_toolkit.records import run as record
 from mlops_toolkit.records.run import Run
@@ -58,8 +59,7 @@ def prune(history: GitHistory, *, days: int, main: frozenset[str], is_open: Call
     def draft(now: Snapshot) -> Draft | None:
         nonlocal done
         done = plan(now.index.entries.values(), now=history.clock.now(), days=days, main=main, is_open=is_open)
-        having = [run for run in done.stripped if history.holds(now, run, "predictions")]
-        done = Pruning(done.dropped, tuple(having))
+        done = Pruning(done.dropped, tuple(history.reader.holding(now, done.stripped, "predictions")))
         if not done.dropped and not done.stripped:
             return None
         index = now.index.without(done.dropped)

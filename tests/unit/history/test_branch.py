@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -55,6 +56,60 @@ def test_what_one_machine_records_another_reads(remote: Path, tmp_path: Path) ->
     assert other.file(record(1).id, "predictions/none.parquet") is None
     assert other.file(record(9).id, "run.json") is None
     assert other.result(record(1).id) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "env"),
+    [
+        ({"uploadpack.allowFilter": "true", "uploadpackfilter.tree.allow": "false"}, {}),
+        ({"uploadpack.allowFilter": "true", "uploadpackfilter.tree.maxDepth": "0"}, {}),
+        ({}, {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.version", "GIT_CONFIG_VALUE_0": "0"}),
+        ({"uploadpack.allowFilter": "true"}, {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.version", "GIT_CONFIG_VALUE_0": "0"}),
+    ],
+    ids=["no-tree-filter", "only-tree-0", "old-protocol", "old-protocol-with-filters"],
+)
+def test_servers_that_allow_less_are_read_and_written_too(tmp_path: Path, settings: dict[str, str], env: dict[str, str]) -> None:
+    remote = bare_remote(tmp_path / "origin.git", filters=False)
+    draw(remote, "main:\nnext: main")
+    for key, value in settings.items():
+        git(remote, "config", key, value)
+    for number in (1, 2):
+        here = clone(remote, tmp_path / str(number))
+        past = history(dataclasses.replace(here, env={**here.env, **env}))
+        assert past.record(bundle(number, FILES), remote=True).pushed
+    here = clone(remote, tmp_path / "reader", "--depth=1", "--branch=next")
+    past = history(dataclasses.replace(here, env={**here.env, **env}))
+    assert [e.id for e in past.entries()] == [record(1).id, record(2).id]
+    found = past.file(record(1).id, "predictions/main.hashed.parquet")
+    assert found is not None
+    assert found.read_bytes() == FILES["predictions/main.hashed.parquet"]
+    assert [c.subject for c in past.ancestry("refs/heads/next", 50)] == ["change next", "change main"]
+
+
+def test_over_ssh_the_clones_own_key_is_used_and_nothing_stops_to_ask(tmp_path: Path) -> None:
+    remote = bare_remote(tmp_path / "origin.git")
+    draw(remote, "main:")
+    here = clone(remote, tmp_path / "one")
+    (tmp_path / "ssh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> "{tmp_path}/calls"\nfor last; do :; done\nexec sh -c "$last"\n')
+    (tmp_path / "ssh").chmod(0o755)
+    git(tmp_path / "one", "config", "core.sshCommand", f"{tmp_path}/ssh -i deploy.key")
+    for url in (f"git@localhost:{remote}", f"ssh://git@localhost{remote}"):
+        git(tmp_path / "one", "remote", "set-url", "origin", url)
+        assert history(here).record(bundle(len(url), FILES), remote=True).pushed
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert all("-i deploy.key" in call and "BatchMode=yes" in call and "git@localhost" in call for call in calls)
+
+
+def test_a_repository_of_sha256_objects_has_a_history_of_them(tmp_path: Path) -> None:
+    remote = tmp_path / "origin.git"
+    remote.mkdir()
+    git(remote, "init", "--quiet", "--bare", "--object-format=sha256")
+    draw(remote, "main:")
+    assert history(clone(remote, tmp_path / "one")).record(bundle(1, FILES), remote=True).pushed
+    past = history(clone(remote, tmp_path / "two"))
+    assert [e.id for e in past.entries()] == [record(1).id]
+    assert past.file(record(1).id, "measures.json") is not None
+    assert len(past.ancestry("refs/heads/main", 1)[0].sha) == 64
 
 
 def test_the_branch_is_an_orphan_with_this_layout_and_whole_to_git(remote: Path, tmp_path: Path) -> None:
