@@ -86,22 +86,24 @@ def run(
 
 
 def trouble(ended: Ended, *, what: str, log: Path) -> MlopsError | None:
-    """The error that an end other than `ok` is: Cancelled, or a CommandFailed whose name says how. what: `train.run`."""
+    """The error that an end other than `ok` is: Cancelled, or a CommandFailed whose name says how. what: `train.run`.
+
+    What the command said last stands in the hint only: the message goes into records and statuses, which others read.
+    """
     if ended.ended == "ok":
         return None
     if ended.ended == "interrupted":
         return Cancelled(signal.Signals[ended.signal or "SIGTERM"])
     last = next((line.strip() for line in reversed(ended.tail.splitlines()) if line.strip()), "")
-    said = f': "{last[:300]}"' if last else ""
-    hint = f"its output is in {log}"
+    hint = (f"it said last: {last[:300]}\n" if last else "") + f"its output is in {log}"
     if ended.ended == "time-limit":
         return CommandFailed("time-limit", f"{what} ran past its time limit and was stopped after {ended.seconds:.0f} s", hint=hint)
     if ended.ended == "out-of-memory":
-        return CommandFailed("out-of-memory", f"{what} ran out of memory{said}", hint=f"a smaller batch, or a larger machine; {hint}")
+        return CommandFailed("out-of-memory", f"{what} ran out of memory", hint=f"a smaller batch, or a larger machine\n{hint}")
     if ended.exit in (126, 127):
-        return CommandFailed("command-not-found", f"{what} could not be started{said}", hint=f"is it installed, and on PATH? {hint}")
+        return CommandFailed("command-not-found", f"{what} could not be started", hint=f"is it installed, and on PATH?\n{hint}")
     how = f"exit status {ended.exit}" if ended.exit is not None else f"signal {ended.signal}"
-    return CommandFailed("command-failed", f"{what} ended with {how}{said}", hint=hint)
+    return CommandFailed("command-failed", f"{what} ended with {how}", hint=hint)
 
 
 class _Supervision:

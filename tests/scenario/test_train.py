@@ -282,7 +282,7 @@ def test_measures_of_the_training_are_recorded(project: Project) -> None:
 @pytest.mark.parametrize(
     ("config", "code", "error"),
     [
-        ("run: python3 -c 'raise ValueError(7)'\n  output: m", 5, 'train.run ended with exit status 1: "ValueError: 7"'),
+        ("run: python3 -c 'raise ValueError(7)'\n  output: m", 5, 'train.run ended with exit status 1\n  it said last: ValueError: 7'),
         ("run: no-such-trainer\n  output: m", 5, "train.run could not be started"),
         ("run: python3 train.py | tee log\n  output: m\n  inputs: [gone.py]", 2, 'mlops.yaml:5: the input "gone.py" matches no file'),
         ("run: 'true'\n  output: m/", 5, "mlops.yaml:4: train.run ended well, but there is no m/"),
