@@ -14,6 +14,7 @@ from typing import IO, TextIO
 
 from mlops_toolkit.system import leftovers
 from mlops_toolkit.system.gpu import Meter
+from mlops_toolkit.system.leftovers import Process
 
 CHUNK = 1 << 16
 TAIL = 1 << 15  # bytes of output kept in memory: enough for the message of an error
@@ -61,10 +62,15 @@ class Output:
 
 
 class Follow:
-    """Reads a running command: its output as it comes, its end at once, its memory about every second."""
+    """Reads a running command: its output as it comes, its end at once, its memory about every second.
 
-    def __init__(self, leader: subprocess.Popen[bytes], output: Output, meter: Meter, woken: int | None) -> None:
-        self.leader, self._output, self._meter = leader, output, meter
+    woken: a descriptor that a signal makes readable. seen: is shown every process table that is read.
+    """
+
+    def __init__(
+        self, leader: subprocess.Popen[bytes], output: Output, meter: Meter, woken: int | None, seen: Callable[[list[Process]], None]
+    ) -> None:
+        self.leader, self._output, self._meter, self._seen = leader, output, meter, seen
         self.cpu_seconds: float | None = None
         self.peak_memory: int | None = None
         assert leader.stdout is not None  # noqa: S101
@@ -150,7 +156,9 @@ class Follow:
         return True
 
     def _sample(self, now: float) -> None:
-        family = leftovers.descendants(self.leader.pid, leftovers.table())
+        processes = leftovers.table()
+        self._seen(processes)
+        family = leftovers.descendants(self.leader.pid, processes)
         self.peak_memory = max(self.peak_memory or 0, leftovers.resident(family)) or None
         self._meter.sample(now - self._sampled)
         self._sampled = time.monotonic()

@@ -83,18 +83,25 @@ def alive(mark: str, leader: int, *, adopted_by: int | None = None, known: froze
     leader: the pid that is also its session and group. adopted_by: our own pid where orphans come to us; its children
     outside of `known` are then the command's too.
     """
+    processes = table()
+    if adopted_by is not None:
+        reap(processes, leader, adopted_by, known)
     found = []
-    for process in table():
-        if process.pid in known or process.pid == os.getpid():
+    for process in processes:
+        if process.pid in known or process.pid == os.getpid() or process.zombie:
             continue
         ours = leader in (process.session, process.group) or (adopted_by is not None and process.parent == adopted_by)
-        if process.zombie:
-            if process.parent == adopted_by and process.pid != leader:
-                with contextlib.suppress(OSError):
-                    os.waitpid(process.pid, os.WNOHANG)
-        elif ours or marked(process.pid, mark):
+        if ours or marked(process.pid, mark):
             found.append(process.pid)
     return found
+
+
+def reap(processes: Iterable[Process], leader: int, adopted_by: int, known: frozenset[int]) -> None:
+    """Wait for the orphans that came to us and have ended, as init would have done; the leader is its starter's to wait for."""
+    for process in processes:
+        if process.zombie and process.parent == adopted_by and process.pid != leader and process.pid not in known:
+            with contextlib.suppress(OSError):
+                os.waitpid(process.pid, os.WNOHANG)
 
 
 def send(signum: int, pids: Iterable[int], *, group: int | None = None) -> None:

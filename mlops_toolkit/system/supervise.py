@@ -142,6 +142,10 @@ class _Supervision:
         leader = self.leader
         return leftovers.alive(self.mark, leader.pid, adopted_by=self.adopter, known=self.known) if leader else []
 
+    def _reap(self, processes: list[leftovers.Process]) -> None:
+        if self.leader is not None and self.adopter is not None:
+            leftovers.reap(processes, self.leader.pid, self.adopter, self.known)
+
     def _press(self) -> None:
         if self.ending is None or self.leader is None:
             return
@@ -176,7 +180,7 @@ class _Supervision:
             tell_guard(self.leader.pid)
             if self.cause:  # asked while it was being started
                 self.end(self.grace)
-            follow = Follow(self.leader, output, meter, woken)
+            follow = Follow(self.leader, output, meter, woken, self._reap)
             try:
                 follow.until_exit(lambda: self._keep_time(began, timeout_seconds))
             finally:

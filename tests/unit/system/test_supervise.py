@@ -204,6 +204,19 @@ def test_what_left_the_session_is_ended_too(tmp_path: Path, kind: str) -> None:
     assert gone(read_pid(tmp_path))
 
 
+def test_orphans_that_end_are_waited_for_while_the_command_runs(tmp_path: Path) -> None:
+    """As init would: a long training that leaves orphans behind does not fill the process table. It watches that itself."""
+    watch = (
+        "import os, pathlib, subprocess, time\nfor _ in range(5): subprocess.run(['bash', '-c', '(true) & (true) &'])\n"
+        "def zombies():\n    ppid = f'PPid:\\t{os.environ[\"OURS\"]}\\n'\n    found = 0\n"
+        "    for path in pathlib.Path('/proc').glob('[0-9]*/status'):\n        try: text = path.read_text()\n        except OSError: continue\n"
+        "        found += ppid in text and 'State:\\tZ' in text\n    return found\n"
+        "end = time.monotonic() + 20\nwhile zombies() and time.monotonic() < end: time.sleep(0.05)\nassert not zombies()\n"
+    )
+    (tmp_path / "p.py").write_text(watch)
+    assert run(f"OURS={os.getpid()} $PYTHON p.py", tmp_path).ended == "ok"
+
+
 def test_closed_streams_do_not_look_like_an_end(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.3)\nopen('done', 'w')\nos._exit(7)\n")
     ended = run("exec $PYTHON p.py", tmp_path)
