@@ -217,9 +217,10 @@ def _post(job: Job, result: Result, text: comment.Comment, args: argparse.Namesp
         troubles.append((posted.reason, posted.hint))
     forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(result)))
     forge.summary(summary(result))
-    for reason, hint in troubles:
-        if reason:
-            print(f"mlops compare: {reason}" + (f"\n  {hint}" if hint else ""), file=world.err)
+    for reason in [reason for reason, _ in troubles if reason]:
+        print(f"mlops compare: {reason}", file=world.err)
+    for hint in dict.fromkeys(hint for _, hint in troubles if hint):
+        print("  " + hint.replace("\n", "\n  "), file=world.err)
 
 
 def _outputs(outcomes: Sequence[Outcome], world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ PAGE = 100
 PAGES = 100
 DESCRIPTION_LIMIT = 140
 ACTIONS_BOT = "github-actions[bot]"
-NO_TOKEN = Posted(reason="there is no token to post with", hint="leave the input `token` out: its default is the job's own")
+UNABLE = board.Refused("there is no token", hint="leave the input `token` out: its default is the job's own")
 
 
 @dataclass
@@ -33,13 +33,14 @@ class GitHub:
 
     def comment(self, pull_request: int, section: Section) -> Posted:
         if self.rest is None:
-            return NO_TOKEN
-        return board.post(Thread(self, self.rest, pull_request), section, where=self.context.url, clock=self.clock)
+            return Posted(reason=f"the comment is not posted: {UNABLE.reason}", hint=UNABLE.hint)
+        posted = board.post(Thread(self, self.rest, pull_request), section, where=self.context.url, clock=self.clock)
+        return posted if posted.url else replace(posted, reason=f"the comment is not posted: {posted.reason}")
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         rest = self.rest
         if rest is None:
-            return NO_TOKEN
+            return Posted(reason=f"the status mlops/{name} is not set: {UNABLE.reason}", hint=UNABLE.hint)
         line = " ".join(description.split())
         body = {
             "state": state,
@@ -50,7 +51,7 @@ class GitHub:
         try:
             board.persist(self.clock, lambda: rest.send("POST", self.path("statuses", commit), **body))
         except board.Refused as refused:
-            return Posted(reason=refused.reason, hint=refused.hint)
+            return Posted(reason=f"the status mlops/{name} is not set: {refused.reason}", hint=refused.hint)
         return Posted(url=url)
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:

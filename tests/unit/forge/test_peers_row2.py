@@ -52,7 +52,7 @@ def test_a_server_that_counts_in_yet_another_way_gets_a_text_of_half_the_length(
 def test_a_server_that_finds_everything_too_long_is_not_asked_for_ever(fake: FakeGitHub) -> None:
     fake.fail("POST .*/comments", Fault.message(422, "body is too long"), times=99)
     posted = forge(fake).comment(7, section())
-    assert posted.reason == "GitHub refused it (422: body is too long)"
+    assert posted.reason == "the comment is not posted: GitHub refused it (422: body is too long)"
     assert sum(verb == "POST" and path.endswith("comments") for verb, path, _ in fake.requests) == 2
 
 

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from mlops_toolkit.forge import board
+from mlops_toolkit.forge.base import Posted
 from mlops_toolkit.forge.rest import PERMISSIONS, READ_ONLY
 from mlops_toolkit.system.clock import FixedClock
 from tests.unit.forge.conftest import NOW, forge, section
@@ -18,10 +19,11 @@ SHA = "a" * 40
 def test_without_permission_the_answer_is_the_yaml_to_paste(fake: FakeGitHub) -> None:
     fake.tokens["ghs_job"] = Token(may=frozenset())
     github = forge(fake)
-    for posted in (github.comment(7, section()), github.status(SHA, "spam", "success", "fine", None)):
-        assert posted.url is None
-        assert posted.reason == "the token may not do this (403: Resource not accessible by integration)"
-        assert posted.hint == PERMISSIONS
+    refusal = "the token may not do this (403: Resource not accessible by integration)"
+    assert github.comment(7, section()) == Posted(reason=f"the comment is not posted: {refusal}", hint=PERMISSIONS)
+    assert github.status(SHA, "spam", "success", "fine", None) == Posted(
+        reason=f"the status mlops/spam is not set: {refusal}", hint=PERMISSIONS
+    )
     assert "  pull-requests: write" in PERMISSIONS
     assert "  statuses: write" in PERMISSIONS
     assert [r for r in fake.requests if r[0] == "POST" and r[2] == 403] == [
@@ -38,20 +40,20 @@ def test_a_fork_is_told_that_no_permission_line_would_help(fake: FakeGitHub) -> 
 def test_a_locked_conversation_is_named(fake: FakeGitHub) -> None:
     fake.locked.add(7)
     posted = forge(fake).comment(7, section())
-    assert posted.reason == "the conversation is locked (403: Unable to create comment because issue is locked.)"
+    assert posted.reason == "the comment is not posted: the conversation is locked (403: Unable to create comment because issue is locked.)"
 
 
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        (None, "there is no token to post with"),
-        ("  ", "there is no token to post with"),
+        (None, "there is no token"),
+        ("  ", "there is no token"),
         ("bad", "GitHub does not know the token (Bad credentials)"),
     ],
 )
 def test_a_token_that_is_missing_or_wrong_is_named(fake: FakeGitHub, token: str | None, reason: str) -> None:
-    assert forge(fake, token=token).comment(7, section()).reason == reason
-    assert forge(fake, token=token).status(SHA, "x", "pending", "", None).reason == reason
+    assert forge(fake, token=token).comment(7, section()).reason == f"the comment is not posted: {reason}"
+    assert forge(fake, token=token).status(SHA, "x", "pending", "", None).reason == f"the status mlops/x is not set: {reason}"
 
 
 TRANSIENT = {
@@ -96,7 +98,10 @@ def test_trouble_that_stays_ends_after_a_bounded_number_of_requests_in_a_reason(
 
 def test_a_page_is_named_by_its_title_and_never_taken_for_data(fake: FakeGitHub) -> None:
     fake.fail(".*", Fault(200, "<html><title>Sign in\n to Wi-Fi</title></html>"), times=10_000)
-    assert forge(fake).comment(7, section()).reason == f"{fake.url} answered with a page titled “Sign in to Wi-Fi” instead of data"
+    assert (
+        forge(fake).comment(7, section()).reason
+        == f"the comment is not posted: {fake.url} answered with a page titled “Sign in to Wi-Fi” instead of data"
+    )
 
 
 def test_a_comment_written_though_its_answer_was_lost_is_not_written_twice(fake: FakeGitHub) -> None:
