@@ -67,7 +67,7 @@ def available(metric: Metric, side: Sample) -> bool:
     """Whether a side has what the metric reads."""
     if metric.reads == "columns":
         return metric.argument in side.columns
-    return getattr(side, metric.reads) is not None
+    return (side.score is not None or side.prob is not None) if metric.reads == "scores" else side.prediction is not None
 
 
 def compatible(work: Work, both: Pair) -> bool:

@@ -24,8 +24,7 @@ from mlops_toolkit.stats.sample import Sample
 
 NEEDED = {
     "prediction": "columns `target` and `prediction`",
-    "score": "a column `score`, or `prob:<label>` columns",
-    "prob": "a `prob:<label>` column for each class",
+    "scores": "a column `score`, or a `prob:<label>` column for each class",
     "columns": "its column of numbers",
 }
 
