@@ -207,7 +207,7 @@ def test_what_left_the_session_is_ended_too(tmp_path: Path, kind: str) -> None:
 def test_orphans_that_end_are_waited_for_while_the_command_runs(tmp_path: Path) -> None:
     """As init would: a long training that leaves orphans behind does not fill the process table. It watches that itself."""
     watch = (
-        "import os, pathlib, subprocess, time\nfor _ in range(5): subprocess.run(['bash', '-c', '(true) & (true) &'])\n"
+        "import os, pathlib, subprocess, time\nfor _ in range(5): subprocess.run(['bash', '-c', 'sleep 0.2 &'])\ntime.sleep(0.4)\n"
         "def zombies():\n    ppid = f'PPid:\\t{os.environ[\"OURS\"]}\\n'\n    found = 0\n"
         "    for path in pathlib.Path('/proc').glob('[0-9]*/status'):\n        try: text = path.read_text()\n        except OSError: continue\n"
         "        found += ppid in text and 'State:\\tZ' in text\n    return found\n"
