@@ -22,6 +22,8 @@ def run(args: argparse.Namespace, world: World) -> int:
     """Compare every model asked for; 0 passed, 1 a gate failed, 3 undecided and the policy asks."""
     outcomes = [(job, decide(job, world)) for job in gather.jobs(args, world)]
     perform.perform(outcomes, args, world)
+    for note in dict.fromkeys(note for job, _ in outcomes if job.history is not None for note in job.history.notes):
+        print(f"mlops compare: {note}", file=world.err)
     return min((result.exit for _, result in outcomes), key=PRECEDENCE.index)
 
 

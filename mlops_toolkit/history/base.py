@@ -70,7 +70,13 @@ class Recorded:
 
 
 class History(Protocol):
-    """Reading fails closed (EnvironmentFailure `history-unreadable`), writing never loses a record."""
+    """Reading fails closed (EnvironmentFailure `history-unreadable`), writing never loses a record.
+
+    notes   what was skipped, or gone by because the remote could not be read: sentences for standard error
+    """
+
+    @property
+    def notes(self) -> Sequence[str]: ...
 
     def entries(self) -> Sequence[Entry]:
         """Every run known: recorded, waiting and local ones, oldest first; each id once (waiting wins over recorded, recorded over local)."""

@@ -232,14 +232,22 @@ def test_a_ci_that_cannot_read_the_history_fails_closed(remote: Path, tmp_path: 
     assert "gone.git" in str(error.value)
 
 
-def test_a_laptop_that_cannot_read_the_history_goes_by_what_it_knows_and_says_so(remote: Path, tmp_path: Path) -> None:
+def test_a_laptop_that_cannot_read_the_history_goes_by_what_it_knows_says_so_and_does_not_wait_for_the_network_again(
+    remote: Path, tmp_path: Path
+) -> None:
     history(clone(remote, tmp_path / "ci")).record(bundle(1), remote=True)
     here = clone(remote, tmp_path / "one")
     assert len(history(here, context=LAPTOP).entries()) == 1
     remote.rename(tmp_path / "moved.git")
-    past = history(here, context=LAPTOP, clock=FixedClock(NOW.replace(hour=23)))
+    past = history(here, context=LAPTOP, clock=FixedClock(NOW.replace(hour=20)))
     assert [e.id for e in past.entries()] == [record(1).id]
     assert past.notes[0].startswith("going by the runs this machine knows: the recorded runs cannot be read")
+    history(clone(tmp_path / "moved.git", tmp_path / "ci-2")).record(bundle(2), remote=True)
+    (tmp_path / "moved.git").rename(remote)
+    soon = history(here, context=LAPTOP, clock=FixedClock(NOW.replace(hour=20, minute=35)))
+    assert ([e.id for e in soon.entries()], soon.notes) == ([record(1).id], past.notes)
+    later = history(here, context=LAPTOP, clock=FixedClock(NOW.replace(hour=20, minute=50)))
+    assert (len(later.entries()), later.notes) == (2, [])
 
 
 def test_a_laptop_asks_the_remote_again_only_after_ten_minutes(remote: Path, tmp_path: Path) -> None:
