@@ -20,7 +20,8 @@ demo: $(if $(wildcard $(DEV)),,$(DEMO))
 	@$(BIN)/python -m mlops_toolkit demo $(ARGS)
 
 test: $(DEV)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS); status=$$?; \
+	[ -z "$$MLOPS_TEST_STATUS" ] || echo $$status > "$$MLOPS_TEST_STATUS"; exit $$status
 
 check: $(DEV)
 	@$(BIN)/python -m tests.check
