@@ -284,7 +284,8 @@ class FakeGitHub:
         return None
 
     def handle(self, verb: str, target: str, headers: dict[str, str], raw: bytes) -> tuple[int, str, bytes, dict[str, str]] | None:
-        """The answer (status, content type, body, headers), or None to hang up."""
+        """The answer (status, content type, body, headers), or None to hang up. An Enterprise server's paths are understood too."""
+        target = target.removeprefix("/api/v3") if target.startswith("/api/v3/") else "/graphql" if target == "/api/graphql" else target
         if self.latency_seconds:
             time.sleep(self.latency_seconds)
         with self._lock:

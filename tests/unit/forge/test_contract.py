@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.forge import sticky
 from mlops_toolkit.forge.base import FORGES, Annotation, Forge, Posted, connect
 from mlops_toolkit.forge.memory import Memory
 from mlops_toolkit.system.clock import FixedClock
-from tests.unit.forge.conftest import NOW, context, section
+from tests.unit.forge.conftest import JOB_TOKEN, NOW, context, section
 from tests.world.github import FakeGitHub
 
-Open = Callable[[], Forge]
 HOSTILE = "a|b\n::error::x\n<!-- --> @team ```\r\n${{ secrets.X }} \x1b[0m 🦄"
 
 
@@ -43,14 +43,50 @@ def test_a_pull_request_that_is_not_there_is_none(forge: Forge) -> None:
     assert forge.pull_request(404) is None
 
 
-@pytest.mark.parametrize("name", ["github", "memory"])
-def test_on_a_real_board_sections_of_several_models_share_one_comment(name: str, fake: FakeGitHub) -> None:
-    forge = connect(context=context(fake), env={}, token="ghs_job", clock=FixedClock(NOW), err=io.StringIO(), name=name)
+def test_the_token_is_in_nothing_that_is_shown(forge: Forge) -> None:
+    shown = [
+        repr(forge),
+        repr(vars(forge).get("rest")),
+        str(forge.comment(7, section())),
+        str(forge.status("a" * 40, "x", "error", "", None)),
+    ]
+    assert not [text for text in shown if JOB_TOKEN in text]
+
+
+@dataclass
+class Board:
+    """A forge that keeps comments, and how to read them back."""
+
+    forge: Forge
+    bodies: Callable[[], list[str]]
+
+
+@pytest.fixture(params=["github", "memory"])
+def board(request: pytest.FixtureRequest, fake: FakeGitHub) -> Board:
+    forge = connect(context=context(fake), env={}, token=JOB_TOKEN, clock=FixedClock(NOW), err=io.StringIO(), name=request.param)
+    if isinstance(forge, Memory):
+        return Board(forge, lambda: [note.body for note in forge.comments[7]])
+    return Board(forge, lambda: fake.bodies(7))
+
+
+def test_sections_of_several_models_share_one_comment(board: Board) -> None:
     for model in ("a", "b", "a"):
-        assert forge.comment(7, section(model, f"✅ {model}")).reason is None
-    bodies = fake.bodies(7) if name == "github" else [note.body for note in forge.comments[7]]  # type: ignore[attr-defined]
-    assert len(bodies) == 1
-    assert bodies[0].count("<!-- mlops-actions:1 section") == 2
+        assert board.forge.comment(7, section(model, f"✅ {model}")).reason is None
+    (body,) = board.bodies()
+    assert {part.verdict for part in sticky.parse(body)} == {"✅ a", "✅ b"}
+
+
+def test_an_older_run_does_not_overwrite_a_newer_one(board: Board) -> None:
+    board.forge.comment(7, section(verdict="✅ newer", run=900))
+    assert board.forge.comment(7, section(verdict="❌ older", run=812)).reason == "a newer run has already reported here"
+    assert board.bodies()[0].startswith("✅ newer")
+
+
+def test_a_text_that_is_too_long_is_cut_where_a_block_ends(board: Board) -> None:
+    blocks = tuple(f"{i} " + "x" * 20_000 for i in range(5))
+    assert board.forge.comment(7, section("k", "❌ long", *blocks)).reason is None
+    (part,) = sticky.parse(board.bodies()[0])
+    assert (part.blocks, part.omitted) == (blocks[:3], 2)
 
 
 def test_the_forge_is_github_in_its_actions_and_the_console_elsewhere(fake: FakeGitHub) -> None:

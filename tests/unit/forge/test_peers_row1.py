@@ -67,6 +67,13 @@ def test_our_own_author_is_whoever_the_token_acts_as(fake: FakeGitHub, token: To
     }
 
 
+def test_an_enterprise_server_is_spoken_to_under_its_own_paths(fake: FakeGitHub) -> None:
+    posted = forge(fake, api_url=f"{fake.url}/api/v3").comment(7, section())
+    assert posted.reason is None
+    assert ("POST", "/graphql", 200) in fake.requests
+    assert len(fake.bodies(7)) == 1
+
+
 class Hurried(SystemClock):
     """A clock whose waits are short, so that eight writers really meet."""
 
