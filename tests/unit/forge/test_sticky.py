@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -80,6 +81,27 @@ def test_the_order_of_writers_does_not_change_the_text(given: list[Section], ran
         other = sticky.merge([other] if other else [], each)
     if "omitted" not in one:
         assert one == other
+
+
+def test_our_markers_are_invisible_and_leave_every_block_as_it_renders_alone() -> None:
+    from cmarkgfm import github_flavored_markdown_to_html
+    from cmarkgfm.cmark import Options
+
+    def render(text: str) -> str:
+        return str(github_flavored_markdown_to_html(text, Options.CMARK_OPT_UNSAFE))
+
+    blocks = (
+        "| metric | main |\n| :-- | --: |\n| accuracy | 0.97 |",
+        "- a list\n- of two",
+        "<details><summary>Slices</summary>\n\n| a |\n|---|\n| b |\n\n</details>",
+        "```yaml\ngate: {}\n```",
+        "A paragraph",
+    )
+    body = sticky.merge([sticky.merge([], section("a", "✅ a", *blocks))], replace(section("b", "❌ b", *blocks)))
+    page = re.sub(r"<!--.*?-->", "", render(body))
+    assert "mlops-actions" not in page
+    alone = ["<p>❌ b</p>", *map(render, blocks), "<hr />", "<p>✅ a</p>", *map(render, blocks)]
+    assert "".join(page.split()) == "".join("".join(alone).split())
 
 
 def test_merging_the_same_again_changes_nothing() -> None:
