@@ -22,7 +22,7 @@ from mlops_toolkit.evaluate.proof import doubt
 from mlops_toolkit.evaluate.score import suite_of
 from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import History, key_of
-from mlops_toolkit.models import fetch
+from mlops_toolkit.models.open import fetch
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table

@@ -23,7 +23,7 @@ from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.evaluate.score import Scored, reported, score
 from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History, key_of
-from mlops_toolkit.models import fetch
+from mlops_toolkit.models.open import fetch
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.table import Table

@@ -164,7 +164,7 @@ class Bare:
         trouble = self.remote.clean(done.stderr.decode("utf-8", "replace"))
         return EnvironmentFailure(
             "history-unreadable",
-            f"{self.holds} cannot be read: {in_words(trouble)}",
+            f"{self.holds} cannot be read: {in_words(trouble, verb='read')}",
             where=self.remote.clean(self.remote.url),
             hint="nothing was decided; run it again when the remote can be read",
         )

@@ -147,7 +147,7 @@ def _chosen(lineage: Lineage, found: tuple[int, Entry], refused: list[tuple[str,
     if entry.commit != step.commit and entry.tree == step.tree:
         note += ", recorded for the same tree" + (f" by pull request #{entry.pull_request}" if entry.pull_request else "")
     if behind:
-        nearer = dict(refused)
+        nearer = {run: why for run, why in refused if why != RUNNING}
         note += f"; {len(behind)} {'commit' if len(behind) == 1 else 'commits'} behind"
         note += f" (nearer, but not used: {'; '.join(f'{run}: {why}' for run, why in list(nearer.items())[:3])})" if nearer else ""
     state: State = "still-running" if running else "behind" if behind else "ok"

@@ -99,25 +99,15 @@ PASSING = re.compile(
     re.IGNORECASE,
 )
 WORDS = (
-    (
-        r"GH006|GH013|protected branch|repository rule violations|pre-receive hook declined",
-        "the branch rules refuse it: exempt the history branch",
-    ),
-    (
-        r"403|write access|permission (to .* )?denied|not allowed to push|read.only",
-        "the token may not write here: give the job `permissions: contents: write`",
-    ),
-    (
-        r"could not resolve|unable to access|network is unreachable|connection refused|could not read from remote",
-        "the remote cannot be reached",
-    ),
-    (
-        r"401|authentication failed|could not read username|terminal prompts disabled",
-        "the remote wants credentials that git here does not have",
-    ),
+    (r"GH006|GH013|protected branch|repository rule violations|pre-receive hook declined", "the branch rules refuse it: exempt the history branch"),
+    (r"publickey|host key verification", "ssh was refused: there is no key here that the remote takes, or it is not known to this machine"),
+    (r"403|write access|permission (to .* )?denied|not allowed to push|read.only", "the token may not {verb} here: give the job `permissions: contents: {verb}`"),
+    (r"401|authentication failed|could not read username|terminal prompts disabled", "the remote wants credentials that git here does not have"),
     (r"not found|does not (exist|appear)", "there is no such repository, or no right to see it"),
+    (r"could not resolve|unable to access|network is unreachable|connection refused|could not read from remote", "the remote cannot be reached"),
     (r"no space left|disk quota", "the disk of the remote is full"),
-)
+)  # fmt: skip
+TELLING = re.compile(r"fatal|error|rejected|denied|GH0|ssh:", re.IGNORECASE)
 
 
 def refusal(trouble: str) -> Refusal:
@@ -127,14 +117,12 @@ def refusal(trouble: str) -> Refusal:
     return "passing" if PASSING.search(trouble) else "final"
 
 
-def in_words(trouble: str) -> str:
-    """The cause of a failure as a person says it, with git's own last line behind it."""
-    lines = [line.strip() for line in trouble.splitlines() if line.strip() and not line.startswith(("To ", "Done", "hint:"))]
-    telling = next(
-        (line for line in lines if re.search(r"fatal|error|rejected|denied|GH0", line, re.IGNORECASE)),
-        lines[-1] if lines else "no reason given",
-    )
+def in_words(trouble: str, *, verb: Literal["read", "write"] = "write") -> str:
+    """The cause of a failure as a person says it, with the line of git's that tells the most behind it."""
+    lines = [line.strip() for line in trouble.splitlines() if line.strip() and not line.startswith(("To ", "Done", "hint:", "Warning:"))]
+    lines.sort(key=lambda line: ("Could not read from remote" in line, not TELLING.search(line)))  # stable: the first of the best
+    telling = lines[0][:200] if lines else "no reason given"
     for pattern, words in WORDS:
         if re.search(pattern, trouble, re.IGNORECASE):
-            return f"{words} ({telling[:200]})"
-    return telling[:200]
+            return f"{words.format(verb=verb)} ({telling})"
+    return telling

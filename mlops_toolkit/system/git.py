@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ class Commit:
     subject: str
 
 
+OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_KNOWN: dict[tuple[Path, str], Commit] = {}
+
+
 @dataclass(frozen=True)
 class Git:
     """A work tree (root) and the environment its git is run with."""
@@ -39,7 +44,18 @@ class Git:
         return done
 
     def commit(self, name: str) -> Commit | None:
-        """The commit that `name` resolves to, from its raw object; None where it is not in this repository."""
+        """The commit that `name` resolves to, from its raw object; None where it is not in this repository.
+
+        What a full object id names cannot change: it is asked for once.
+        """
+        if not OBJECT_ID.fullmatch(name):
+            return self._commit(name)
+        known = _KNOWN.get((self.root, name)) or self._commit(name)
+        if known is not None:
+            _KNOWN[self.root, name] = known
+        return known
+
+    def _commit(self, name: str) -> Commit | None:
         done = self("cat-file", "--batch", data=f"{name}^{{commit}}\n".encode())
         header, _, body = done.stdout.partition(b"\n")
         parts = header.split()

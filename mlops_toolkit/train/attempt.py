@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlops_toolkit.errors import Cancelled, CommandFailed, MlopsError
-from mlops_toolkit.models import keep, look_after
 from mlops_toolkit.models.base import Nowhere, Store
 from mlops_toolkit.models.fingerprint import Fingerprint
+from mlops_toolkit.models.open import keep, look_after
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.records.run import Command, Model, Run, Status
 from mlops_toolkit.system import supervise

@@ -14,9 +14,9 @@ from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history.base import Entry, History, key_of
 from mlops_toolkit.history.current import fresh
 from mlops_toolkit.history.local import LocalHistory
-from mlops_toolkit.models import claim, fetch, reachable
 from mlops_toolkit.models.digest import Cache
 from mlops_toolkit.models.fingerprint import Fingerprint, changes, fingerprint
+from mlops_toolkit.models.open import claim, fetch, reachable
 from mlops_toolkit.models.retention import expired
 from mlops_toolkit.records.run import Command, Fingerprints, Run
 from mlops_toolkit.system.clock import iso

@@ -97,3 +97,29 @@ def test_the_reason_is_the_line_that_tells_not_the_last_one() -> None:
     assert in_words(trouble).startswith("the branch rules refuse it")
     assert in_words("") == "no reason given"
     assert in_words("warning: x\nfatal: odd thing\nhint: do this") == "fatal: odd thing"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (
+            "git@github.com: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make sure",
+            "ssh was refused",
+        ),
+        (
+            "ssh: Could not resolve hostname x: Name or service not known\nfatal: Could not read from remote repository.",
+            "the remote cannot be reached (ssh: Could not resolve hostname x",
+        ),
+        ("remote: Repository not found.\nfatal: repository 'https://github.com/o/r/' not found", "there is no such repository"),
+        (
+            "ERROR: Repository not found.\nfatal: Could not read from remote repository.",
+            "there is no such repository, or no right to see it (ERROR: Repository not found.)",
+        ),
+        (
+            "remote: Write access to repository not granted.\nfatal: unable to access 'x': The requested URL returned error: 403",
+            "the token may not read here: give the job `permissions: contents: read`",
+        ),
+    ],
+)
+def test_a_history_that_cannot_be_read_says_why(trouble: str, said: str) -> None:
+    assert in_words(trouble, verb="read").startswith(said)

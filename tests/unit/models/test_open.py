@@ -10,11 +10,10 @@ import pytest
 from mlops_toolkit.ci import Context
 from mlops_toolkit.ci.context import Event
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
-from mlops_toolkit.models import Nowhere, Store, fetch, keep, open_models, reachable
-from mlops_toolkit.models.base import STORES
+from mlops_toolkit.models.base import STORES, Nowhere, Store
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.models.oci import OciStore
-from mlops_toolkit.models.open import belongs_to, repository_key
+from mlops_toolkit.models.open import belongs_to, fetch, keep, open_models, reachable, repository_key
 from mlops_toolkit.models.remote import RemoteStore
 from mlops_toolkit.records.run import Model
 
