@@ -48,6 +48,7 @@ NOT_OURS = {
     *("GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT", "GIT_CURL_VERBOSE"),
     *("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF"),
 }
+PACKS = 150
 FETCH = ("fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc")
 HIDDEN = ("unadvertised", "not our ref")  # the server gives out no object by id, or has not this one
 NOBODY = {
@@ -125,6 +126,11 @@ class Bare:
         made = proc.run(["git", "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", str(self.path)], env=env)
         if made.status != 0:
             raise EnvironmentFailure("git-failed", f"git init failed: {made.trouble}", where=str(self.path))
+
+    def tidy(self) -> None:
+        """Begin anew once many fetches have piled up: everything here can be asked for again, and what is still needed is little."""
+        if len(list((self.path / "objects" / "pack").glob("*.pack"))) > PACKS:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def tip(self, ref: str) -> str | None:
         """What the remote has at a full ref name, None where it has not. EnvironmentFailure `history-unreadable`."""

@@ -122,7 +122,9 @@ class GitHistory(LocalHistory):
     def _ask(self, known: str | None, *, closed: bool) -> None:
         """Read the remote's tip; where that fails and we need not fail `closed`, the one known."""
         try:
-            self._seen = self.reader.at(self.bare.tip(self.ref))
+            tip = self.bare.tip(self.ref)
+            self.bare.tidy()
+            self._seen = self.reader.at(tip)
             self._remember(self._seen.commit)
         except EnvironmentFailure as error:
             if closed:

@@ -24,6 +24,7 @@ class Commits:
         oid = self.bare.tip(commit) if commit.startswith("refs/") else commit
         if oid is None:
             return []
+        self.bare.tidy()
         line = self._here(oid, depth)
         if len(line) == depth or (line and not line[-1].parents):
             return line

@@ -361,6 +361,20 @@ def test_a_broken_cache_is_made_again(remote: Path, tmp_path: Path) -> None:
     assert ids(remote) == [record(1).id, record(2).id]
 
 
+def test_a_cache_of_many_fetches_is_begun_anew(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_toolkit.history.bare.PACKS", 4)
+    writer, reader = clone(remote, tmp_path / "one"), clone(remote, tmp_path / "two")
+    packs = []
+    for number in range(6):
+        history(writer).record(bundle(number), remote=True)
+        past = history(reader)
+        assert len(past.entries()) == number + 1
+        assert past.run(record(0).id) is not None
+        assert past.ancestry("refs/heads/main", 50)
+        packs.append(len(list((tmp_path / "two" / ".mlops" / "cache").rglob("*.pack"))))
+    assert max(packs) <= 12
+
+
 @pytest.mark.parametrize("path", ["../x", "/x", "a/../b", "", ".git/config", "a/.GIT/x", 'a"b', "a\nb", "a//b", "./x"])
 def test_a_run_holds_no_file_outside_of_its_folder(tmp_path: Path, path: str) -> None:
     with pytest.raises(Defect):
