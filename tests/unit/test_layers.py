@@ -36,6 +36,18 @@ def test_imports_point_down() -> None:
     assert passed, output
 
 
+def test_the_page_about_layers_shows_them_all() -> None:
+    """docs/decisions/0001-layers.md draws what the linter holds, line by line in the same order."""
+    layers = re.search(r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert layers
+    held = [re.findall(r"\w+", line) for line in layers[1].splitlines() if "__main__" not in line]
+    page = (ROOT / "docs/decisions/0001-layers.md").read_text(encoding="utf-8")
+    drawing = re.search(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert drawing
+    drawn = [re.findall(r"\w+", re.split(r"  +", line)[0]) for line in drawing[1].splitlines()]
+    assert drawn == held
+
+
 def test_a_planted_upward_import_is_found(tmp_path: Path) -> None:
     """The contracts see what they are there for: a record that imports a verb breaks them."""
     shutil.copytree(PACKAGE, tmp_path / "mlops_toolkit", ignore=shutil.ignore_patterns("__pycache__"))
