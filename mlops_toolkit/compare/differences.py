@@ -8,6 +8,7 @@ from typing import Literal
 
 from mlops_toolkit.records.result import Difference
 from mlops_toolkit.records.run import Run
+from mlops_toolkit.report import words
 
 Section = Literal["params", "environment", "data", "command", "gate", "cost"]
 
@@ -61,27 +62,13 @@ def _cost(run: Run) -> dict[str, str]:
         return {}
     made, used = {}, run.resources
     if used.wall_seconds is not None:
-        made["time"] = duration(used.wall_seconds)
+        made["time"] = words.seconds(used.wall_seconds)
     if used.gpu_seconds:
-        made["GPU time"] = duration(used.gpu_seconds)
+        made["GPU time"] = words.seconds(used.gpu_seconds)
     if used.peak_memory:
-        made["peak memory"] = f"{used.peak_memory / 1e6:,.0f} MB"
+        made["peak memory"] = words.size(used.peak_memory)
     if used.energy_joules:
         made["energy"] = f"{used.energy_joules / 3.6e6:.3g} kWh"
     if run.trained is not None:
-        made["model size"] = f"{run.trained.size / 1e6:,.3g} MB"
+        made["model size"] = words.size(run.trained.size)
     return made
-
-
-def duration(seconds: float) -> str:
-    """`0.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"

@@ -18,7 +18,7 @@ from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import Cancelled, EnvironmentFailure, InvalidFile, MlopsError, UsageError
 from mlops_toolkit.evaluate import baseline, outputs, reuse, say
-from mlops_toolkit.evaluate.job import Job, alone
+from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.evaluate.score import Scored, reported, score
 from mlops_toolkit.history import current
@@ -43,7 +43,7 @@ evaluate:
 def run(args: argparse.Namespace, world: World) -> int:
     """Evaluate every configured model, one after another; 0 where each has its numbers. Raises the MlopsError that ended it."""
     found = read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
-    jobs = [Job(loaded, loaded.config.evaluate, world) for loaded in found if loaded.config.evaluate]
+    jobs = [Job(loaded, world, loaded.config.evaluate) for loaded in found if loaded.config.evaluate]
     if not jobs:
         raise UsageError("nothing-to-evaluate", f"{found[0].where} has no `evaluate:`", hint=NOTHING)
     out = world.err if getattr(args, "json", False) else world.out
@@ -82,7 +82,7 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
     world = job.world
     refuse_fork(world.context, world.git, job.loaded)
     history = world.history(job.state, job.loaded.config.history.at)
-    with alone(job):
+    with job.alone():
         record = _record(job, given, history)
         fingerprints = replace(record.fingerprints, evaluate=reuse.fingerprint_of(job))
         record = replace(record, fingerprints=fingerprints)

@@ -1,99 +1,20 @@
-"""One model to train: what is configured, where its records lie, and that nobody else trains it here at the same time."""
+"""One model to train: what is configured, and where its records lie."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.config.schema import Train
-from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
-from mlops_toolkit.history.local import prepare
-from mlops_toolkit.records import run as records
-from mlops_toolkit.records.run import Run
-from mlops_toolkit.system.clock import iso
-from mlops_toolkit.system.files import locked, write_atomic
-from mlops_toolkit.world import World
+from mlops_toolkit.home import Home
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Home):
     """A configuration with a `train:`, and the world it is trained in."""
 
-    loaded: Loaded
     config: Train
-    world: World
-
-    @property
-    def state(self) -> Path:
-        return self.loaded.folder / ".mlops"
 
     @property
     def output(self) -> Path:
         return self.loaded.folder / self.config.output
-
-    def folder(self, run_id: str) -> Path:
-        """Where a run keeps its files."""
-        return self.state / "runs" / run_id
-
-    def shown(self, path: Path) -> str:
-        """A path as people see it from where they are."""
-        return path.relative_to(self.world.cwd).as_posix() if path.is_relative_to(self.world.cwd) else str(path)
-
-    def say(self, sentence: str) -> None:
-        print(f"{self.loaded.config.name}: {sentence}", file=self.world.err, flush=True)
-
-    def save(self, record: Run) -> Run:
-        """Both copies, each whole at every instant; the run's own first, so that run.json never names a run without a folder."""
-        text = records.dumps(record)
-        try:
-            write_atomic(self.folder(record.id) / "run.json", text)
-            write_atomic(self.state / "run.json", text)
-        except OSError as error:
-            raise EnvironmentFailure("not-recorded", f"the run cannot be recorded: {error.strerror}", where=str(self.state)) from error
-        return record
-
-
-@contextlib.contextmanager
-def alone(job: Job) -> Iterator[None]:
-    """Nobody else trains or evaluates in this folder while it holds; what a killed training left open is closed. EnvironmentFailure `already-training`."""
-    try:
-        prepare(job.state)
-        holding = locked(job.state / "train.lock", wait=False)
-        holding.__enter__()
-    except BlockingIOError as error:
-        raise EnvironmentFailure(
-            "already-training",
-            f"another `mlops train` or `mlops evaluate` is at work in {job.loaded.folder}",
-            hint="wait for it, or use another checkout",
-        ) from error
-    except OSError as error:
-        raise EnvironmentFailure("not-recorded", f"cannot write here: {error.strerror}", where=str(job.state)) from error
-    try:
-        _close(job)
-        yield
-    finally:
-        holding.__exit__(None, None, None)
-
-
-def _close(job: Job) -> None:
-    """A run that is still `running` while nobody holds the lock was killed: its record says so from now on."""
-    for path in sorted((job.state / "runs").glob("*/run.json")):
-        try:
-            record = records.loads(path.read_bytes(), where=str(path)) if b'"running"' in path.read_bytes() else None
-        except (OSError, InvalidFile):
-            continue
-        if record is None or record.status != "running":
-            continue
-        commands = tuple(replace(c, ended="interrupted") if c.ended == "running" else c for c in record.commands)
-        closed = replace(
-            record, status="interrupted", reason="killed before it could say so", ended=iso(job.world.clock.now()), commands=commands
-        )
-        write_atomic(path, records.dumps(closed))
-        with contextlib.suppress(OSError, InvalidFile):
-            latest = job.state / "run.json"
-            if records.loads(latest.read_bytes(), where=str(latest)).id == record.id:
-                write_atomic(latest, records.dumps(closed))
-        job.say(f"run {record.id} was killed; it is recorded as interrupted")

@@ -22,7 +22,7 @@ from mlops_toolkit.records.run import Command, Fingerprints, Run
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.train import params, say
 from mlops_toolkit.train.attempt import PARTS, execute
-from mlops_toolkit.train.job import Job, alone
+from mlops_toolkit.train.job import Job
 from mlops_toolkit.train.launchers import LAUNCHERS, Launcher
 from mlops_toolkit.train.plan import Reuse, Train, decide
 from mlops_toolkit.world import World
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, world: World) -> int:
         if loaded.config.train is None:
             print(f"{loaded.config.name}: {loaded.where} has no `train:`: there is nothing to train", file=world.err)
             continue
-        job = Job(loaded, loaded.config.train, world)
+        job = Job(loaded, world, loaded.config.train)
         done.append((job.shown(job.state / "run.json"), _train(job, again=bool(getattr(args, "again", False))).id))
     if done:
         world.forge.output({"run": "\n".join(path for path, _ in done), "run-id": "\n".join(run_id for _, run_id in done), "exit": "0"})
@@ -52,7 +52,7 @@ def _train(job: Job, *, again: bool) -> Run:
     launcher: Launcher = plug.load("launcher", LAUNCHERS, job.config.launcher, where=job.loaded.at("train.launcher"))
     expired((), config.models.keep, world.clock.now())  # a mistake in it must not come up after hours of training
     store = world.models(config.models.store)
-    with alone(job):
+    with job.alone():
         found = _fingerprint(job)
         record = replace(
             fresh(world.git, world.context, world.clock, model=config.name, config=job.loaded.where),

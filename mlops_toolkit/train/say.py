@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlops_toolkit.models.base import short
 from mlops_toolkit.records.run import Model, Resources, Run
+from mlops_toolkit.report import words
 
 
 def because(reason: str, changed: Sequence[str], since: str | None) -> str:
@@ -24,35 +25,13 @@ def reused(source: Run) -> str:
 
 
 def took(resources: Resources) -> str:
-    """`trained in 3 m 12 s, at most 1.2 GB of memory`."""
-    memory = f", at most {size(resources.peak_memory)} of memory" if resources.peak_memory else ""
-    return f"trained in {lasted(resources.wall_seconds or 0.0)}{memory}"
+    """`trained in 3 min 12 s, at most 1.2 GB of memory`."""
+    memory = f", at most {words.size(resources.peak_memory)} of memory" if resources.peak_memory else ""
+    return f"trained in {words.seconds(resources.wall_seconds or 0.0)}{memory}"
 
 
 def left(model: Model) -> str:
     """`model/ is sha256:1a2b3c4d5e6f (14.2 MB), kept on this machine`, or why it is kept nowhere."""
     store = model.stores[0].partition("sha256")[0].rstrip("/:") if model.stores else ""
     where = f"kept in {store}" if "://" in store else "kept on this machine" if store else f"kept nowhere: {model.reason}"
-    return f"{model.path} is {short(model.digest)} ({size(model.size)}), {where}"
-
-
-def lasted(seconds: float) -> str:
-    """`0.8 s`, `42 s`, `3 m 12 s`, `6 h 5 m`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} m {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} m"
-
-
-def size(count: int) -> str:
-    """`512 B`, `14.2 MB`: powers of 1,000."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+    return f"{model.path} is {short(model.digest)} ({words.size(model.size)}), {where}"

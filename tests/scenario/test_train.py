@@ -117,7 +117,7 @@ def test_a_training_leaves_a_record_its_output_and_its_model(project: Project) -
     said = done.err.splitlines()
     assert said[:2] == ["spam: training, because it is the first run here", "loss 0.1"]
     assert said[2].startswith("spam: trained in ")
-    assert said[3] == f"spam: model is {record.trained.digest[:19]} (10 B), kept on this machine"  # type: ignore[union-attr]
+    assert said[3] == f"spam: model is {record.trained.digest[:19]} (10 bytes), kept on this machine"  # type: ignore[union-attr]
     assert said[4:] == [f"spam: run {record.id} is in .mlops/run.json"]
     assert (record.status, record.model, record.commit, record.dirty) == ("succeeded", "spam", project.git("rev-parse", "HEAD"), False)
     assert record.tree == project.git("rev-parse", "HEAD^{tree}")

@@ -1,0 +1,94 @@
+"""Where one model's runs live on this machine: the `.mlops` folder beside its mlops.yaml, its records, and who may work there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlops_toolkit.config.read import Loaded
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
+from mlops_toolkit.history.local import prepare
+from mlops_toolkit.records import run as records
+from mlops_toolkit.records.run import Run
+from mlops_toolkit.system.clock import iso
+from mlops_toolkit.system.files import locked, write_atomic
+from mlops_toolkit.world import World
+
+
+@dataclass(frozen=True)
+class Home:
+    """A configuration, and the world its model is worked on in."""
+
+    loaded: Loaded
+    world: World
+
+    @property
+    def state(self) -> Path:
+        return self.loaded.folder / ".mlops"
+
+    def folder(self, run_id: str) -> Path:
+        """Where a run keeps its files."""
+        return self.state / "runs" / run_id
+
+    def shown(self, path: Path) -> str:
+        """A path as people see it from where they are."""
+        return path.relative_to(self.world.cwd).as_posix() if path.is_relative_to(self.world.cwd) else str(path)
+
+    def say(self, sentence: str) -> None:
+        print(f"{self.loaded.config.name}: {sentence}", file=self.world.err, flush=True)
+
+    def save(self, record: Run) -> Run:
+        """Both copies, each whole at every instant; the run's own first, so that run.json never names a run without a folder."""
+        text = records.dumps(record)
+        try:
+            write_atomic(self.folder(record.id) / "run.json", text)
+            write_atomic(self.state / "run.json", text)
+        except OSError as error:
+            raise EnvironmentFailure("not-recorded", f"the run cannot be recorded: {error.strerror}", where=str(self.state)) from error
+        return record
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else trains or evaluates here while it holds; what a killed process left open is closed.
+
+        EnvironmentFailure `already-at-work`, or `not-recorded` where nothing can be written.
+        """
+        try:
+            prepare(self.state)
+            holding = locked(self.state / "train.lock", wait=False)
+            holding.__enter__()
+        except BlockingIOError as error:
+            raise EnvironmentFailure(
+                "already-at-work",
+                f"another `mlops train` or `mlops evaluate` is at work in {self.loaded.folder}",
+                hint="wait for it, or use another checkout",
+            ) from error
+        except OSError as error:
+            raise EnvironmentFailure("not-recorded", f"cannot write here: {error.strerror}", where=str(self.state)) from error
+        try:
+            self._close()
+            yield
+        finally:
+            holding.__exit__(None, None, None)
+
+    def _close(self) -> None:
+        """A run that is still `running` while nobody holds the lock was killed: its record says so from now on."""
+        for path in sorted((self.state / "runs").glob("*/run.json")):
+            try:
+                record = records.loads(path.read_bytes(), where=str(path)) if b'"running"' in path.read_bytes() else None
+            except (OSError, InvalidFile):
+                continue
+            if record is None or record.status != "running":
+                continue
+            commands = tuple(replace(c, ended="interrupted") if c.ended == "running" else c for c in record.commands)
+            closed = replace(
+                record, status="interrupted", reason="killed before it could say so", ended=iso(self.world.clock.now()), commands=commands
+            )
+            write_atomic(path, records.dumps(closed))
+            with contextlib.suppress(OSError, InvalidFile):
+                latest = self.state / "run.json"
+                if records.loads(latest.read_bytes(), where=str(latest)).id == record.id:
+                    write_atomic(latest, records.dumps(closed))
+            self.say(f"run {record.id} was killed; it is recorded as interrupted")
