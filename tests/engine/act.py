@@ -136,11 +136,19 @@ class Engine:
         done = subprocess.run(command, cwd=self.project.root, env=env, capture_output=True, text=True, check=False, timeout=300)
         return _ran(done)
 
-    def step(self, verb: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """One action's step without act, in the environment that act's runs use."""
+    def step(self, verb: str, env: dict[str, str]) -> subprocess.Popen[str]:
+        """One action's step without act, started as a runner starts it, in the environment that act's runs use."""
         own = {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "RUNNER_TOOL_CACHE": str(cache() / "act" / "tool_cache")}
         command = ["bash", self.ours / "actions" / "run", verb]
-        return subprocess.run(command, cwd=self.project.root, env={**own, **env}, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.Popen(
+            command,
+            cwd=self.project.root,
+            env={**own, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def _ran(done: subprocess.CompletedProcess[str]) -> Ran:

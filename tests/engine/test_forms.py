@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import time
 
 import pytest
 
@@ -85,7 +89,44 @@ def test_a_misspelt_input_fails_and_is_named(make_engine: Make) -> None:
     inputs = {"config": "mlops.yaml", "token": "ghs_x", "python": "python3", "metrcs": "metrics.json"}
     outputs = engine.folder / "outputs"
     env = {"GITHUB_ACTIONS": "true", "MLOPS_INPUTS": json.dumps(inputs), "GITHUB_OUTPUT": str(outputs)}
-    done = engine.step("compare", env)
-    assert done.returncode == 2, done.stderr
-    assert 'did you mean "metrics"?' in done.stderr
-    assert "Traceback" not in done.stderr
+    step = engine.step("compare", env)
+    _, err = step.communicate(timeout=300)
+    assert step.returncode == 2, err
+    assert 'did you mean "metrics"?' in err
+    assert "Traceback" not in err
+
+
+SLOW = """\
+import pathlib, signal, sys, time
+def saved(*_):
+    pathlib.Path("checkpoint").write_text("saved")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, saved)
+pathlib.Path("started").touch()
+time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_runner_s_cancel_reaches_the_training_which_saves_and_is_recorded_as_interrupted(
+    make_engine: Make, number: signal.Signals, code: int
+) -> None:
+    """A runner signals the one process it started, and no other."""
+    engine = make_engine()
+    engine.project.write({"train.py": SLOW})
+    step = engine.step("train", {})
+    root = engine.project.root
+    try:
+        until = time.monotonic() + 240  # our environment may have to be made first
+        while not (root / "started").exists():
+            assert step.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        os.kill(step.pid, number)
+        step.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(step.pid, signal.SIGKILL)
+    assert step.returncode == code
+    assert (root / "checkpoint").read_text() == "saved"
+    assert json.loads((root / ".mlops" / "run.json").read_text())["status"] == "interrupted"
