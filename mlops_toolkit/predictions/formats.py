@@ -104,7 +104,6 @@ def _parquet(raw: bytes, name: str) -> tuple[pl.DataFrame, Source]:
 def _csv(body: bytes, name: str) -> tuple[pl.DataFrame, Source]:
     if b"\n" not in body:
         body = body.replace(b"\r", b"\n")
-    source = Source(name, "csv", body, _separator(body))
     if (at := body.find(b"\0")) >= 0:
         raise InvalidFile(
             "not-predictions",
@@ -112,6 +111,7 @@ def _csv(body: bytes, name: str) -> tuple[pl.DataFrame, Source]:
             where=f"{name} row {_line_at(body, at)}",
             hint=WANTED,
         )
+    source = Source(name, "csv", body, _separator(body))
     try:
         frame = pl.read_csv(body, infer_schema=False, separator=source.separator, quote_char='"')
     except BROKEN as error:
