@@ -143,7 +143,7 @@ def _chosen(lineage: Lineage, found: tuple[int, Entry], refused: list[tuple[str,
     place, entry = found
     behind = tuple(step.line for step in lineage.steps[:place])
     step = lineage.steps[place]
-    note = f"{lineage.reason}: run {entry.id} of {step.commit[:7]}"
+    note = f"compared with run {entry.id} of {step.commit[:7]} ({lineage.reason})"
     if entry.commit != step.commit and entry.tree == step.tree:
         note += ", recorded for the same tree" + (f" by pull request #{entry.pull_request}" if entry.pull_request else "")
     if behind:

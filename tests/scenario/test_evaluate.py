@@ -163,7 +163,7 @@ def test_a_failing_command_ends_the_run_and_the_same_training_is_evaluated_again
     assert project.mlops("train")[0] == 0
     code, _, err = project.mlops("evaluate")
     assert code == 5
-    assert 'mlops.yaml:3: evaluate.run ended with exit status 3\n  it said last: no luck' in err
+    assert "mlops.yaml:3: evaluate.run ended with exit status 3\n  it said last: no luck" in err
     failed = project.record()
     assert (failed.status, failed.commands[-1].exit, failed.trained is not None) == ("failed", 3, True)
     project.write(ready="")

@@ -154,7 +154,13 @@ def test_predictions_kept_in_the_models_store_come_back_for_the_comparison(tmp_p
     repository.git("init", "-q", "--bare", str(remote))
     repository.git("remote", "add", "origin", str(remote))
     repository.git("push", "-q", "origin", "main")
-    ci = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_REF_NAME": "main", "GITHUB_RUN_ID": "1", "RUNNER_ENVIRONMENT": "self-hosted"}
+    ci = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_RUN_ID": "1",
+        "RUNNER_ENVIRONMENT": "self-hosted",
+    }
     repository.mlops("review", GITHUB_SHA=repository.git("rev-parse", "HEAD"), GITHUB_API_URL="http://127.0.0.1:9", **ci)
     listed = repository.git("--git-dir", str(remote), "ls-tree", "-r", "--name-only", "mlops-history")
     assert "run.json" in listed
