@@ -68,7 +68,7 @@ def main() -> None:
     print(f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n\n{HEAD}")
     with tempfile.TemporaryDirectory() as name:
         made = recorded(Path(name) / "recorded")
-        ours = Command("mlops", [sys.executable, "-m", "mlops_toolkit", "compare", "--json"], made.root, made.env)
+        ours = Command("mlops", [sys.executable, "-m", "mlops_toolkit", "compare"], made.root, made.env)
         theirs = None
         if given.dvc:
             once = Command("dvc", [given.dvc, "init", "-q"], made.root, made.env)
@@ -76,7 +76,7 @@ def main() -> None:
             made.git("add", "-A")
             made.git("commit", "-q", "-m", "dvc")
             made.mlops("review", EXAMPLES="10000")
-            theirs = Command("dvc", [given.dvc, "metrics", "diff", "main", "--json"], made.root, made.env)
+            theirs = Command("dvc", [given.dvc, "metrics", "diff", "main"], made.root, made.env)
         print(row("two recorded runs of 10,000 examples, 2 metrics × 2 slices", in_turn(ours, theirs, runs=given.runs), "dvc metrics diff"))
         large = Path(name) / "million"
         large.mkdir()

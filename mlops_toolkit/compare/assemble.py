@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_toolkit.compare import differences, examples, numbers, proposal, whole
-from mlops_toolkit.compare.request import Request, Work
+from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.compare.suite import judge_suite
+from mlops_toolkit.compare.work import Work
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.records.result import Result
 

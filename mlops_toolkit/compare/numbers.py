@@ -7,8 +7,9 @@ from dataclasses import replace
 from mlops_toolkit.compare import bounds as bounds_of
 from mlops_toolkit.compare import judge
 from mlops_toolkit.compare.judge import Judged
-from mlops_toolkit.compare.request import Request, Work, effective
+from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.compare.work import Work, effective
 from mlops_toolkit.config import measures as known
 from mlops_toolkit.config.schema import Better, Config
 from mlops_toolkit.errors import UsageError

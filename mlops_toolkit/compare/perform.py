@@ -79,20 +79,19 @@ def _show(results: Sequence[Result], texts: Sequence[comment.Comment], args: arg
 
 
 def write_files(result: Result, text: comment.Comment, drawn: Sequence[Chart], state: Path, world: World, *, html: bool) -> None:
-    """report.json, comment.md, junit.xml and, with pictures, report.html and charts/ in the `.mlops` folder."""
-    from mlops_toolkit.report.junit import junit
-
+    """report.json, comment.md and, with pictures, junit.xml, report.html and charts/ in the `.mlops` folder."""
     try:
         prepare(state)
         write_atomic(state / "report.json", codec.dumps(result))
         write_atomic(state / "comment.md", text.text)
-        write_atomic(state / "junit.xml", junit(result))
         for chart in drawn:
             write_atomic(state / "charts" / f"{chart.name}.png", chart.png)
         if html:
             from mlops_toolkit.report import previews
+            from mlops_toolkit.report.junit import junit
             from mlops_toolkit.report.page import page
 
+            write_atomic(state / "junit.xml", junit(result))
             found = previews.read(result, folder=state.parent)
             write_atomic(state / "report.html", page(result, previews=found, charts=drawn))
     except OSError as error:

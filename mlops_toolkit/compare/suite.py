@@ -9,8 +9,9 @@ from typing import Any
 from mlops_toolkit.compare import curves, examples, judge, proposal
 from mlops_toolkit.compare.align import Both, aligned, available
 from mlops_toolkit.compare.judge import Judged, Subject
-from mlops_toolkit.compare.request import Request, Work, effective
+from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.compare.work import Work, effective
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, MetricRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError

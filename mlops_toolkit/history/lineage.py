@@ -143,7 +143,7 @@ def _meeting_point(git: Git, ancestry: Ancestry, head: str, branch: str | None) 
 def _start_on_laptop(git: Git, context: Context, ancestry: Ancestry) -> Start:
     here = git.commit("HEAD")
     assert here is not None  # noqa: S101 — find() has looked
-    name = next((n for n in BASE_BRANCHES if git.commit(n)), None)
+    name = git.first(BASE_BRANCHES)
     branch = git.branch()
     if name is None or branch == _short(git, name):
         if git.dirty():

@@ -55,6 +55,12 @@ class Git:
             _KNOWN[self.root, name] = known
         return known
 
+    def first(self, names: Sequence[str]) -> str | None:
+        """The first of several names that is a commit here, asked for in one go."""
+        done = self("cat-file", "--batch-check", data="".join(f"{name}^{{commit}}\n" for name in names).encode())
+        answers = done.stdout.decode("utf-8", "replace").splitlines()
+        return next((name for name, answer in zip(names, answers, strict=False) if answer.split(" ")[1:2] == ["commit"]), None)
+
     def _commit(self, name: str) -> Commit | None:
         done = self("cat-file", "--batch", data=f"{name}^{{commit}}\n".encode())
         header, _, body = done.stdout.partition(b"\n")
