@@ -87,6 +87,30 @@ class Nowhere:
         return None
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A store that nobody named: tried, and where it refuses the record says why and what to write."""
+
+    store: Store
+    name: str
+    hint: str
+
+    def put(self, path: Path, digest: str) -> str:
+        try:
+            return self.store.put(path, digest)
+        except EnvironmentFailure as error:
+            raise EnvironmentFailure("model-not-stored", f"{self.name} did not take it: {error.message}", hint=self.hint) from error
+
+    def has(self, address: str, digest: str) -> bool:
+        return self.store.has(address, digest)
+
+    def get(self, address: str, digest: str, to: Path) -> None:
+        self.store.get(address, digest, to)
+
+    def delete(self, address: str) -> None:
+        self.store.delete(address)
+
+
 def short(digest: str) -> str:
     """`sha256:1a2b3c4d5e6f`, as shown to people."""
     return digest[: len("sha256:") + 12]

@@ -14,7 +14,7 @@ from mlops_toolkit.ci import Context
 from mlops_toolkit.config.schema import Keep
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.models import tree
-from mlops_toolkit.models.base import STORES, Belongs, Nowhere, Setting, Store, short
+from mlops_toolkit.models.base import STORES, Belongs, Nowhere, Offered, Setting, Store, short
 from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.records.run import Model
@@ -33,13 +33,10 @@ def open_models(
     """
     if word == "none":
         return Nowhere("`models.store` is none")
-    if word == "auto":
-        if context.provider == "github" and not context.self_hosted:
-            return Nowhere(
-                "a GitHub-hosted runner keeps nothing, and mlops.yaml names no store",
-                "models: {store: oci://ghcr.io/OWNER/REPO/mlops-models}   # and in the job: permissions: {packages: write}",
-            )
-        word = "file:"
+    setting = Setting(env, repository_key(context, root, remote_url), belongs_to(context), token, context.actor)
+    if word == "auto" and context.provider == "github" and not context.self_hosted:
+        return _hosted(context, setting)
+    word = "file:" if word == "auto" else word
     scheme = word.partition(":")[0]
     if ":" not in word:
         raise UsageError(
@@ -48,9 +45,19 @@ def open_models(
             where="models.store",
             hint=plug.did_you_mean(word, ("auto", "none", *STORES)),
         )
-    setting = Setting(env, repository_key(context, root, remote_url), belongs_to(context), token, context.actor)
     opened: Store = plug.load("store", STORES, scheme, where="models.store")(_BELOW.sub("", word), setting)
     return opened
+
+
+def _hosted(context: Context, setting: Setting) -> Store:
+    """What a GitHub-hosted runner, which keeps nothing itself, has by default: the repository's own package, where the job may write it."""
+    allow = "in the job: permissions: {packages: write}"
+    if context.server_url != "https://github.com" or not context.repository or not setting.token:
+        hint = f"models: {{store: oci://ghcr.io/OWNER/REPO/mlops-models}}   # and {allow}"
+        return Nowhere("a GitHub-hosted runner keeps nothing, and mlops.yaml names no store", hint)
+    address = f"oci://ghcr.io/{context.repository.lower()}/mlops-models"
+    opened: Store = plug.load("store", STORES, "oci")(address, setting)
+    return Offered(opened, "ghcr.io", allow)
 
 
 def belongs_to(context: Context) -> Belongs:

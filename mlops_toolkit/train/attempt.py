@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlops_toolkit.errors import Cancelled, CommandFailed, MlopsError
-from mlops_toolkit.models.base import Nowhere, Store
+from mlops_toolkit.models.base import Nowhere, Offered, Store
 from mlops_toolkit.models.fingerprint import Fingerprint
 from mlops_toolkit.models.open import keep, look_after
 from mlops_toolkit.predictions.measures import read_measures
@@ -49,7 +49,7 @@ def execute(job: Job, record: Run, found: Fingerprint, launcher: Launcher, store
     shutil.rmtree(checkpoints(job, record), ignore_errors=True)  # only an interrupted training is continued
     job.say(say.took(record.resources))
     job.say(say.left(model))
-    if isinstance(store, Nowhere) and store.hint:
+    if isinstance(store, Nowhere | Offered) and store.hint and not model.stores:
         job.say(f"to keep it: {store.hint}")
     try:
         look_after(store, job.state / "run.json", job.loaded.config.models.keep, world.clock.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mlops_toolkit.ci import Context
 from mlops_toolkit.ci.context import Event
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
-from mlops_toolkit.models.base import STORES, Nowhere, Store
+from mlops_toolkit.models.base import STORES, Nowhere, Offered, Store
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.models.oci import OciStore
 from mlops_toolkit.models.open import belongs_to, fetch, keep, open_models, reachable, repository_key
@@ -38,6 +39,22 @@ def test_a_hosted_runner_keeps_nothing_and_says_what_to_write(tmp_path: Path) ->
     assert (model.stores, model.reason) == ((), "a GitHub-hosted runner keeps nothing, and mlops.yaml names no store")
     assert isinstance(store, Nowhere)
     assert "packages: write" in (store.hint or "")
+
+
+def test_a_hosted_runner_offers_models_to_the_repository_s_own_package(tmp_path: Path) -> None:
+    context = replace(HOSTED, server_url="https://github.com")
+    store = open_models("auto", env={"HOME": str(tmp_path)}, context=context, root=tmp_path, token="ghs_x")
+    assert isinstance(store, Offered)
+    assert isinstance(store.store, OciStore)
+    elsewhere = replace(HOSTED, server_url="https://git.corp.example")
+    assert isinstance(open_models("auto", env={}, context=elsewhere, root=tmp_path, token="ghs_x"), Nowhere)
+
+
+def test_a_package_that_refuses_is_a_reason_and_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "m").write_text("1")
+    store = Offered(Nowhere("denied"), "ghcr.io", "in the job: permissions: {packages: write}")
+    model = keep(tmp_path / "m", store, shown="m", env={"HOME": str(tmp_path)})
+    assert (model.stores, model.reason) == ((), "ghcr.io did not take it: denied")
 
 
 @pytest.mark.parametrize(
