@@ -1,8 +1,4 @@
-"""Pictures of a result, by matplotlib: the same result gives the same bytes, legible on a white page and on a dark one.
-
-Grey, blue and orange are chosen with a contrast of at least 4.1 both on #ffffff and on #0d1117 (the background is
-transparent), and are told apart by every common kind of colour blindness; shape says the same as colour.
-"""
+"""Pictures of a result, by matplotlib: the same result gives the same bytes, legible on a white page and on a dark one."""
 
 from __future__ import annotations
 
@@ -14,13 +10,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit.records.result import Result
+from mlops_toolkit.report import forest, panels
+from mlops_toolkit.report.drawing import GREY
 from mlops_toolkit.report.findings import TITLES, findings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-GREY, BLUE, ORANGE = "#767d87", "#1f7fc0", "#c8590f"
-WIDTH, DPI = 8.8, 160  # inches: as wide as GitHub's comments at twice their resolution
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,6 @@ class Chart:
 
 def charts(result: Result) -> tuple[Chart, ...]:
     """The charts that the result has numbers for, the most important first: changes, confusion, curves, history."""
-    from mlops_toolkit.report import forest, panels
-
     drawers: dict[str, Callable[[Result], Figure | None]] = {
         "changes": forest.changes,
         "confusion": panels.confusion,
@@ -98,10 +91,3 @@ def _png(figure: Figure) -> bytes:
     picture = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
     picture.quantize(128, method=Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
     return out.getvalue()
-
-
-def figure(width: float, height: float) -> Figure:
-    """An empty transparent figure, in inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DPI, facecolor="none")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.report import escape, rows, words
-from mlops_toolkit.report.charts import BLUE, GREY, ORANGE, WIDTH, figure
+from mlops_toolkit.report.drawing import BLUE, GREY, ORANGE, WIDTH, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlops_toolkit.records.result import Check, Confusion, Curve, Point, Result
 from mlops_toolkit.report import escape, words
-from mlops_toolkit.report.charts import BLUE, GREY, ORANGE, WIDTH, figure
+from mlops_toolkit.report.drawing import BLUE, GREY, ORANGE, WIDTH, figure
 from mlops_toolkit.report.findings import tracked
 
 if TYPE_CHECKING:
