@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mlops_toolkit.records.result import Charts, Check, Confusion, Curve, Result, Side
-from mlops_toolkit.report import charts as module
+from mlops_toolkit.report import drawing as module
 from mlops_toolkit.report.charts import Chart, charts
 from mlops_toolkit.report.findings import findings
 from mlops_toolkit.report.panels import most_changed
