@@ -77,6 +77,8 @@ def again(job: Job, record: Run, history: History, tables: Mapping[str, Table], 
                 raise
             except MlopsError as error:
                 refusals.append(f"with {'its own' if own_code else 'this'} commit's code: {error.message}")
+                if error.hint:
+                    job.say(f"the baseline, {refusals[-1]}\n  " + error.hint.replace("\n", "\n  "))
         if made is None:
             job.say(f"the baseline could not be evaluated again ({'; '.join(refusals)}): only common examples will be compared")
             continue

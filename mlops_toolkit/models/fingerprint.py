@@ -122,7 +122,8 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, .
         return path if path and kind in ("file", "lock", "data", "params") else f"the {name}"
 
     found = [f"{said(k)} {'changed' if k in before else 'added'}" for k, v in sorted(after.items()) if before.get(k) != v]
-    return tuple(found + [f"{said(k)} removed" for k in sorted(before) if k not in after])
+    # A file may be an input and the parameters too: it is named once.
+    return tuple(dict.fromkeys(found + [f"{said(k)} removed" for k in sorted(before) if k not in after]))
 
 
 def _usual(tree: WorkTree) -> list[str]:
