@@ -12,6 +12,11 @@ from mlops_toolkit.config.emit import reference
 from mlops_toolkit.config.emit.actions import action_yml
 from mlops_toolkit.config.emit.jsonschema import schema
 from mlops_toolkit.config.inputs import ACTIONS
+from mlops_toolkit.records import codec
+from mlops_toolkit.records import result as results
+from mlops_toolkit.records import run as runs
+from mlops_toolkit.records.result import Result
+from mlops_toolkit.records.run import Run
 from mlops_toolkit.system.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +26,10 @@ def generated(package: Path) -> Mapping[str, str]:
     """Path in the repository -> text, of every generated file. package: the folder whose errors are listed."""
     files = {
         "schema/mlops.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        "schema/run.schema.json": _of(Run, "A run record: .mlops/run.json", f"run:{runs.SCHEMA}"),
+        "schema/result.schema.json": _of(
+            Result, "The result of a comparison: .mlops/report.json and `mlops compare --json`", f"result:{results.SCHEMA}"
+        ),
         "docs/reference/configuration.md": reference.configuration(),
         "docs/reference/actions.md": reference.actions(),
         "docs/reference/exit-codes.md": reference.exit_codes(),
@@ -29,6 +38,11 @@ def generated(package: Path) -> Mapping[str, str]:
     for action in ACTIONS.values():
         files[f"{action.folder}/action.yml".lstrip("/")] = action_yml(action.name)
     return files
+
+
+def _of(kind: type, title: str, name: str) -> str:
+    """The JSON Schema of a record, which other programs may read."""
+    return json.dumps(codec.schema(kind, title=title, identifier=f"urn:mlops:{name}"), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
