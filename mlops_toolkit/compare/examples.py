@@ -12,6 +12,7 @@ from mlops_toolkit.stats.sample import Sample
 
 # The record keeps this many of each side; the page browses them, the comment shows a few.
 KEPT = 1000
+LONGEST = 2000  # characters of a preview: enough to read, and a result of 2,000 examples stays a file one can open
 
 
 def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], *, suite: str = "", kept: int = KEPT) -> Examples:
@@ -45,7 +46,7 @@ def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], 
                 target=_shown(head, head.target, i),
                 baseline=_shown(head, baseline.prediction, i),
                 head=_shown(head, head.prediction, i),
-                preview={name: str(values[i]) for name, values in previews.items() if values[i] is not None},
+                preview={name: _cut(str(values[i])) for name, values in previews.items() if values[i] is not None},
                 suite=suite,
                 weight=None if weight is None else float(weight[i]),
             )
@@ -53,6 +54,10 @@ def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], 
         )
 
     return Examples(fixed=rows(fixed), broken=rows(broken), fixed_total=len(fixed), broken_total=len(broken))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _shown(sample: Sample, values: Any, i: int) -> str | None:

@@ -142,7 +142,7 @@ def _texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Se
 
 
 def _refuse_kind(column: pl.Series, source: Source) -> None:
-    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
+    if numbers.wordless(column.dtype):
         what = f"a {column.dtype} column cannot hold {column.name}s"
         raise source.refuse("not-text", what, column=column.name, hint="write text or numbers")
 

@@ -4,7 +4,7 @@
     comparison  = == != <> < <= > >=, [NOT] IN (…), [NOT] BETWEEN a AND b, [NOT] LIKE 'a%', IS [NOT] NULL
     value       column, "column", `column`, number, 'text', TRUE, FALSE, + - * / %, length() lower() upper() abs()
 
-A text column is read as numbers where it meets a number. An empty cell is NULL, and NULL compares with nothing.
+A text column is read as numbers where it meets a number. An empty cell is NULL, so is NaN, and NULL compares with nothing.
 """
 
 from __future__ import annotations
@@ -251,7 +251,9 @@ class _Parser:
         if kind == pl.Boolean:
             return Value("truth", pl.col(name), column=name)
         if kind.is_numeric():
-            return Value("number", pl.col(name).cast(pl.Float64), column=name)
+            return Value("number", pl.col(name).cast(pl.Float64).fill_nan(None), column=name)
+        if numbers.wordless(kind):
+            raise self.wrong(f"a {kind} column cannot stand in a condition")
         return Value("text", pl.col(name).cast(pl.String), column=name)
 
     # --- kinds
@@ -264,7 +266,8 @@ class _Parser:
             if sign not in ("=", "==", "!=", "<>"):
                 raise self.wrong("true and false can only be compared by = and !=")
             return Value("truth", COMPARISONS[sign](self.truth(left), self.truth(right)))
-        return Value("truth", COMPARISONS[sign](self.number(left), self.number(right)))
+        sides = (self.number(side).fill_nan(None) for side in (left, right))  # 0 / 0 is no number, and polars holds it above all of them
+        return Value("truth", COMPARISONS[sign](*sides))
 
     def number(self, value: Value) -> pl.Expr:
         if value.kind == "number":

@@ -8,6 +8,11 @@ from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.predictions.place import Source, shown
 
 
+def wordless(dtype: pl.DataType) -> bool:
+    """Whether values of this type cannot be written as text: lists and structs, bytes, spans of time."""
+    return dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration)
+
+
 def parse(column: pl.Series) -> pl.Series:
     """Float64 of the same length; null where a cell is no finite number (empty, text, true, NaN, infinity, 1,5)."""
     if column.dtype == pl.Boolean or column.dtype.is_nested() or column.dtype.is_temporal():

@@ -9,7 +9,7 @@ import polars as pl
 from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
-from mlops_toolkit.predictions import conditions
+from mlops_toolkit.predictions import conditions, numbers
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.table import PROB
 
@@ -56,8 +56,9 @@ def _by_value(frame: pl.DataFrame, name: str) -> list[tuple[str, Mask]]:
             "unknown-column", f"there is no column {shown(name)} to slice by", where=f"slice {name}", hint=did_you_mean(name, known)
         )
     column = frame[name]
-    if column.dtype.is_nested():
+    if numbers.wordless(column.dtype):
         raise UsageError("bad-slice", f"a {column.dtype} column cannot be sliced by", where=f"slice {name}")
+    column = column.fill_nan(None) if column.dtype.is_float() else column
     values = column.unique()
     named = values.cast(pl.String).fill_null("").to_list()
     if len(set(named)) > MOST:
