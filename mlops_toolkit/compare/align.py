@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_toolkit.compare.work import Work
 from mlops_toolkit.predictions.pair import Pair, pair
+from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
 from mlops_toolkit.stats.metric import Metric
@@ -72,6 +73,11 @@ def available(metric: Metric, side: Sample) -> bool:
 
 def compatible(work: Work, both: Pair) -> bool:
     """Whether the two test sets may be compared row by row; says what differs."""
+    if both.renamed:
+        theirs, ours = (shown(label) for label in both.renamed)
+        work.notes.append(f"the labels are written otherwise: {theirs} on the baseline, {ours} in this run; nothing was compared")
+        work.state = "labels-changed"
+        return False
     if both.labels_changed:
         many = f"the labels of {both.labels_changed:,} examples changed"
         work.notes.append(f"{many}: the baseline's predictions were scored again with the new ones")

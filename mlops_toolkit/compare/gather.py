@@ -159,7 +159,7 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
     base_side = _side(found.run if found else None, choice.label, choice)
     if found and found.run is None:
         base_side = replace(base_side, commit=line.steps[0].commit)
-    request = Request(config, base_side, _head_side(run, world), world.clock.now().date())
+    request = Request(config, base_side, _head_side(run, world, other=base_side.label), world.clock.now().date())
     return Job(request, found, replace(head, run=run), state, where, run=run, history=history, keep=True)
 
 
@@ -177,9 +177,10 @@ def _question(run: Run) -> baseline.Question:
     return baseline.Question(key=key(run), head=run.commit, run=run.id, ci_run=run.ci.run)
 
 
-def _head_side(run: Run | None, world: World) -> Side:
-    """The head's column is "this PR" where there is one, else its branch or "this run"."""
-    label = "this PR" if world.context.pull_request else (run.branch if run and run.branch else None) or "this run"
+def _head_side(run: Run | None, world: World, *, other: str | None) -> Side:
+    """The head's column is "this PR" where there is one, else its branch, or "this run" where the baseline's is called that."""
+    branch = run.branch if run and run.branch != other else None
+    label = "this PR" if world.context.pull_request else branch or "this run"
     return _side(run, label, None)
 
 
@@ -214,7 +215,7 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
     request = Request(
         config=config,
         baseline=base_side,
-        head=_head_side(run, world) if run else Side(label=head.label),
+        head=_head_side(run, world, other=base_side.label) if run else Side(label=head.label),
         today=world.clock.now().date(),
         base_config=base_config,
         forks_gate=world.context.fork and base_config is not None,

@@ -156,9 +156,12 @@ def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, s
     head_rule = request.config.gate.get(full)
     base_rule = request.base_config.gate.get(full) if request.base_config else None
     limits = effective(work, request, full, metric.direction, one.baseline, head_rule, base_rule, slice_name)
-    if limits.waiting and both.refused:
+    undefined = both.baseline is not None and available(metric, both.baseline) and one.baseline is None
+    if limits.waiting and (both.refused or undefined):  # there is a baseline: what cannot be held against it is in doubt, not new
         limits = replace(limits, waiting=False, margin=limits.margin or 0.0)
-        one = replace(one, reason="data-changed", message="the test set is not the baseline's: nothing was compared")
+        if both.refused:
+            what = "the labels are" if work.state == "labels-changed" else "the test set is"
+            one = replace(one, reason=work.state, message=f"{what} not the baseline's: nothing was compared")
     judged = judge.measured(
         Subject(full, metric.direction, metric.signature, metric.unit),
         one,

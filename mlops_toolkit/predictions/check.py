@@ -191,9 +191,9 @@ def _labels(frame: pl.DataFrame, source: Source) -> tuple[str, ...]:
     """Every label of target, prediction and prob: columns, sorted; refuses labels that only look alike."""
     targets, predicted = (set(frame[c].unique().to_list()) for c in ("target", "prediction"))
     given = {c[len(PROB) :] for c in frame.columns if c.startswith(PROB)}
-    by_value: dict[float | str, str] = {_looks(label): label for label in targets}
+    by_value: dict[float | str, str] = {looks(label): label for label in targets}
     for label in sorted(predicted - targets):
-        twin = by_value.get(_looks(label))
+        twin = by_value.get(looks(label))
         if twin is not None:
             raise source.refuse(
                 "labels-differ",
@@ -202,9 +202,9 @@ def _labels(frame: pl.DataFrame, source: Source) -> tuple[str, ...]:
                 hint="labels are compared as text, exactly as written: write both columns the same way",
             )
     seen = targets | predicted
-    bare = {_looks(label): label for label in seen - given}
+    bare = {looks(label): label for label in seen - given}
     for label in sorted(given - seen):
-        twin = bare.get(_looks(label))
+        twin = bare.get(looks(label))
         if not label or twin is not None or not given & seen:
             raise source.refuse(
                 "unknown-label-column",
@@ -215,7 +215,8 @@ def _labels(frame: pl.DataFrame, source: Source) -> tuple[str, ...]:
     return tuple(sorted(seen | given))
 
 
-def _looks(label: str) -> float | str:
+def looks(label: str) -> float | str:
+    """What a label looks like to a person: two labels that look alike are one, written in two ways."""
     try:
         return float(label)
     except ValueError:

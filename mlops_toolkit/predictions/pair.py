@@ -9,6 +9,7 @@ import polars as pl
 
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.predictions.anonymous import hash_ids
+from mlops_toolkit.predictions.check import looks
 from mlops_toolkit.predictions.samples import arrays
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.stats.sample import Sample
@@ -25,6 +26,8 @@ class Pair:
     n               common rows
     only_baseline, only_head    ids that only one side has (the first 20; a hashed baseline's are hashes), and how many there are
     labels_changed  common rows whose target differs: the baseline is judged by the head's
+    renamed         a label of each side by which the sides are seen to name the same labels otherwise (`0` and `0.0`): judged by the
+                    head's targets the baseline would be wrong throughout, so the two cannot be compared
     data_changed    whether anything that decides about a number differs: rows, targets, weights, clusters
     common          the smaller of the two shares that the common rows are of each side
     notes           what the reader must know, as sentences
@@ -39,6 +42,7 @@ class Pair:
     only_head: tuple[str, ...] = ()
     only_head_count: int = 0
     labels_changed: int = 0
+    renamed: tuple[str, str] | None = None
     data_changed: bool = False
     common: float = 1.0
     notes: tuple[str, ...] = ()
@@ -84,6 +88,7 @@ def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tupl
         only_head=tuple(only_head["id"].head(NAMED).to_list()),
         only_head_count=only_head.height,
         labels_changed=labels_changed,
+        renamed=_renamed(baseline.labels, head.labels) if labels_changed else None,
         data_changed=bool(only_baseline.height or only_head.height or labels_changed or notes),
         common=min(head_frame.height / max(baseline.n, 1), head_frame.height / max(head.n, 1)),
         notes=notes,
@@ -104,6 +109,14 @@ def _comparable(baseline: Table, head: Table) -> None:
             f"{has.source} has a column repeat, {lacks.source} has none",
             hint="write it in both, or aggregate the repeats",
         )
+
+
+def _renamed(baseline: tuple[str, ...], head: tuple[str, ...]) -> tuple[str, str] | None:
+    """A label that only the baseline has and one that only the head has, where these look alike or the sides have none in common."""
+    gone, new = ([label for label in one if label not in other] for one, other in ((baseline, head), (head, baseline)))
+    twins = {looks(label): label for label in new}
+    alike = next(((label, twins[looks(label)]) for label in gone if looks(label) in twins), None)
+    return alike or ((gone[0], new[0]) if len(gone) == len(baseline) else None)
 
 
 def _notes(base: pl.DataFrame, head: pl.DataFrame, salt: str | None) -> tuple[str, ...]:

@@ -80,8 +80,7 @@ class _Ratios:
 
 def _ratios(tally: Tally, kind: _Kind) -> _Ratios:
     bottom = kind.true * tally.true + kind.predicted * tally.predicted
-    inverse = np.divide(1.0, bottom, out=np.zeros_like(bottom), where=bottom > 0)
-    value = kind.top * tally.hit * inverse
+    inverse, value = (np.divide(top, bottom, out=np.zeros_like(bottom), where=bottom > 0) for top in (1.0, kind.top * tally.hit))
     fall = -value * inverse
     return _Ratios(value, kind.true * fall, kind.predicted * fall, kind.top * inverse)
 
