@@ -157,7 +157,9 @@ def _worst(parts: list[_Part], bounds: Bounds, reason: str | None, message: str 
 def _needs(paired: Paired, bounds: Bounds, part: _Part, confidence: float) -> Needs | None:
     if part.verdict != "inconclusive" or bounds.margin is None or paired.change is None:
         return None
-    return power.needs(paired, bounds.margin, confidence=confidence)
+    found = power.needs(paired, bounds.margin, confidence=confidence)
+    # Where a harmless change would have been decided by what is here, it is the change that is in doubt: "needs 510 (have 2,000)" helps nobody.
+    return found if found.n is None or found.n > paired.n else replace(found, n=None)
 
 
 def scalar(

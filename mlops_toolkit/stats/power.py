@@ -30,15 +30,13 @@ def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: fl
     """What would decide an inconclusive comparison.
 
     n       so many examples (three digits, rounded up), of which the examples of every class are the same share as here; None where
-            nothing here tells the disagreement, the margin is 0, it would take more than 10¹², or there are as many already: then it is
-            the change that keeps this undecided, not the number of examples
+            nothing here tells the disagreement, the margin is 0, or it would take more than 10¹²
     margin  what these examples can decide: at the given power in general, and on this very comparison (a margin that is smaller than
             what its interval reaches would leave it as it is); None where it has no interval
     """
     if paired.change is None:
         return Needs()
-    n = _examples(paired, margin, power, confidence)
-    return Needs(n=n if n is not None and n > paired.n else None, margin=_decidable(paired, power, confidence))
+    return Needs(n=_examples(paired, margin, power, confidence), margin=_decidable(paired, power, confidence))
 
 
 def _examples(paired: Paired, margin: float, power: float, confidence: float) -> int | None:

@@ -131,6 +131,33 @@ def test_labels_that_changed_are_applied_to_both_sides() -> None:
     assert "20 examples changed" in result.notes[0]
 
 
+def test_a_baseline_whose_labels_are_written_otherwise_is_not_wrong_throughout() -> None:
+    base = answers(1900, 100)
+    head = {name: [v.capitalize() for v in values] for name, values in shifted(1900, 100, 300).items()}
+    result = assemble(request(GATED), side(base), side(head))
+    assert (result.verdict, result.exit, check(result).reason) == ("inconclusive", 3, "labels-changed")
+    assert (check(result).baseline, check(result).change) == (None, None)
+    assert result.notes[0].startswith('the labels are written otherwise: "cat" on the baseline, "Cat" in this run')
+    assert assemble(request(GATED + (result.next.accept or "")), side(base), side(head)).gate == "passed"
+
+
+@pytest.mark.parametrize("margin", ["1pp", "1%"])
+def test_a_gated_metric_that_is_undefined_on_the_baseline_is_in_doubt_and_not_new(margin: str) -> None:
+    text = f"evaluate: {{run: x, metrics: [roc-auc], positive: cat}}\ngate: {{roc-auc: {{max-drop: {margin}}}}}\n"
+    one_class = {"target": ["cat"] * 50, "prediction": ["cat"] * 49 + ["dog"], "score": [i / 50 for i in range(50)]}
+    result = assemble(request(text), side(one_class, positive="cat"), side(one_class, positive="cat"))
+    assert (result.verdict, result.exit, check(result, "roc-auc").reason) == ("inconclusive", 3, "one-class")
+
+
+def test_more_examples_are_not_asked_for_where_it_is_the_change_that_is_in_doubt() -> None:
+    result = assemble(request(GATED.replace("2pp", "1pp")), side(answers(1900, 100)), side(shifted(1900, 100, 13)))
+    assert check(result).verdict == "inconclusive"
+    needs = check(result).needs
+    assert needs is not None
+    assert (needs.n, needs.margin) == (None, 0.015)
+    assert result.next.more_data == ()
+
+
 def test_a_few_examples_more_or_less_compare_on_what_is_common() -> None:
     base, head = answers(1900, 100), shifted(1900, 100, 5, 5)
     ids = [f"e{i}" for i in range(2000)]

@@ -54,6 +54,20 @@ def test_rows_that_one_side_lacks_are_named_and_counted() -> None:
     assert (len(many.only_baseline), many.only_baseline_count, many.n) == (20, 100, 0)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "renamed"),
+    [("01", ["0.0", "1.0"], ("0", "0.0")), ("ab", ["A", "b"], ("a", "A")), ("ab", ["x", "y"], ("a", "x")), ("ab", ["a", "c"], None)],
+)
+def test_labels_that_are_written_otherwise_are_told_from_labels_that_changed(
+    before: str, after: list[str], renamed: tuple[str, str] | None
+) -> None:
+    one, other = some(["1", "2", "3"], target=before, prediction=before), list(after)
+    head = made({"id": ["1", "2", "3"], "target": [*other, other[0]], "prediction": [*other, other[0]]})
+    found = pair(one, head)
+    assert found.labels_changed > 0
+    assert found.renamed == renamed
+
+
 def test_changed_labels_are_counted_and_the_baseline_is_judged_by_the_heads() -> None:
     base = made({"id": ["1", "2"], "target": ["a", "b"], "prediction": ["a", "b"]})
     head = made({"id": ["1", "2"], "target": ["a", "a"], "prediction": ["a", "b"]})

@@ -63,6 +63,23 @@ def test_conditions_mean_the_same_on_text_and_on_typed_columns(frame: pl.DataFra
     assert "".join(str(int(m)) for m in conditions.mask(frame, condition, "slice x")) == rows
 
 
+def test_nan_is_no_number_in_conditions_and_a_missing_value_among_slices() -> None:
+    frame = pl.DataFrame({"id": ["1", "2", "3", "4"], "x": [1.5, float("nan"), None, 0.0]})
+    for condition, rows in (("x > 1", "1000"), ("x <= 1", "0001"), ("x is null", "0110"), ("x / x >= 1", "1000"), ("not x > 1", "0001")):
+        assert "".join(str(int(m)) for m in conditions.mask(frame, condition, "slice x")) == rows, condition
+    found = {name: rows.tolist() for name, rows in masks(frame, (SliceRequest(name="x", column="x"),))}
+    assert found["x=(missing)"] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("kind", [pl.Duration, pl.Binary, pl.List(pl.Int64)])
+def test_columns_that_are_no_text_are_refused_by_name(kind: pl.DataType) -> None:
+    frame = pl.DataFrame({"id": ["1"], "x": pl.Series([None], dtype=kind)})
+    for attempt in (lambda: masks(frame, (SliceRequest(name="x", column="x"),)), lambda: conditions.mask(frame, "x = 1", "slice x")):
+        with pytest.raises(UsageError) as caught:
+            attempt()
+        assert caught.value.name == "bad-slice"
+
+
 WRONG = [
     ("", "the condition is empty"),
     ("lenght > 3", 'there is no column "lenght"\n  did you mean "length"?'),
