@@ -26,6 +26,8 @@ def decide(job: Job, world: World) -> Result:
         url=context.url,
     )
     if job.history is not None and job.run is not None:
-        course = points(job.history.entries(), key=gather.key(job.run), names=[c.metric for c in made.checks if c.slice is None])
+        names = [check.metric for check in made.checks if check.slice is None]
+        line = job.request.baseline.label
+        course = points(job.history.entries(), key=gather.key(job.run), names=names, branch=line, run=job.run.id)
         made = replace(made, charts=replace(made.charts, history=course))
     return replace(made, sentence=verdict_sentence(made))

@@ -95,6 +95,13 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
     return Judged(check, part.p)
 
 
+def new(judged: Judged) -> Judged:
+    """A check whose margin waits although there is a baseline: that does not have this metric."""
+    if judged.check.reason != "first-run":  # `min` or `max` decided
+        return judged
+    return replace(judged, check=replace(judged.check, reason="metric-new", message="the baseline does not have it: its margin waits"))
+
+
 def _against_margin(paired: Paired, bounds: Bounds, confidence: float) -> _Part | None:
     if bounds.waiting:
         return _Part("ungated", None, "first-run", "its margin waits for a baseline to be held against")
@@ -180,12 +187,12 @@ def scalar(
     blocks_on_change=False: a single noisy number (latency), or one from other hardware, is shown and never blocks on its change.
     """
     sign = 1.0 if direction == "higher" else -1.0
-    change = None if baseline is None or head is None else sign * (head - baseline)
+    change = None if baseline is None or head is None else sign * (head - baseline) + 0.0
     untested = note or "one number without examples: noise was not tested"
     parts = [
         part
         for part in (
-            _by_threshold(change, head, bounds, untested, blocks=blocks_on_change),
+            _by_threshold(change, max(abs(baseline or 0.0), abs(head or 0.0)), bounds, untested, blocks=blocks_on_change),
             _within(head, bounds.min, "min", untested),
             _within(head, bounds.max, "max", untested),
         )
@@ -218,13 +225,13 @@ def scalar(
     return Judged(check)
 
 
-def _by_threshold(change: float | None, head: float | None, bounds: Bounds, untested: str, *, blocks: bool) -> _Part | None:
-    """A change of one number against its margin; without noise known, the number itself decides."""
+def _by_threshold(change: float | None, size: float, bounds: Bounds, untested: str, *, blocks: bool) -> _Part | None:
+    """A change between numbers of this size against its margin; without noise known, the number itself decides."""
     if bounds.waiting:
         return _Part("ungated", None, "first-run", "its margin waits for a baseline to be held against")
     if bounds.margin is None or change is None:
         return None
-    slack = 1e-12 * max(1.0, abs(head or 0.0))  # 0.9721 − 0.9621 is not exactly 0.01
+    slack = 1e-12 * size  # 0.9721 − 0.9621 is not exactly 0.01
     beyond = change < -bounds.margin - slack
     leaning: Leaning = "beyond" if beyond else "inside"
     if bounds.zero_baseline:
@@ -265,7 +272,7 @@ def repeated(
     ]
     error = math.sqrt(math.fsum(variances))
     sign = 1.0 if direction == "higher" else -1.0
-    change = sign * (means[1] - means[0])
+    change = sign * (means[1] - means[0]) + 0.0
     if error == 0:
         note = "the same number every time"
         return scalar(name, baseline=means[0], head=means[1], bounds=bounds, direction=direction, unit=unit, kind="measure", note=note)

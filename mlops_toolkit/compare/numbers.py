@@ -51,6 +51,7 @@ def scalars(work: Work, request: Request, baseline: Loaded | None, head: Loaded)
         one = judge.scalar(
             name, baseline=number, head=value.value, bounds=limits, direction=direction or "higher", unit=unit, signature=value.signature
         )
+        one = one if baseline is None else judge.new(one)
         if old and old.signature and value.signature and old.signature != value.signature:
             check = replace(
                 one.check, verdict="inconclusive" if limits.asked else "ungated", reason="metric-redefined", leaning="beyond", change=None
@@ -88,7 +89,8 @@ def measures(work: Work, request: Request, baseline: Loaded | None, head: Loaded
             continue  # shown in the table of measures, not judged
         mean = sum(old.values) / len(old.values) if old and old.values else None
         limits = effective(work, request, name, direction, mean, head_rule, base_rule, None)
-        work.judged.append(_measure_check(request, name, measure, old, limits, direction, same))
+        one = _measure_check(request, name, measure, old, limits, direction, same)
+        work.judged.append(one if baseline is None else judge.new(one))
 
 
 def _measure_check(

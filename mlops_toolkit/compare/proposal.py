@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import date, timedelta
+from decimal import ROUND_FLOOR, Decimal
 
 from mlops_toolkit.compare.whole import is_gated, name_of
 from mlops_toolkit.config.check import WIDE
@@ -48,12 +49,11 @@ def _more(check: Check) -> str:
 
 
 def _accept(result: Result, today: date) -> str | None:
-    """`accepted:` lines for what blocks, bound to the value seen, for thirty days."""
+    """`accepted:` lines for what blocks, bound to the value seen, for thirty days: failures, and the doubts that the policy stops at."""
     lines = ["accepted:"]
     for check in result.checks:
-        blocking = check.verdict == "fail" or (
-            check.verdict == "inconclusive" and check.leaning == "beyond" and (check.slice is None or check.must)
-        )
+        stops = check.leaning == "beyond" or result.policy == "fail"
+        blocking = check.verdict == "fail" or (check.verdict == "inconclusive" and stops and (check.slice is None or check.must))
         if not (is_gated(check) and blocking and check.accepted is None and check.head is not None):
             continue
         key, value = ("down-to", _floor(check.head)) if check.direction == "higher" else ("up-to", -_floor(-check.head))
@@ -66,10 +66,9 @@ def _accept(result: Result, today: date) -> str | None:
 
 def _floor(value: float) -> float:
     """The value cut to four significant digits towards worse, so that the very run that is accepted is within it."""
-    if value == 0:
-        return 0.0
-    digits = 4 - 1 - math.floor(math.log10(abs(value)))
-    return float(round(math.floor(value * 10**digits) / 10**digits, max(digits, 0)))
+    exact = Decimal(repr(value))
+    step = Decimal(1).scaleb(exact.adjusted() - 3)
+    return float((exact / step).to_integral_value(ROUND_FLOOR) * step)
 
 
 def _gate(result: Result) -> str | None:

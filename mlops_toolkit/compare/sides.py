@@ -10,11 +10,12 @@ from typing import Literal
 
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
 from mlops_toolkit.history.base import History
-from mlops_toolkit.history.local import check_path
+from mlops_toolkit.history.local import file_below
 from mlops_toolkit.models.base import Store
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
-from mlops_toolkit.records.run import Measure, MetricValue, Run
+from mlops_toolkit.records.run import Artifact, Measure, MetricValue, Run
+from mlops_toolkit.system.files import sha256
 
 Kind = Literal["predictions", "metrics", "record", "name"]
 
@@ -114,8 +115,7 @@ def from_record(path: Path, *, label: str) -> Loaded:
         folder = path.parent
 
     def file(_: str, name: str) -> Path | None:
-        found = folder / check_path(name)  # a record may come from anywhere: it names files of its own folder only
-        return found if found.is_file() else None
+        return file_below(folder, name)  # a record may come from anywhere: it names files of its own folder only
 
     return from_run(run, label=label, file=file)
 
@@ -128,7 +128,8 @@ def files_of(history: History, state: Path, models: Callable[[str], Store]) -> C
 
     def file(run_id: str, path: str) -> Path | None:
         address, mark, name = path.rpartition("#")
-        if not mark:
+        # Only the history speaks of stores: the record of a run that is here has its files beside it, whoever wrote it.
+        if not mark or (state / "runs" / run_id / "run.json").is_file():
             return history.file(run_id, path)
         run = history.run(run_id)
         known = [e.predictions for e in run.evaluations.values() if e.predictions and e.predictions.path == path] if run else []
@@ -159,6 +160,7 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
             notes.append(f"the predictions of {label} were not kept: compared by numbers alone")
             continue
         task = evaluation.data.task if evaluation.data else None
+        _intact(path, evaluation.predictions, f"the predictions of run {run.id}")
         try:
             tables[suite] = read(path, task=task, positive=evaluation.positive, name=f"{label}: {evaluation.predictions.path}")
         except InvalidFile as error:
@@ -170,6 +172,16 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
     # n is 0 where a number came from a metrics file: no predictions are behind it, though the suite may have some.
     bare = {name: value for name, value in run.metrics.items() if value.n == 0 or not any(_suite_of(name) == suite for suite in tables)}
     return Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
+
+
+def _intact(path: Path, artifact: Artifact, what: str) -> None:
+    if sha256(path) != artifact.sha256:
+        raise InvalidFile(
+            "changed-file",
+            f"{what} are not those that its record names: the sha256 differs",
+            where=artifact.path,
+            hint="run `mlops evaluate` again",
+        )
 
 
 def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | None]) -> Loaded:
@@ -184,6 +196,7 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
         path = file(head.id, again.path)
         if path is None:
             continue
+        _intact(path, again, f"the baseline's predictions in run {head.id}")
         tables[suite] = read(
             path,
             task=evaluation.data.task if evaluation.data else None,

@@ -170,7 +170,4 @@ def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, s
         confidence=request.config.confidence,
         same=same,
     )
-    if limits.waiting and both.baseline is not None:
-        check = replace(judged.check, reason="metric-new", message="the baseline does not have it: its margin waits")
-        judged = replace(judged, check=check)
-    return judged
+    return judged if both.baseline is None else judge.new(judged)

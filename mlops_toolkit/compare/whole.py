@@ -85,7 +85,8 @@ def _holm(judged: Sequence[Judged], confidence: float) -> list[Check]:
 def _accept(check: Check, accepted: Sequence[Accepted], today: date) -> Check:
     """Mark a failing or doubtful check that `accepted:` covers: same check, not expired, and no worse than the value that was accepted.
 
-    Once the baseline itself is at or beyond that value the entry has done its work and is ignored.
+    Against a loss the entry has done its work once the baseline itself is at or beyond that value: then it is ignored. `min` and `max`
+    ask nothing of the baseline, and doubt may be accepted of a run that is better than it.
     """
     if check.verdict not in ("fail", "inconclusive") or check.head is None:
         return check
@@ -96,8 +97,9 @@ def _accept(check: Check, accepted: Sequence[Accepted], today: date) -> Check:
         if limit is None:
             continue
         sign = 1.0 if check.direction == "higher" else -1.0
-        slack = 1e-9 * max(1.0, abs(limit))
-        spent = check.baseline is not None and sign * check.baseline <= sign * limit + slack
+        slack = 1e-9 * abs(limit)
+        lost = check.verdict == "fail" and check.reason not in ("below-min", "above-max")
+        spent = lost and check.baseline is not None and sign * check.baseline <= sign * limit + slack
         if sign * check.head >= sign * limit - slack and not spent:
             return replace(check, accepted=entry.reason)
     return check
