@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit import plug
 from mlops_toolkit._version import __version__
-from mlops_toolkit.errors import DEFECT, Cancelled, MlopsError
+from mlops_toolkit.errors import DEFECT, ENVIRONMENT, Cancelled, EnvironmentFailure, MlopsError
+from mlops_toolkit.system import streams
 
 if TYPE_CHECKING:
     from mlops_toolkit.world import World
@@ -143,22 +143,37 @@ def parser() -> Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = parser().parse_args(argv)
-    with _signals():
-        world: World | None = None
-        try:
-            world = _world(args)
-            code: int = plug.load("verb", VERBS, args.verb)(args, world)
-            sys.stdout.flush()
+    with streams.lasting() as trouble:
+        code = _run_verb(parser().parse_args(argv))
+        lost = trouble()
+        if lost is None or isinstance(lost, BrokenPipeError):  # a reader like `| head` has seen enough
             return code
-        except MlopsError as error:
-            return _failed(error, args, world)
-        except BrokenPipeError:
-            # The reader (`| head`) has seen enough. Python would complain once more at exit, on a stream nobody reads.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except Exception as error:  # noqa: BLE001  # the one place where a defect of ours becomes a sentence
-            return _defect(error, args, world)
+        hint = "the exit code is this failure's; .mlops holds what the verb recorded"
+        print(EnvironmentFailure("output-lost", f"standard output cannot be written: {lost.strerror}", hint=hint), file=sys.stderr)
+        return code if code >= DEFECT else ENVIRONMENT
+
+
+def _run_verb(args: argparse.Namespace) -> int:
+    asked: list[int] = []
+    try:
+        with _signals(asked):
+            code = _attempt(args, asked)
+    except Cancelled as error:  # it came when the verb was over, and its outcome said
+        return error.code
+    return 128 + asked[0] if asked else code
+
+
+def _attempt(args: argparse.Namespace, asked: list[int]) -> int:
+    world: World | None = None
+    try:
+        world = _world(args)
+        code: int = plug.load("verb", VERBS, args.verb)(args, world)
+        return code
+    except MlopsError as error:
+        return _failed(error, args, world)
+    except Exception as error:  # noqa: BLE001  # the one place where a defect of ours becomes a sentence
+        # A package that was being imported says ImportError for whatever stops it.
+        return _failed(Cancelled(asked[0]), args, world) if asked else _defect(error, args, world)
 
 
 def _world(args: argparse.Namespace) -> World:
@@ -168,10 +183,14 @@ def _world(args: argparse.Namespace) -> World:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGINT and SIGTERM end whatever runs by raising Cancelled in it, so that every `finally` is passed on the way out."""
+def _signals(asked: list[int]) -> Iterator[None]:
+    """SIGINT and SIGTERM end whatever runs by raising Cancelled in it, so that every `finally` is passed on the way out.
+
+    asked: gets the signal too, for where the exception is taken for something else on its way.
+    """
 
     def stop(signum: int, _frame: Any) -> None:
+        asked.append(signum)
         raise Cancelled(signum)
 
     try:
@@ -208,7 +227,7 @@ def _defect(error: Exception, args: argparse.Namespace, world: World | None) -> 
     where = Path(".mlops") / "defect.txt"
     with contextlib.suppress(OSError):
         where.parent.mkdir(exist_ok=True)
-        where.write_text("".join(traceback.format_exception(error)))
+        where.write_text("".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
     made = MlopsError(
         "defect",
         f"a defect of ours: {type(error).__name__}: {error}",

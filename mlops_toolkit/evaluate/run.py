@@ -113,8 +113,6 @@ def _record(job: Job, given: str, history: History) -> Run:
         fresh = current.fresh(world.git, world.context, world.clock, model=name, config=where)
         return replace(fresh, environment=Environment(platform=sys.platform, host=socket.gethostname(), gpu=_gpu(world.env)))
     record = current.find(given, state=job.state, history=history, git=world.git, context=world.context, key=key_of(where, name, None))
-    if record.model != name:
-        raise UsageError("other-model", f"run {record.id} is of {record.model}, not of {name}", where="run")
     if any(command.phase == "train" and command.ended not in ("ok", "reused") for command in record.commands):
         raise UsageError(
             "run-not-trained",
@@ -221,10 +219,11 @@ class _Attempt:
         self.record = job.save(replace(self.record, commands=(*before, Command("evaluate", command))))
         limit = suite.timeout.seconds if suite.timeout else None
         ended = supervise.run(command, cwd=job.loaded.folder, env=env, log=log, timeout_seconds=limit, echo=job.world.err)
+        if ended.open_line:
+            print(file=job.world.err)
         after = Command("evaluate", command, ended.exit, ended.signal, ended.seconds, ended.ended)
         self.record = replace(self.record, commands=(*before, after))
-        if error := supervise.trouble(ended, what=what, log=Path(job.shown(log))):
-            error.where = error.where or job.loaded.at(what)
+        if error := supervise.trouble(ended, what=what, log=Path(job.shown(log)), where=job.loaded.at(what)):
             raise error
 
     def _since(self) -> float | None:

@@ -86,7 +86,8 @@ class LocalStore:
     def held_by(self, record: Path) -> None:
         """Remember a run record: retention spares the models it names for as long as it exists."""
         name = hashlib.sha256(str(record.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        write_atomic(self.root / "checkouts" / name, str(record.resolve()).encode("utf-8", "surrogateescape"))
+        with self._whole(self.root):
+            write_atomic(self.root / "checkouts" / name, str(record.resolve()).encode("utf-8", "surrogateescape"))
 
     def sweep(self, keep: Keep, now: datetime) -> tuple[str, ...]:
         """Remove what has had its time; returns those digests."""

@@ -117,6 +117,8 @@ def fetch(model: Model, to: Path, models: Opener, *, env: Mapping[str, str], rep
     Another model that stands there is replaced (`replace`), or an EnvironmentFailure `model-in-the-way`.
     One that is to be had nowhere is `model-unreachable`, naming the machine it is on.
     """
+    if to.exists():
+        to = to.resolve()  # a link to a larger disk stays one
     if to.exists() or to.is_symlink():
         if _is(to, model.digest, env):
             return False

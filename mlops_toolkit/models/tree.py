@@ -115,10 +115,13 @@ def settle(temporary: Path, to: Path, found: ModelDigest, digest: str) -> None:
 
 def exchange(temporary: Path, to: Path) -> None:
     """Put what was built into its place; what stood there goes."""
-    with beside(to) as former:
-        if to.exists() or to.is_symlink():
-            to.rename(former)
-        temporary.rename(to)
+    try:
+        with beside(to) as former:
+            if to.exists() or to.is_symlink():
+                to.rename(former)
+            temporary.rename(to)
+    except OSError as error:  # a mounted volume, or a folder where we may write but not rename
+        raise EnvironmentFailure("model-in-the-way", f"cannot put the model at {to}: {error.strerror}") from error
 
 
 def _mode(executable: bool, *, read_only: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import selectors
 import subprocess
@@ -19,6 +20,9 @@ from mlops_toolkit.system.leftovers import Process
 CHUNK = 1 << 16
 TAIL = 1 << 15  # bytes of output kept in memory: enough for the message of an error
 
+# Colours and titles, as ECMA-48 writes them: CSI, OSC, and short ones.
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
+
 
 class Output:
     """Where output goes: a log, a stream for people, and a bounded tail. A full disk or a closed terminal does not end the command."""
@@ -27,6 +31,11 @@ class Output:
         self._log: IO[bytes] | None = log
         self._echo = echo
         self._tail = bytearray()
+
+    @property
+    def open_line(self) -> bool:
+        """Whether what is said next would stand at the end of a line of the command's, for instance of its progress bar."""
+        return bool(self._tail) and not self._tail.endswith(b"\n")
 
     def write(self, chunk: bytes) -> None:
         self._tail += chunk
@@ -56,8 +65,8 @@ class Output:
         return bytes(self._tail[-TAIL:])
 
     def tail(self) -> str:
-        """The last 20 non-empty lines; a progress bar's carriage returns are line ends."""
-        text = self.memory.decode("utf-8", "replace").replace("\r", "\n")
+        """The last 20 non-empty lines without colours; a progress bar's carriage returns are line ends."""
+        text = _ESCAPE.sub("", self.memory.decode("utf-8", "replace")).replace("\r", "\n")
         return "\n".join([line.rstrip() for line in text.split("\n") if line.strip()][-20:])[-4000:]
 
 

@@ -49,6 +49,7 @@ class Ended:
     signal     the signal that ended it, or that asked us to stop it (`SIGINT`); None otherwise
     ended      `interrupted` and `time-limit` stand even where the command then exits 0: its work is not whole
     tail       the end of its output as text, at most 20 lines and 4,000 characters
+    open_line  whether its output ended within a line: what is said next needs one of its own
     """
 
     exit: int | None
@@ -57,6 +58,7 @@ class Ended:
     ended: How
     resources: Resources
     tail: str
+    open_line: bool = False
 
 
 def run(
@@ -85,8 +87,8 @@ def run(
         return supervision.run(command, cwd, env, Output(file, echo), timeout_seconds, woken, adopter)
 
 
-def trouble(ended: Ended, *, what: str, log: Path) -> MlopsError | None:
-    """The error that an end other than `ok` is: Cancelled, or a CommandFailed whose name says how. what: `train.run`.
+def trouble(ended: Ended, *, what: str, log: Path, where: str | None = None) -> MlopsError | None:
+    """The error that an end other than `ok` is: Cancelled, or a CommandFailed whose name says how. what: `train.run`; where: it stands.
 
     What the command said last stands in the hint only: the message goes into records and statuses, which others read.
     """
@@ -97,13 +99,18 @@ def trouble(ended: Ended, *, what: str, log: Path) -> MlopsError | None:
     last = next((line.strip() for line in reversed(ended.tail.splitlines()) if line.strip()), "")
     hint = (f"it said last: {last[:300]}\n" if last else "") + f"its output is in {log}"
     if ended.ended == "time-limit":
-        return CommandFailed("time-limit", f"{what} ran past its time limit and was stopped after {ended.seconds:.0f} s", hint=hint)
+        message = f"{what} ran past its time limit and was stopped after {ended.seconds:.0f} s"
+        return CommandFailed("time-limit", message, where=where, hint=hint)
     if ended.ended == "out-of-memory":
-        return CommandFailed("out-of-memory", f"{what} ran out of memory", hint=f"a smaller batch, or a larger machine\n{hint}")
+        return CommandFailed(
+            "out-of-memory", f"{what} ran out of memory", where=where, hint=f"a smaller batch, or a larger machine\n{hint}"
+        )
     if ended.exit in (126, 127):
-        return CommandFailed("command-not-found", f"{what} could not be started", hint=f"is it installed, and on PATH?\n{hint}")
+        return CommandFailed(
+            "command-not-found", f"{what} could not be started", where=where, hint=f"is it installed, and on PATH?\n{hint}"
+        )
     how = f"exit status {ended.exit}" if ended.exit is not None else f"signal {ended.signal}"
-    return CommandFailed("command-failed", f"{what} ended with {how}", hint=hint)
+    return CommandFailed("command-failed", f"{what} ended with {how}", where=where, hint=hint)
 
 
 class _Supervision:
@@ -247,7 +254,7 @@ class _Supervision:
             killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
             if (killed and killed_by_kernel) or _OUT_OF_MEMORY.search(output.memory.decode("utf-8", "replace")):
                 how = "out-of-memory"
-        return Ended(exit_status, by, round(seconds, 3), how, took, output.tail())
+        return Ended(exit_status, by, round(seconds, 3), how, took, output.tail(), output.open_line)
 
 
 @contextlib.contextmanager

@@ -74,10 +74,12 @@ def _attempt(
     limit = job.config.timeout.seconds if job.config.timeout else None
     launch = Launch(command, job.loaded.folder, _environment(job, record, device), log, limit, job.config.gpus)
     ended = launcher(launch, echo=job.world.err)
+    if ended.open_line:
+        print(file=job.world.err)
     after = Command("train", command, ended.exit, ended.signal, ended.seconds, ended.ended)
     record = replace(record, commands=(after,), resources=ended.resources)
     try:
-        error = supervise.trouble(ended, what="train.run", log=Path(job.shown(log)))
+        error = supervise.trouble(ended, what="train.run", log=Path(job.shown(log)), where=job.loaded.at("train.run"))
         if error:
             raise error
         _check(job, before)

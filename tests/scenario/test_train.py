@@ -308,6 +308,14 @@ def test_each_failure_is_one_error_with_its_code(project: Project, config: str, 
     assert "mlops train: " in done.err
 
 
+def test_what_we_say_after_a_progress_bar_starts_a_line(project: Project) -> None:
+    config = CONFIG.replace("python3 train.py", "python3 train.py; printf 'step 1\\rstep 2'")
+    (project.folder / "mlops.yaml").write_text(config)
+    assert "step 2\nspam: trained in" in project.train().err
+    (project.folder / "mlops.yaml").write_text(config.replace("step 2'", "step 2'; exit 3"))
+    assert "step 2\nmlops train: mlops.yaml:3: train.run ended with exit status 3\n" in project.train().err
+
+
 def test_a_model_s_place_that_holds_everything_else_too_is_refused(project: Project) -> None:
     """A reused model replaces what stands in its place: that must not be the repository, through a link either."""
     (project.folder / "here").symlink_to(".")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +109,30 @@ def test_a_defect_of_ours_is_a_sentence_and_code_70(
     assert "ZeroDivisionError" in said
     assert "Traceback" not in said
     assert "Traceback" in (files / ".mlops" / "defect.txt").read_text()
+
+
+def test_a_cancel_that_a_package_takes_for_its_own_failure_is_a_cancel(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    for verb in ("wraps", "swallows"):
+        monkeypatch.setitem(cli.VERBS, "compare", f"tests.unit.test_cli:{verb}")
+        assert main(["compare"]) == 143
+        assert "defect" not in capsys.readouterr().err
+
+
+def wraps(*_: object) -> int:
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except Exception as error:
+        raise ImportError("Error importing numpy") from error
+    return 0
+
+
+def swallows(*_: object) -> int:
+    with contextlib.suppress(Exception):
+        signal.raise_signal(signal.SIGTERM)
+    return 0
 
 
 def breaks(*_: object) -> int:

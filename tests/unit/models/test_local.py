@@ -56,6 +56,20 @@ def test_addresses_say_where(tmp_path: Path, word: str, root: str) -> None:
     assert opened.put(tmp_path / "m", known) == ("file:" if word == "file:" else f"file:{tmp_path}/own/") + below(known)
 
 
+def test_a_home_that_cannot_be_written_is_a_reason_for_everything_it_does(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    (tmp_path / "m").write_bytes(b"1")
+    opened = store(tmp_path)
+    for work in (
+        lambda: opened.put(tmp_path / "m", digest(tmp_path / "m").digest),
+        lambda: opened.held_by(tmp_path / "run.json"),
+        lambda: opened.sweep(Keep(), NOW),
+        lambda: opened.claim("sha256:" + "0" * 64),
+    ):
+        with pytest.raises(EnvironmentFailure, match="cannot keep the model"):
+            work()
+
+
 def test_a_relative_store_is_refused() -> None:
     with pytest.raises(UsageError, match="is not a store"):
         open_store("file:models", Setting({}, "r"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -147,6 +148,40 @@ def test_nothing_of_the_user_s_is_overwritten_unless_asked(tmp_path: Path) -> No
     assert fetch(model, tmp_path / "m", lambda word: opened(word, tmp_path), env=env, replace=True)
     assert (tmp_path / "m").read_text() == "1"
     assert not list(tmp_path.glob(".m.*"))
+
+
+def test_a_link_to_a_larger_disk_stays_one(tmp_path: Path) -> None:
+    store = opened("auto", tmp_path)
+    models = {name: _made(tmp_path, store, name) for name in ("wanted", "other")}
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "model").write_text("other")
+    (tmp_path / "model").symlink_to(tmp_path / "disk" / "model")
+    assert fetch(models["wanted"], tmp_path / "model", lambda _: store, env={"HOME": str(tmp_path)}, replace=True)
+    assert (tmp_path / "model").readlink() == tmp_path / "disk" / "model"
+    assert (tmp_path / "disk" / "model").read_text() == "wanted"
+
+
+def test_a_place_that_cannot_be_exchanged_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume mounted as the model's folder can be written to, but not be moved away."""
+    store = opened("auto", tmp_path)
+    wanted = _made(tmp_path, store, "wanted")
+    (tmp_path / "model").write_text("other")
+    rename = Path.rename
+
+    def mounted(self: Path, target: Path) -> Path:
+        if self == tmp_path / "model":
+            raise OSError(errno.EBUSY, "Device or resource busy", str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", mounted)
+    with pytest.raises(EnvironmentFailure, match=r"cannot put the model at .*model: Device or resource busy"):
+        fetch(wanted, tmp_path / "model", lambda _: store, env={"HOME": str(tmp_path)}, replace=True)
+    assert (tmp_path / "model").read_text() == "other"
+
+
+def _made(tmp_path: Path, store: Store, text: str) -> Model:
+    (tmp_path / "trained").write_text(text)
+    return keep(tmp_path / "trained", store, shown="model", env={"HOME": str(tmp_path)})
 
 
 def test_a_failed_fetch_leaves_what_is_there(tmp_path: Path) -> None:

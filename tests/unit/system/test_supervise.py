@@ -130,6 +130,15 @@ def test_the_error_of_a_failed_command_ends_with_what_it_said_last(tmp_path: Pat
     assert str(error) == "train.run ended with exit status 1\n  it said last: KeyError: 7\n  its output is in .mlops/log-train.txt"
 
 
+def test_what_it_said_last_has_no_colours(tmp_path: Path) -> None:
+    command = r"printf '\033]0;a title\007\033[1;31mKeyError\033[0m: 7 \033(B\n'; exit 1"
+    assert run(command, tmp_path).tail == "KeyError: 7"
+
+
+def test_an_end_within_a_line_is_told(tmp_path: Path) -> None:
+    assert [run(command, tmp_path).open_line for command in ("printf 'step 1\\rstep 2'", "echo whole", "true")] == [True, False, False]
+
+
 def test_words_about_memory_in_a_success_mean_nothing(tmp_path: Path) -> None:
     assert run("echo 'recovered from CUDA out of memory'", tmp_path).ended == "ok"
 
