@@ -88,10 +88,12 @@ def _brief(check: Check) -> str:
 
 
 def detailed(row: Row) -> str:
-    """`accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0)`, `f1-macro 0.791 (below 0.8)`, or the reason in words."""
+    """`accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0)`, `f1-macro 0.791 (below 0.8)`, `f1-macro 0.81 (too close to …)`, or the reason in words."""
     check = row.check
     if check.verdict == "fail" and check.reason in ("below-min", "above-max", None) and (outside := limit(check)):
         return f"{_plain(check)} {row.head} ({outside})"
+    if check.reason in ("near-min", "near-max") and check.message:
+        return f"{_plain(check)} {row.head} ({check.message})"
     change, low, high = shown(check)
     if change is None:
         reason = check.message or (check.reason or "no value").replace("-", " ")

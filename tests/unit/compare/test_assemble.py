@@ -275,6 +275,58 @@ def test_numbers_alone_are_compared_by_threshold_and_the_result_says_so() -> Non
     assert any("noise not tested" in note for note in worse.notes)
 
 
+def test_small_numbers_are_held_to_their_margins_as_large_ones_are() -> None:
+    for scale in (1e-12, 1.0, 1e12):
+        text = "gate: {loss: {max-rise: 1%}}\n"
+        assert assemble(request(text), numbers(loss=1.0 * scale), numbers(loss=1.02 * scale)).exit == 1
+        assert assemble(request(text), numbers(loss=1.0 * scale), numbers(loss=1.01 * scale)).exit == 0
+
+
+def test_a_number_the_baseline_does_not_have_is_new_and_its_limits_count() -> None:
+    text = "gate: {accuracy: {max-drop: 1pp, min: 0.9}}\n"
+    fine, low = (assemble(request(text), numbers(f1=0.5), numbers(accuracy=value)) for value in (0.95, 0.6))
+    assert (check(fine).verdict, check(fine).reason) == ("pass", "metric-new")
+    assert (check(low).verdict, check(low).reason, low.exit) == ("fail", "below-min", 1)
+
+
+def test_no_change_of_a_number_that_should_be_low_is_not_minus_zero() -> None:
+    made = codec.dumps(assemble(request("gate: {loss: {max-rise: 1%}}\n"), numbers(loss=0.3), numbers(loss=0.3)))
+    assert "-0.0" not in made
+
+
+ACCEPTABLE = [
+    ("gate: {accuracy: {min: 0.99}}\n", {"accuracy": 0.95}, {"accuracy": 0.96}),
+    ("gate: {accuracy: {min: 0.99, max-drop: 1pp}}\n", {"accuracy": 0.95}, {"accuracy": 0.93}),
+    ("gate: {loss: {max: 0.1}}\n", {"loss": 0.4}, {"loss": 0.3}),
+    ("gate: {loss: {max-rise: 1%}}\n", {"loss": 1.23456e-310}, {"loss": 2.34567e-310}),
+    ("gate: {r2: {max-drop: 10%}}\n", {"r2": -1.23456}, {"r2": -2.34567}),
+    ("gate: {r2: {max-drop: 10%}}\n", {"r2": 0.0}, {"r2": -0.6}),
+]
+
+
+@pytest.mark.parametrize(("text", "before", "after"), ACCEPTABLE)
+def test_whatever_stops_is_accepted_by_the_lines_that_are_offered(text: str, before: dict[str, float], after: dict[str, float]) -> None:
+    stopped = assemble(request(text), numbers(**before), numbers(**after))
+    assert stopped.exit in (1, 3)
+    assert assemble(request(text + (stopped.next.accept or "")), numbers(**before), numbers(**after)).exit == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "broken", "fixed"),
+    [
+        ("when-uncertain: fail\n" + GATED.replace("2pp", "0.1pp"), 5, 5),  # no drop found, and yet it stops
+        ("when-uncertain: fail\n" + GATED.replace("2pp", "0.1pp"), 5, 7),  # better than the baseline, and yet not proven
+        (GATED.replace("max-drop: 2pp", "min: 0.97"), 0, 10),  # better than the baseline, and below what is asked
+        (GATED.replace("max-drop: 2pp", "min: 0.953"), 0, 2),  # too close to what is asked
+    ],
+)
+def test_a_run_that_is_no_worse_and_stops_is_accepted_by_the_lines_that_are_offered(text: str, broken: int, fixed: int) -> None:
+    base, head = side(answers(1900, 100)), side(shifted(1900, 100, broken, fixed))
+    stopped = assemble(request(text), base, head)
+    assert stopped.exit in (1, 3)
+    assert assemble(request(text + (stopped.next.accept or "")), base, head).exit == 0
+
+
 def test_a_number_whose_direction_nobody_knows_is_shown_and_not_judged() -> None:
     result = assemble(request(""), numbers(widgets=3.0), numbers(widgets=2.0))
     assert check(result, "widgets").verdict == "ungated"
