@@ -14,6 +14,7 @@ from mlops_toolkit.report.escape import clean
 
 MINUS = "−"
 MOST_DECIMALS = 8
+FEW_LEFT = 10.0 ** (2 - MOST_DECIMALS)  # below, so many decimals leave less than three digits
 NOTHING = "n/a"
 _BYTES = ("bytes", "B")
 
@@ -38,6 +39,8 @@ def significant(value: float, digits: int) -> int:
 def fixed(value: float, decimals: int, *, sign: bool = False) -> str:
     """`value` with this many decimals, thousands separated; `sign` adds + to what is above 0. Zero after rounding has no sign."""
     text = f"{abs(value):.1e}" if abs(value) >= 1e15 else f"{abs(value):,.{decimals}f}"
+    if decimals >= MOST_DECIMALS and 0 < abs(value) < FEW_LEFT:
+        text = f"{abs(value):.2e}"
     if not any(c in "123456789" for c in text):
         return text
     return (MINUS if value < 0 else "+" if sign else "") + text

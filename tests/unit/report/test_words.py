@@ -20,6 +20,8 @@ from mlops_toolkit.report import words
         (words.change(-8_100_000, None, None, "bytes"), "−8.10 MB"),
         (words.change(-0.0333333, None, None, ""), "−0.0333"),
         (words.change(1e-12, None, None, ""), "+1.0e-12"),
+        (words.change(-1.9e-10, -1.96e-10, -1.85e-10, ""), "−1.90e-10 [−1.96e-10, −1.85e-10]"),
+        (words.value(1.0507e-9, "", low=1.85e-10, high=1.96e-10), "1.05e-09"),
         (words.value(0.97218, "fraction"), "0.9722"),
         (words.value(0.97218, "fraction", low=-0.0005, high=0.0005), "0.97218"),
         (words.value(11_200_000, "parameters"), "11,200,000 parameters"),
