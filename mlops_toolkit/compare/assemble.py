@@ -22,6 +22,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         work.notes.append(f"the evaluation changed too ({', '.join(request.evaluation)}): part of the difference may come from that")
     if baseline is not None and baseline.again:
         work.state = "data-changed"
+    request = _held(work, request)
     same = _same_model(request, baseline, head)
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
@@ -69,6 +70,18 @@ def _policy(request: Request) -> Any:
     if request.forks_gate:
         return base
     return mine if rank[mine] >= rank[base] or whole.accepts_gate(request.config.accepted, request.today) else base
+
+
+def _held(work: Work, request: Request) -> Request:
+    """The request at the base branch's confidence, which decides what passes as the margins do; another one counts once it is accepted."""
+    mine, base = request.config.confidence, request.base_config.confidence if request.base_config else None
+    if base is None or base == mine:
+        return request
+    if not request.forks_gate:
+        work.loosened.append(f"confidence {base:g} → {mine:g}")
+        if whole.accepts_gate(request.config.accepted, request.today):
+            return request
+    return replace(request, config=replace(request.config, confidence=base))
 
 
 def _same_model(request: Request, baseline: Loaded | None, head: Loaded) -> bool:

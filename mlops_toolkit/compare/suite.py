@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.compare import curves, examples, judge, proposal
+from mlops_toolkit.compare import curves, examples, judge, proposal, whole
 from mlops_toolkit.compare.align import Both, aligned, available
 from mlops_toolkit.compare.judge import Judged, Subject
 from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.compare.work import Work, effective
 from mlops_toolkit.config import requests
-from mlops_toolkit.config.schema import Config, MetricRequest, Suite
+from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.predictions.slices import masks
 from mlops_toolkit.predictions.table import Table
@@ -48,7 +48,7 @@ def judge_suite(
                 where=table.source,
                 hint="write it into the predictions, or take the metric out",
             )
-    slices = _slices(suite, request, both)
+    slices = _slices(work, request, name, both)
     rows: dict[str | None, Any] = {None: None, **dict(slices)}
     for metric, results in zip(metrics, _measure(metrics, both, rows, request.config.confidence), strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
@@ -107,10 +107,28 @@ def _is_measure(config: Config | None, name: str) -> bool:
     return config is not None and name in config.measures
 
 
-def _slices(suite: Suite, request: Request, both: Both) -> list[tuple[str, Any]]:
-    base = suite_of(request.base_config, "") if request.base_config else Suite()
-    wanted = {s.name: s for s in (*base.slices, *suite.slices) if suite.slices or request.forks_gate}
-    return masks(both.frame, tuple(wanted.values())) if wanted else []
+def _slices(work: Work, request: Request, name: str, both: Both) -> list[tuple[str, Any]]:
+    """The slices asked for, with those that the base branch's gate judges and this one's `evaluate.slices` lets go."""
+    wanted = {s.name: s for s in suite_of(request.config, name).slices}
+    kept = [s for s in _gated_slices(request, name) if wanted.get(s.name) != s]
+    if kept and not request.forks_gate:
+        work.loosened.extend(f"slice {s.name} → {'defined otherwise' if s.name in wanted else 'not judged'}" for s in kept)
+        kept = [] if whole.accepts_gate(request.config.accepted, request.today) else kept
+    wanted |= {s.name: s for s in kept}
+    try:
+        return masks(both.frame, tuple(wanted.values())) if wanted else []
+    except UsageError as error:
+        if any(error.where == f"slice {s.name}" for s in kept):
+            error.hint = "the base branch's gate judges this slice; `accepted: [{check: gate, reason: …}]` lets it go"
+        raise
+
+
+def _gated_slices(request: Request, name: str) -> tuple[SliceRequest, ...]:
+    """The slices of the base branch's suite, where its gate asks something of them."""
+    base = request.base_config
+    if base is None or not (request.forks_gate or any(rule.slices and key.rpartition("/")[0] == name for key, rule in base.gate.items())):
+        return ()
+    return suite_of(base, name).slices
 
 
 def _used(suite: Suite) -> frozenset[str]:

@@ -260,6 +260,48 @@ def test_a_slice_too_small_to_say_is_counted_and_does_not_block() -> None:
     assert result.exit == 0
 
 
+BY_LANGUAGE = "evaluate: {run: x, metrics: [accuracy], slices: [language]}\ngate: {accuracy: {max-drop: 5pp, slices: {max-drop: 3pp}}}\n"
+LETS_GO = [
+    (BY_LANGUAGE.replace(", slices: [language]", ""), "slice language → not judged"),
+    ("evaluate: {run: x, metrics: [accuracy]}\ngate: {accuracy: {max-drop: 5pp}}\n", "slice language → not judged"),
+    (BY_LANGUAGE.replace("[language]", "[{all: \"id != ''\"}]"), "slice language → not judged"),
+    (BY_LANGUAGE.replace("[language]", "[{language: \"id != ''\"}]"), "slice language → defined otherwise"),
+]
+
+
+@pytest.mark.parametrize(("mine", "said"), LETS_GO)
+def test_a_slice_that_the_base_gates_is_judged_though_the_head_lets_it_go(mine: str, said: str) -> None:
+    base, head = side(sliced(0)), side(sliced(30))
+    result = assemble(request(mine, base=BY_LANGUAGE), base, head)
+    assert check(result, slice_name="language=de").verdict == "fail"
+    assert result.exit == 1
+    assert said in result.notes[0]
+    yes = assemble(request(mine + "accepted: [{check: gate, reason: fewer slices}]\n", base=BY_LANGUAGE), base, head)
+    assert yes.exit == 0
+    assert said in yes.notes[0], "accepted, and shown"
+
+
+def test_a_slice_whose_column_is_gone_says_whose_gate_wants_it() -> None:
+    with pytest.raises(UsageError, match="base branch's gate judges this slice"):
+        assemble(request(LETS_GO[0][0], base=BY_LANGUAGE), side(sliced(0)), side(shifted(1900, 100, 30)))
+
+
+def test_slices_that_nobody_gates_may_go() -> None:
+    text = "evaluate: {run: x, metrics: [accuracy]}\ngate: {accuracy: {max-drop: 5pp}}\n"
+    result = assemble(request(text, base=text.replace("]}", "], slices: [language]}")), side(sliced(0)), side(sliced(8)))
+    assert [c.slice for c in result.checks] == [None]
+    assert not any("loosened" in note for note in result.notes)
+
+
+def test_another_confidence_counts_once_it_is_accepted() -> None:
+    base, head, low = side(answers(1900, 100)), side(shifted(1900, 100, 34)), GATED + "confidence: 0.5\n"
+    assert assemble(request(low), base, head).verdict == "pass"
+    held = assemble(request(low, base=GATED), base, head)
+    assert (held.verdict, check(held).confidence) == ("inconclusive", 0.95)
+    assert "confidence 0.95 → 0.5" in held.notes[0]
+    assert assemble(request(low + "accepted: [{check: gate, reason: bold}]\n", base=GATED), base, head).verdict == "pass"
+
+
 # --- numbers without examples, and measures
 
 
