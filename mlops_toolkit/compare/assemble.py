@@ -11,7 +11,9 @@ from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.compare.suite import judge_suite
 from mlops_toolkit.compare.work import Work
 from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.records.result import Result
+from mlops_toolkit.report import words
 
 
 def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: str | None = None) -> Result:
@@ -96,6 +98,7 @@ def _loosened(work: Work) -> list[str]:
 def _gone(work: Work, request: Request) -> None:
     """A gated metric or measure that nobody computed is an error, never a pass."""
     done = {one.check.metric for one in work.judged}
+    have = words.listed([shown(name)[1:-1] for name in sorted(done)], most=20)
     for config, whose in ((request.config, "mlops.yaml"), (request.base_config, "mlops.yaml of the base branch")):
         for name in config.gate if config else ():
             if name in done:
@@ -106,5 +109,5 @@ def _gone(work: Work, request: Request) -> None:
                 "metric-gone",
                 f"{name} is gated, but this run does not have it",
                 where=f"gate of {whose}",
-                hint=f"have: {', '.join(sorted(done)) or 'none'}. A metric is computed when it stands under evaluate.metrics, a measure when the evaluation writes it to $MLOPS_MEASURES",
+                hint=f"have: {have or 'none'}. A metric is computed when it stands under evaluate.metrics, a measure when the evaluation writes it to $MLOPS_MEASURES",
             )

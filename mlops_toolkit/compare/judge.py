@@ -266,10 +266,11 @@ def repeated(
 
     On other hardware the difference says nothing about the model: it is shown and never blocks (only min and max do).
     """
-    means = [math.fsum(values) / len(values) for values in (baseline, head)]
-    variances = [
-        math.fsum((v - m) ** 2 for v in values) / (len(values) - 1) / len(values) for values, m in zip((baseline, head), means, strict=True)
-    ]
+    size = max(abs(v) for v in (*baseline, *head)) or 1.0  # of which all is a share, so that no power of it over- or underflows
+    sides = [[v / size for v in values] for values in (baseline, head)]
+    shares = [math.fsum(values) / len(values) for values in sides]
+    means = [share * size for share in shares]
+    variances = [math.fsum((v - m) ** 2 for v in values) / (len(values) - 1) / len(values) for values, m in zip(sides, shares, strict=True)]
     error = math.sqrt(math.fsum(variances))
     sign = 1.0 if direction == "higher" else -1.0
     change = sign * (means[1] - means[0]) + 0.0
@@ -277,9 +278,10 @@ def repeated(
         note = "the same number every time"
         return scalar(name, baseline=means[0], head=means[1], bounds=bounds, direction=direction, unit=unit, kind="measure", note=note)
     freedom = max(1, math.floor(error**4 / math.fsum(v**2 / (len(vs) - 1) for v, vs in zip(variances, (baseline, head), strict=True))))
+    error *= size
     reach = critical(confidence, freedom) * error
     n = len(head)
-    own = critical(confidence, n - 1) * math.sqrt(variances[1])
+    own = critical(confidence, n - 1) * math.sqrt(variances[1]) * size
     paired = Paired(
         metric=name,
         n=n,

@@ -45,8 +45,11 @@ class Loaded:
 
 
 def kind_of(word: str, *, cwd: Path) -> Kind:
-    """What a word is: an existing file by its content, else the name of a run, commit or branch."""
+    """What a word is: an existing file by its content, the folder of an MLflow run, else the name of a run, commit or branch."""
     path = cwd / word
+    run = path.parent if path.name == "metrics" else path
+    if path.is_dir() and (run / "metrics").is_dir() and (run / "meta.yaml").is_file():
+        return "metrics"
     if not path.is_file():
         if path.suffix in (".csv", ".parquet", ".jsonl", ".json", ".yaml", ".yml", ".toml"):
             raise UsageError(
@@ -128,10 +131,10 @@ def files_of(history: History, state: Path, models: Callable[[str], Store]) -> C
 
     def file(run_id: str, path: str) -> Path | None:
         address, mark, name = path.rpartition("#")
-        # Only the history speaks of stores: the record of a run that is here has its files beside it, whoever wrote it.
-        if not mark or (state / "runs" / run_id / "run.json").is_file():
+        if not mark:
             return history.file(run_id, path)
-        run = history.run(run_id)
+        # Only the history speaks of stores: the record of a run that is here has its files beside it, whoever wrote it.
+        run = None if (state / "runs" / run_id / "run.json").is_file() else history.run(run_id)
         known = [e.predictions for e in run.evaluations.values() if e.predictions and e.predictions.path == path] if run else []
         if not known:
             return None

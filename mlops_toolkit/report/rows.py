@@ -89,7 +89,7 @@ def status(check: Check, policy: str = "ask") -> tuple[Tone, str]:
             return ("ask", "needs a yes") if policy == "ask" else ("ask", "leans worse")
         return "open", "no drop found, not proven" if check.leaning == "inside" else "undecided"
     if check.verdict == "pass":
-        return "good", "not worse" if check.margin is not None else "within its limits"
+        return "good", "not worse" if check.margin is not None and check.change is not None else "within its limits"
     return "plain", "ungated"
 
 

@@ -12,6 +12,7 @@ from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.records import codec
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.records.run import Measure
+from mlops_toolkit.report import rows
 from tests.unit.compare.drawn import answers, request, run, side
 
 GATED = "evaluate: {run: x, metrics: [accuracy]}\ngate: {accuracy: {max-drop: 2pp}}\n"
@@ -326,6 +327,7 @@ def test_small_numbers_are_held_to_their_margins_as_large_ones_are() -> None:
 
 def test_a_number_the_baseline_does_not_have_is_new_and_its_limits_count() -> None:
     text = "gate: {accuracy: {max-drop: 1pp, min: 0.9}}\n"
+    assert rows.status(check(assemble(request(text), numbers(f1=0.5), numbers(accuracy=0.95)))) == ("good", "within its limits")
     fine, low = (assemble(request(text), numbers(f1=0.5), numbers(accuracy=value)) for value in (0.95, 0.6))
     assert (check(fine).verdict, check(fine).reason) == ("pass", "metric-new")
     assert (check(low).verdict, check(low).reason, low.exit) == ("fail", "below-min", 1)
@@ -407,6 +409,14 @@ def test_repeated_measurements_have_an_interval_and_decide_on_the_same_hardware_
     assert assemble(request(LATENCY), base, side(run=run(gpu="H100"), measures=slow)).exit == 1
     elsewhere = assemble(request(LATENCY), base, side(run=run(gpu="T4"), measures=slow))
     assert (elsewhere.exit, check(elsewhere, "latency-ms").reason) == (0, "other-hardware")
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1.0, 1e200])
+def test_repeated_measurements_of_any_size_are_judged_alike(scale: float) -> None:
+    text = "measures: {delay: lower}\ngate: {delay: {max-rise: 10%}}\n"
+    base, slow = ({"delay": measured(*(v * scale for v in values))} for values in ((40.0, 41.0, 39.5, 40.5), (47.0, 48.0, 46.5, 47.2)))
+    assert assemble(request(text), side(measures=base), side(measures=base)).verdict == "pass"
+    assert assemble(request(text), side(measures=base), side(measures=slow)).exit == 1
 
 
 def test_a_count_is_compared_exactly() -> None:
