@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ from mlops_toolkit.records.result import Result
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.system.git import Commit
 
-RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 DIGEST = 20  # hex digits of a fingerprint that an entry keeps: 80 bits, and the index stays small
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mlops_toolkit._version import __version__
@@ -45,19 +46,42 @@ def mismatch(run: Run, *, git: Git | None, context: Context, key: str) -> str | 
     if key_of(run.config, run.model, run.matrix) != key_of(*key.split("|", 2)):
         return f"is of {run.model} ({run.config})"
     here = git.commit("HEAD") if git else None
-    if here is not None and run.tree is not None and run.tree != here.tree:
-        return f"is of commit {(run.commit or '')[:7]}, not of what is checked out"
+    if here is not None and run.tree != here.tree:
+        return f"is of {_short(run)}, not of what is checked out"
     if context.ci and run.ci.run != context.run:
-        return f"is of another CI run ({run.ci.run or 'none'})"
+        return f"is of another CI run ({(run.ci.run or 'none')[:20]})"
+    if context.ci and context.head and run.commit != context.head:
+        return f"is of {_short(run)}, not of {context.head[:7]}"
     return None
+
+
+def _short(run: Run) -> str:
+    return f"commit {run.commit[:7]}" if run.commit else "no commit"
+
+
+def _witnessed(run: Run, context: Context) -> Run:
+    """A record of this CI run with what the CI itself says: the job that wrote it may have run anybody's code, and a record that
+    calls itself main's would be the baseline of others."""
+    if not context.ci:
+        return run
+    told = {"pull_request": context.pull_request, "fork": context.fork, "event": context.event, "base_branch": context.base_branch}
+    return replace(run, **told, branch=context.branch or run.branch, withdrawn=None, released=None)  # type: ignore[arg-type]
 
 
 def find(given: str, *, state: Path, history: History, git: Git | None, context: Context, key: str) -> Run:
     """The run to go on with.
 
     given: a run.json or a run id, "" for this checkout's. UsageErrors: `no-run` where there is none, `stale-run` where the last
-    one here is of another checkout, `unknown-run`, `ambiguous-run`.
+    one here is of another checkout, `other-model`, `unknown-run`, `ambiguous-run`.
     """
+    run = _find(given, state, history, git, context, key)
+    if key_of(run.config, run.model, run.matrix) != key_of(*key.split("|", 2)):
+        where, name, _ = key.split("|", 2)
+        raise UsageError("other-model", f"run {run.id} is of {run.model[:80]} ({run.config[:80]}), not of {name} ({where})", where="run")
+    return run
+
+
+def _find(given: str, state: Path, history: History, git: Git | None, context: Context, key: str) -> Run:
     if given:
         return _given(given, state, history, key)
     path = state / "run.json"
@@ -66,12 +90,12 @@ def find(given: str, *, state: Path, history: History, git: Git | None, context:
         run = record.loads(path.read_bytes(), where=str(path))
         stale = mismatch(run, git=git, context=context, key=key)
         if stale is None:
-            return run
+            return _witnessed(run, context)
     for entry in reversed(history.entries()):
         if entry.key == key and context.ci and entry.ci_run == context.run and entry.commit == context.head:
             found = history.run(entry.id)
-            if found is not None:
-                return found
+            if found is not None and mismatch(found, git=git, context=context, key=key) is None:
+                return _witnessed(found, context)
     if stale is not None:
         raise UsageError(
             "stale-run", f"the run here {stale}", where=str(path), hint="run `mlops review` (or train and evaluate) again for this checkout"

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_toolkit.history.base import RUN_ID, Entry, key_of, short_digest
+from mlops_toolkit.history.base import Entry, key_of, short_digest
 from mlops_toolkit.records import codec
 from mlops_toolkit.records import run as record
-from mlops_toolkit.records.run import Run
+from mlops_toolkit.records.run import RUN_ID, Run
 
 KEPT = 8  # metrics a line keeps: more would make every reader pay for them
 SENTENCES = 20  # latest runs whose gate's sentence the index keeps, for README.md

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mlops_toolkit.errors import Defect, InvalidFile
-from mlops_toolkit.history.base import RUN_ID, Bundle, Entry, Recorded
+from mlops_toolkit.history.base import Bundle, Entry, Recorded
 from mlops_toolkit.history.entry import of_record
 from mlops_toolkit.records import codec, result, run
 from mlops_toolkit.system.files import locked, write_atomic
@@ -19,7 +19,7 @@ SALT = re.compile(r"[0-9a-f]{32}")
 
 def bundle_files(bundle: Bundle) -> dict[str, bytes]:
     """Every file of a bundle by its path below the run's folder; the record comes last."""
-    if not RUN_ID.fullmatch(bundle.run.id):
+    if not run.RUN_ID.fullmatch(bundle.run.id):
         raise Defect("bad-run-id", f'"{bundle.run.id}" is not a run id', hint="please report this")
     files = {check_path(path): data for path, data in sorted(bundle.files.items())}
     if bundle.result is not None:
@@ -29,17 +29,15 @@ def bundle_files(bundle: Bundle) -> dict[str, bytes]:
 
 def check_path(path: str) -> str:
     """A path below a run's folder, refused (Defect) where it would leave it."""
-    parts = PurePosixPath(path).parts
-    if (
-        not parts
-        or path != "/".join(parts)
-        or path.startswith("/")
-        or ".." in parts
-        or ".git" in {p.casefold() for p in parts}
-        or re.search(r'[\x00-\x1f\\"]', path)
-    ):
+    if not run.safe_path(path):
         raise Defect("bad-path", f"a run cannot hold a file {path!r}", hint="please report this")
     return path
+
+
+def file_below(folder: Path, path: str) -> Path | None:
+    """A file of a run's folder, None where there is none; a link that leads out of the folder is none."""
+    found = folder / check_path(path)
+    return found if found.is_file() and found.resolve().is_relative_to(folder.resolve()) else None
 
 
 def prepare(state: Path) -> None:
@@ -67,7 +65,7 @@ class LocalHistory:
         """The entries of a folder of run folders; a record that has not changed is read once."""
         found = {}
         for path in sorted(folder.glob("*/run.json")):
-            if not RUN_ID.fullmatch(path.parent.name):
+            if not run.RUN_ID.fullmatch(path.parent.name):
                 continue
             try:
                 state = path.stat()
@@ -103,10 +101,9 @@ class LocalHistory:
         return found.read_bytes() if found else None
 
     def file(self, run_id: str, path: str) -> Path | None:
-        if not RUN_ID.fullmatch(run_id):
+        if not run.RUN_ID.fullmatch(run_id):
             return None
-        found = self.state / "runs" / run_id / check_path(path)
-        return found if found.is_file() else None
+        return file_below(self.state / "runs" / run_id, path)
 
     def salt(self) -> str:
         path = self.state / "cache" / "salt"

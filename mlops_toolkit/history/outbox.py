@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_toolkit.history.base import RUN_ID
+from mlops_toolkit.records.run import RUN_ID
 from mlops_toolkit.system.files import locked, write_atomic
 
 SALT = ".salt"  # beside the record: the salt its ids are hashed with

@@ -12,7 +12,7 @@ from mlops_toolkit.config import measures as known
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.predictions.place import shown
-from mlops_toolkit.records.run import Measure
+from mlops_toolkit.records.run import LARGEST, Measure
 
 SHAPE = 'write {"name": number} or {"name": [number, number, …]}; several numbers are repeats and get an interval'
 
@@ -55,7 +55,7 @@ def number(value: Any, key: str, name: str) -> float:
         made = float(value)
     except OverflowError:
         made = math.inf
-    if not math.isfinite(made):
+    if not abs(made) <= LARGEST:
         raise InvalidFile(
             "not-a-number", f"{shown(key)} is {made}, which compares with nothing", where=name, hint="leave it out, or find out why"
         )

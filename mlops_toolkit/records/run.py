@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from mlops_toolkit.errors import InvalidFile
@@ -14,6 +16,9 @@ from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.system.usage import Resources as Resources
 
 SCHEMA = 1
+RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+MOST = 16_000_000  # bytes of a record: one that is larger is no list of numbers any more
+LARGEST = 1e75  # of a number that is compared: beyond it the fourth power in an interval is none
 Status = Literal["running", "succeeded", "failed", "interrupted", "reused"]
 
 
@@ -193,6 +198,10 @@ def new_id(clock: Clock) -> str:
 
 def loads(text: str | bytes, *, where: str) -> Run:
     """Read a run record, migrating an older schema; InvalidFile names what is wrong and where."""
+    if len(text) > MOST:
+        raise InvalidFile(
+            "wrong-shape", f"{len(text) / 1e6:,.0f} MB are more than a run record may hold ({MOST / 1e6:,.0f} MB)", where=where
+        )
     data = codec.loads(text, where=where)
     version = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -211,7 +220,36 @@ def loads(text: str | bytes, *, where: str) -> Run:
         )
     for migrate in MIGRATIONS[version - 1 :]:
         data = migrate(data)
-    return codec.from_json(Run, data, where=where)
+    return _checked(codec.from_json(Run, data, where=where), where)
+
+
+def safe_path(path: str) -> bool:
+    """Whether a path names a file below the folder it is taken from, and nothing that git or a terminal would read otherwise."""
+    parts = PurePosixPath(path).parts
+    plain = bool(parts) and path == "/".join(parts) and not path.startswith("/") and not re.search(r'[\x00-\x1f\\"]', path)
+    return plain and ".." not in parts and ".git" not in {part.casefold() for part in parts}
+
+
+def _checked(run: Run, where: str) -> Run:
+    """The record if it holds what only a record of ours holds: it may come from a job that ran somebody's code."""
+
+    def wrong(what: str, wanted: str, value: object) -> InvalidFile:
+        return InvalidFile("wrong-shape", f"{what} should be {wanted}, is {str(value)[:60]!r}", where=where)
+
+    if not RUN_ID.fullmatch(run.id):
+        raise wrong("id", "a run's id, like 20261124-092057-3f9a1c", run.id)
+    kept: dict[str, Artifact | None] = {f"artifacts.{name}": artifact for name, artifact in run.artifacts.items()}
+    for suite, evaluation in run.evaluations.items():
+        kept[f"evaluations.{suite}.predictions"] = evaluation.predictions
+        kept[f"evaluations.{suite}.baseline_predictions"] = evaluation.baseline_predictions
+    for what, artifact in kept.items():
+        # What was too large for the history is in a store: ADDRESS#NAME.
+        if artifact is not None and not safe_path(artifact.path.rpartition("#")[2]):
+            raise wrong(f"{what}.path", "a path below the run's folder", artifact.path)
+    for name, measure in run.measures.items():
+        if not measure.values or not all(abs(value) <= LARGEST for value in measure.values):
+            raise wrong(f"measures.{name}.values", "one number or more", list(measure.values))
+    return run
 
 
 def dumps(run: Run) -> str:
