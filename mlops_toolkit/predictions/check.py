@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -201,6 +202,13 @@ def _labels(frame: pl.DataFrame, source: Source) -> tuple[str, ...]:
                 column="prediction",
                 hint="labels are compared as text, exactly as written: write both columns the same way",
             )
+    if not predicted & targets and (fraction := _fraction(predicted)):
+        raise source.refuse(
+            "labels-differ",
+            f"no prediction is a label of target: {shown(fraction)} is a number with a fraction",
+            column="prediction",
+            hint="a probability belongs into the column score, the label into prediction",
+        )
     seen = targets | predicted
     bare = {looks(label): label for label in seen - given}
     for label in sorted(given - seen):
@@ -213,6 +221,14 @@ def _labels(frame: pl.DataFrame, source: Source) -> tuple[str, ...]:
                 hint=did_you_mean(label, sorted(seen)[:20]) if seen else None,
             )
     return tuple(sorted(seen | given))
+
+
+def _fraction(labels: set[str]) -> str | None:
+    """One with a fraction, where all of them are numbers."""
+    values = {label: looks(label) for label in labels}
+    if not all(isinstance(value, float) and math.isfinite(value) for value in values.values()):
+        return None
+    return min((label for label, value in values.items() if value != math.floor(value)), default=None)  # type: ignore[arg-type]  # floats
 
 
 def looks(label: str) -> float | str:

@@ -126,6 +126,17 @@ def test_a_wrong_file_is_refused_by_name_place_and_value(tmp_path: Path, name: s
     assert len(str(error)) < 600
 
 
+def test_probabilities_are_not_taken_for_labels(tmp_path: Path) -> None:
+    path = tmp_path / "preds.csv"
+    path.write_text(HEAD + "1,1,0.75\n2,0,0.5\n3,0,1e-3\n")
+    with pytest.raises(InvalidFile, match=r'"0\.5" is a number with a fraction\n  a probability belongs into the column score') as caught:
+        read(path, task="classification")
+    assert caught.value.name == "labels-differ"
+    for prediction in ("2", "b", "nan"):  # wrong, but labels
+        path.write_text(HEAD + f"1,1,{prediction}\n2,0,{prediction}\n")
+        assert read(path, task="classification").n == 2
+
+
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path).name == "not-a-file"
     assert refusal(tmp_path / "nothing").name == "no-file"
