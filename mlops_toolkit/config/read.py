@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,19 +119,34 @@ def discover(pattern: str, *, cwd: Path, root: Path) -> tuple[Path, ...]:
         if not path.resolve().is_relative_to(root.resolve()):
             raise UsageError("outside-repository", f"the configuration {shown(pattern)} is not in this repository", where="config")
     if not found:
-        near = next((name for name in ("mlops.yml", ".mlops.yaml", ".mlops.yml") if (cwd / name).is_file()), None)
-        raise no_config(pattern, near)
+        raise no_config(pattern, cwd)
     return tuple(sorted(found))
 
 
-def no_config(name: str, near: str | None = None) -> UsageError:
-    """The error for a configuration that is not there; `near`: a file that looks like it."""
-    hint = (
-        f"there is {near}: rename it to {DEFAULT}, or say --config {near}"
-        if near
-        else "`mlops init` looks at the repository and writes one"
-    )
+def no_config(name: str, cwd: Path | None = None) -> UsageError:
+    """The error for a configuration that is not there; cwd: where to look for what was meant."""
+    hint = (_near(name, cwd) if cwd else None) or _init(name)
     return UsageError("no-config", f"there is no configuration file {shown(name)}", hint=hint)
+
+
+def _near(name: str, cwd: Path) -> str | None:
+    if (inside := f"{name.rstrip('/')}/{DEFAULT}") and (cwd / inside).is_file():
+        return f"there is {inside}: say --config {shlex.quote(inside)}"
+    for near in ("mlops.yml", ".mlops.yaml", ".mlops.yml"):
+        if (cwd / near).is_file():
+            return f"there is {near}: rename it to {DEFAULT}, or say --config {near}"
+    if name == DEFAULT:  # the top of a monorepo
+        for pattern in (f"*/{DEFAULT}", f"*/*/{DEFAULT}"):
+            if below := sorted(glob.glob(pattern, root_dir=cwd)):  # noqa: PTH207 -- as a person types it, no hidden folders
+                return f"there is {below[0]}: say --config {shlex.quote(below[0] if len(below) == 1 else pattern)}"
+    return None
+
+
+def _init(name: str) -> str:
+    if name == DEFAULT:
+        return "`mlops init` looks at the repository and writes one"
+    file = name if re.fullmatch(r"[^*?\[]+\.ya?ml", name) else f"models/spam/{DEFAULT}"
+    return f"`mlops init --config {shlex.quote(file)}` looks at the repository and writes {'it' if file == name else 'one'}"
 
 
 def _contradictions(loaded: Loaded, wrong: list[str]) -> list[tuple[str, Problem]]:

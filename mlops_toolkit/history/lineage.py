@@ -109,7 +109,11 @@ def _start_in_ci(git: Git, context: Context, ancestry: Ancestry) -> Start:
         return Start(here.sha, f"the last good run of {main or 'this branch'}", main)
     if context.event in ("dispatch", "other") and main and context.branch != main:
         return _meeting_point(git, ancestry, here.sha, main)
-    return Start(_first(here), "the commit before this one" if here.parents else "this is the first commit", context.branch)
+    return _before(here, context.branch)
+
+
+def _before(here: Commit, label: str | None, on: str = "") -> Start:
+    return Start(_first(here), f"the commit before this one{on}" if here.parents else "this is the first commit", label)
 
 
 def _first(commit: Commit) -> str | None:
@@ -148,12 +152,12 @@ def _start_on_laptop(git: Git, context: Context, ancestry: Ancestry) -> Start:
     if name is None or branch == _short(git, name):
         if git.dirty():
             return Start(here.sha, "HEAD, as there are uncommitted changes", branch or "HEAD")
-        return Start(_first(here), "the commit before this one" if here.parents else "this is the first commit", branch)
+        return _before(here, branch)
     meeting = git.merge_base("HEAD", name)
     if meeting is None:
         return Start(None, f"no common commit with {name} could be found", _short(git, name))
     if meeting == here.sha and branch is None and not git.dirty():
-        return Start(_first(here), f"the commit before this one on {name}", _short(git, name))
+        return _before(here, _short(git, name), f" on {name}")
     return Start(meeting, f"the merge base with {name}", _short(git, name))
 
 

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Protocol
@@ -101,15 +101,27 @@ def key_of(status: os.stat_result) -> str:
 
 def digest(path: Path, *, cache: Cache | None = None) -> ModelDigest:
     """The digest of a file or folder. CommandFailed `no-model`, `empty-model`, `model-link-outside`, `not-a-file`, `model-unreadable`."""
+    with _readable(path):
+        return of_files(_contents(tuple(members(path)), cache), "folder" if path.is_dir() else "file")
+
+
+def each(files: Mapping[str, Path], *, cache: Cache | None = None) -> dict[str, str]:
+    """`sha256:…` of every file by its name: as `digest`, but what is remembered is written once, not once a file."""
+    with _readable(None):
+        found = [(name, path.resolve(strict=True)) for name, path in files.items()]
+        return {file.path: f"sha256:{file.sha256}" for file in _contents(found, cache)}
+
+
+@contextlib.contextmanager
+def _readable(path: Path | None) -> Iterator[None]:
     try:
-        return _digest(path, cache)
+        yield
     except OSError as error:
         hint = "a container that runs as another user leaves files only that user can read: let the command end with a chmod"
         raise CommandFailed("model-unreadable", f"{error.filename or path} cannot be read: {error.strerror}", hint=hint) from error
 
 
-def _digest(path: Path, cache: Cache | None) -> ModelDigest:
-    found = tuple(members(path))
+def _contents(found: Sequence[tuple[str, Path]], cache: Cache | None) -> list[File]:
     keys = {name: key_of(file.stat()) for name, file in found}
     known = cache.read(keys.values()) if cache else {}
     files, fresh = [], {}
@@ -122,7 +134,7 @@ def _digest(path: Path, cache: Cache | None) -> ModelDigest:
         files.append(File(name, status.st_size, sha, bool(status.st_mode & stat.S_IXUSR)))
     if cache:
         cache.write(fresh)
-    return of_files(files, "folder" if path.is_dir() else "file")
+    return files
 
 
 def of_files(files: Iterable[File], kind: Literal["file", "folder"]) -> ModelDigest:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import CommandFailed, EnvironmentFailure, MlopsError, UsageError
-from mlops_toolkit.models.digest import Cache, digest
+from mlops_toolkit.models.digest import Cache, digest, each
 from mlops_toolkit.models.remote import PACKAGES
 
 ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]*)://(.+)$", re.DOTALL)
@@ -33,7 +35,8 @@ def watch(item: str, *, folder: Path, cache: Cache | None, where: str) -> dict[s
     if not files:
         wanted = "matches no file" if glob.has_magic(path) else "is not there"
         raise UsageError("missing-input", f'"{item}" {wanted}', where=where, hint="paths are relative to the configuration file")
-    return {name: _local(folder / name, cache, where) for name in files}
+    with _read(where):
+        return each({name: folder / name for name in files}, cache=cache)
 
 
 def redacted(address: str) -> str:
@@ -42,14 +45,22 @@ def redacted(address: str) -> str:
 
 
 def _local(place: Path, cache: Cache | None, where: str) -> str:
+    with _read(where):
+        try:
+            return digest(place, cache=cache).digest
+        except CommandFailed as error:
+            if error.name == "empty-model":
+                raise UsageError("missing-input", f"the folder {place.name} is empty", where=where) from error
+            raise
+
+
+@contextlib.contextmanager
+def _read(where: str) -> Iterator[None]:
+    """What a digest says of a model is said of data."""
     try:
-        return digest(place, cache=cache).digest
+        yield
     except CommandFailed as error:
-        if error.name == "empty-model":
-            raise UsageError("missing-input", f"the folder {place.name} is empty", where=where) from error
         raise EnvironmentFailure("data-unreadable", error.message, where=where, hint=error.hint) from error
-    except OSError as error:
-        raise EnvironmentFailure("data-unreadable", f"{place} cannot be read: {error.strerror}", where=where) from error
 
 
 def _http(address: str, where: str) -> str:

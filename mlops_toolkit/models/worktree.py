@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_toolkit.models.digest import Cache, digest
+from mlops_toolkit.models.digest import Cache, each
 from mlops_toolkit.system.git import Git
 
 LINK, SUBMODULE = "120000", "160000"
@@ -73,7 +73,7 @@ def read_folder(folder: Path, cache: Cache | None) -> WorkTree:
         found += [(Path(place) / name).relative_to(folder).as_posix() for name in files if not name.startswith(".")]
 
     def values(paths: Iterable[str]) -> dict[str, str]:
-        return {path: digest(folder / path, cache=cache).digest for path in paths if (folder / path).is_file()}
+        return each({path: folder / path for path in paths if (folder / path).is_file()}, cache=cache)
 
     return WorkTree(folder, "", sorted(found), (), values)
 

@@ -115,24 +115,29 @@ class Git:
             "--",
             *(paths or ["."]),
             ":(exclude,glob)**/.mlops/**",
+            ":(exclude,glob)**/.mlops",  # a link, to a larger disk
             check=False,
         )
         return bool(done.stdout.strip(b"\0"))
 
 
 def find(start: Path, env: Mapping[str, str]) -> Git | None:
-    """The git work tree that `start` lies in, None outside of any (or without git)."""
+    """The git work tree that `start` lies in, None outside of any.
+
+    Where git does not run or cannot read the repository that stands there, it is found all the same: without its commits a
+    model would pass as the first one, so whoever asks for them has to hear of it.
+    """
     clean = {k: v for k, v in env.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
+    there = next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
     try:
         done = proc.run(["git", "-C", str(start), "rev-parse", "--show-toplevel"], env={**clean, **QUIET})
     except EnvironmentFailure:
-        return None
+        return Git(there, clean) if there else None
+    if done.status != 0 and b"dubious ownership" in done.stderr:
+        # A container job runs as another user than the checkout: trust this one folder, in our own processes only.
+        count = int(clean.get("GIT_CONFIG_COUNT", "0") or 0)
+        clean |= {"GIT_CONFIG_COUNT": str(count + 1), f"GIT_CONFIG_KEY_{count}": "safe.directory", f"GIT_CONFIG_VALUE_{count}": "*"}
+        done = proc.run(["git", "-C", str(start), "rev-parse", "--show-toplevel"], env={**clean, **QUIET})
     if done.status != 0:
-        if b"dubious ownership" in done.stderr:
-            # A container job runs as another user than the checkout: trust this one folder, in our own processes only.
-            count = int(clean.get("GIT_CONFIG_COUNT", "0") or 0)
-            clean |= {"GIT_CONFIG_COUNT": str(count + 1), f"GIT_CONFIG_KEY_{count}": "safe.directory", f"GIT_CONFIG_VALUE_{count}": "*"}
-            done = proc.run(["git", "-C", str(start), "rev-parse", "--show-toplevel"], env={**clean, **QUIET})
-        if done.status != 0:
-            return None
+        return Git(there, clean) if there else None
     return Git(Path(os.fsdecode(done.stdout.rstrip(b"\n"))), clean)

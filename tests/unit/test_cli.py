@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -109,6 +110,19 @@ def test_a_defect_of_ours_is_a_sentence_and_code_70(
     assert "ZeroDivisionError" in said
     assert "Traceback" not in said
     assert "Traceback" in (files / ".mlops" / "defect.txt").read_text()
+
+
+def test_what_the_system_refuses_is_no_defect_of_ours(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    monkeypatch.setitem(cli.VERBS, "compare", "tests.unit.test_cli:fills_the_disk")
+    assert main(["compare"]) == 4
+    assert capsys.readouterr().err.startswith("mlops compare: .mlops/run.json: the system refuses: No space left on device\n")
+
+
+def fills_the_disk(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), ".mlops/run.json")
 
 
 def test_a_cancel_that_a_package_takes_for_its_own_failure_is_a_cancel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -773,6 +774,29 @@ def test_a_name_that_is_nearly_right_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         discover("mlops.yaml", cwd=tmp_path, root=tmp_path)
     assert (caught.value.name, caught.value.hint) == ("no-config", "there is mlops.yml: rename it to mlops.yaml, or say --config mlops.yml")
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "hint"),
+    [
+        ("mlops.yaml", [], "`mlops init` looks at the repository and writes one"),
+        ("models/a/spam.yaml", [], "`mlops init --config models/a/spam.yaml` looks at the repository and writes it"),
+        ("my models/spam.yaml", [], "`mlops init --config 'my models/spam.yaml'` looks at the repository and writes it"),
+        ("models/*/mlops.yaml", [], "`mlops init --config models/spam/mlops.yaml` looks at the repository and writes one"),
+        ("models/a", ["models/a/mlops.yaml"], "there is models/a/mlops.yaml: say --config models/a/mlops.yaml"),
+        ("mlops.yaml", ["model/mlops.yaml"], "there is model/mlops.yaml: say --config model/mlops.yaml"),
+        ("mlops.yaml", ["m/a/mlops.yaml", "m/b/mlops.yaml"], "there is m/a/mlops.yaml: say --config '*/*/mlops.yaml'"),
+    ],
+)
+def test_the_way_out_of_a_missing_configuration_is_what_was_asked_for(tmp_path: Path, asked: str, there: list[str], hint: str) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("name: m\n")
+    with pytest.raises(UsageError) as caught:
+        discover(asked, cwd=tmp_path, root=tmp_path)
+    assert (caught.value.name, caught.value.hint) == ("no-config", hint)
+    if there:  # the hint is what works
+        assert discover(shlex.split(hint.rpartition("--config ")[2])[0], cwd=tmp_path, root=tmp_path)
 
 
 @pytest.mark.parametrize("pattern", ["../mlops.yaml", "../*.yaml", "link.yaml"])

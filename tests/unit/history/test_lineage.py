@@ -215,6 +215,15 @@ def test_a_laptop_compares_with_where_its_branch_left_main(
     assert line.reason == reason
 
 
+def test_there_is_no_commit_before_the_first_one_when_it_is_checked_out_by_itself_either(tmp_path: Path) -> None:
+    remote = bare_remote(tmp_path / "own.git")
+    draw(remote, "main:")
+    here = clone(remote, tmp_path / "work")
+    git(tmp_path / "work", "checkout", "--quiet", "--detach")
+    line = lineage.find(here, Context(), nothing)
+    assert (line.steps, line.reason) == ((), "this is the first commit")
+
+
 def test_a_repository_without_any_remote_goes_by_its_own_main(tmp_path: Path) -> None:
     remote = bare_remote(tmp_path / "own.git")
     made = draw(remote, "main:\nfeature: main")

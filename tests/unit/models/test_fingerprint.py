@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
-from mlops_toolkit.models.digest import Cache
+from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.fingerprint import Fingerprint, changes, fingerprint
 from mlops_toolkit.system import git as git_module
 
@@ -230,6 +230,18 @@ def test_without_git_files_are_known_by_content(tmp_path: Path) -> None:
     assert names(found) == ["train.py"]
     write(tmp_path, {"train.py": "2"})
     assert changes(found.parts, fingerprint(git=None, folder=tmp_path, command="c").parts) == ("train.py changed",)
+
+
+def test_however_many_files_are_looked_at_their_digests_are_remembered_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction a file costs 5 ms: ten minutes for a folder of 100,000 pictures."""
+    for i in range(40):
+        (tmp_path / f"{i}.png").write_text(str(i))
+    written: list[int] = []
+    monkeypatch.setattr(Cache, "write", lambda _self, digests: written.append(len(digests)))
+    cache = Cache(tmp_path / ".cache" / "digests.sqlite")
+    found = fingerprint(git=None, folder=tmp_path, data=["*.png"], command="c", cache=cache)
+    assert found.parts["file:7.png"] == found.parts["data:7.png"] == digest(tmp_path / "7.png").digest
+    assert [count for count in written if count] == [40, 40]
 
 
 def test_data_is_known_by_its_content(repository: Path, tmp_path: Path) -> None:
