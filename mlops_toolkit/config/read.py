@@ -125,28 +125,27 @@ def discover(pattern: str, *, cwd: Path, root: Path) -> tuple[Path, ...]:
 
 def no_config(name: str, cwd: Path | None = None) -> UsageError:
     """The error for a configuration that is not there; cwd: where to look for what was meant."""
-    hint = (_near(name, cwd) if cwd else None) or _init(name)
+    if found := _near(name, cwd) if cwd else None:
+        near, rename, say = found
+        hint = f"there is {near}: {rename}say --config {shlex.quote(say)}"
+    else:
+        file = name if re.fullmatch(r"[^*?\[]+\.ya?ml", name) else f"models/spam/{DEFAULT}"
+        option = "" if name == DEFAULT else f" --config {shlex.quote(file)}"
+        hint = f"`mlops init{option}` looks at the repository and writes {'it' if file == name != DEFAULT else 'one'}"
     return UsageError("no-config", f"there is no configuration file {shown(name)}", hint=hint)
 
 
-def _near(name: str, cwd: Path) -> str | None:
+def _near(name: str, cwd: Path) -> tuple[str, str, str] | None:
+    """A file that looks like the one meant, what may be done to it first, and what to give as --config then."""
     if (inside := f"{name.rstrip('/')}/{DEFAULT}") and (cwd / inside).is_file():
-        return f"there is {inside}: say --config {shlex.quote(inside)}"
+        return inside, "", inside
     for near in ("mlops.yml", ".mlops.yaml", ".mlops.yml"):
         if (cwd / near).is_file():
-            return f"there is {near}: rename it to {DEFAULT}, or say --config {near}"
-    if name == DEFAULT:  # the top of a monorepo
-        for pattern in (f"*/{DEFAULT}", f"*/*/{DEFAULT}"):
-            if below := sorted(glob.glob(pattern, root_dir=cwd)):  # noqa: PTH207 -- as a person types it, no hidden folders
-                return f"there is {below[0]}: say --config {shlex.quote(below[0] if len(below) == 1 else pattern)}"
+            return near, f"rename it to {DEFAULT}, or ", near
+    for pattern in (f"*/{DEFAULT}", f"*/*/{DEFAULT}") if name == DEFAULT else ():  # the top of a monorepo
+        if below := sorted(glob.glob(pattern, root_dir=cwd)):  # noqa: PTH207 -- as a person types it, no hidden folders
+            return below[0], "", below[0] if len(below) == 1 else pattern
     return None
-
-
-def _init(name: str) -> str:
-    if name == DEFAULT:
-        return "`mlops init` looks at the repository and writes one"
-    file = name if re.fullmatch(r"[^*?\[]+\.ya?ml", name) else f"models/spam/{DEFAULT}"
-    return f"`mlops init --config {shlex.quote(file)}` looks at the repository and writes {'it' if file == name else 'one'}"
 
 
 def _contradictions(loaded: Loaded, wrong: list[str]) -> list[tuple[str, Problem]]:

@@ -108,8 +108,7 @@ def digest(path: Path, *, cache: Cache | None = None) -> ModelDigest:
 def each(files: Mapping[str, Path], *, cache: Cache | None = None) -> dict[str, str]:
     """`sha256:…` of every file by its name: as `digest`, but what is remembered is written once, not once a file."""
     with _readable(None):
-        found = [(name, path.resolve(strict=True)) for name, path in files.items()]
-        return {file.path: f"sha256:{file.sha256}" for file in _contents(found, cache)}
+        return {file.path: f"sha256:{file.sha256}" for file in _contents(tuple(files.items()), cache)}
 
 
 @contextlib.contextmanager
