@@ -37,7 +37,7 @@ class Paired:
     head_low/head_high  interval of the head's own value, for min and max
     baseline_state/head_state  as Measured.state
     trials              where the method is tango: the rows that count (all, or those of one class)
-    df, skew            otherwise: of the interval (see `spread`), df = contributing rows (clusters) − 1
+    df, skew            otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1
     support             the fewest examples of a class that the metric depends on, of both sides
     p_same              exact two-sided p (McNemar) that better and worse are equally likely; shown, never decides
     """

@@ -1,7 +1,8 @@
 """How far influences spread, and so how far an interval reaches.
 
-The reach is Student's t, with one degree of freedom less than there are rows (clusters) that contribute at all: those that
-contribute exactly nothing tell nothing of the variance of those that do. A change made of a few rows that all got worse
+The reach is Student's t. Its degrees of freedom are those of the estimated variance (Satterthwaite): 2n/(kurtosis − 1), which a
+few large influences, as of uneven weights, make few; and at most one less than there are rows (clusters) that contribute at all:
+those that contribute exactly nothing tell nothing of the variance of those that do. A change made of a few rows that all got worse
 has a skewed difference, which a symmetric interval passes too often (3.5 % at the margin instead of 2.5 %); the end
 towards the long tail is moved out by the first term of the Edgeworth expansion of the studentised mean,
 g·(2t² + 1)/6 (Hall 1992). The other end is not moved in: an interval only ever gets wider by it.
@@ -30,18 +31,20 @@ _ROUNDING = 1e-12
 class Spread:
     """Of the influences x of `units` independent rows or clusters, Σ x = 0, of which `active` contribute.
 
-    size  √(Σ x²);  skew  Σ x³ / (Σ x²)^1.5, which is the skewness over the root of the number of units
+    size  √(Σ x²);  skew  Σ x³ / (Σ x²)^1.5, which is the skewness over the root of the number of units;
+    tail  Σ x⁴ / (Σ x²)², which is the kurtosis over the number of units
     """
 
     units: int
     active: int
     size: float
     skew: float
+    tail: float
 
     @classmethod
     def of(cls, by_unit: Floats, active: int | None = None) -> Spread:
         """Of the influence of every unit; without `active`, the units whose influence is not 0."""
-        return cls(len(by_unit), int(np.count_nonzero(by_unit)) if active is None else active, *_moments(by_unit, 1.0, 1.0))
+        return cls(len(by_unit), int(np.count_nonzero(by_unit)) if active is None else active, *_moments(by_unit, (1.0, 1.0, 1.0)))
 
     @classmethod
     def of_cells(cls, cells: Cells, influence: Floats, active: npt.NDArray[np.bool_]) -> Spread:
@@ -60,17 +63,21 @@ class Spread:
     @property
     def df(self) -> int:
         """Degrees of freedom of Student's t."""
-        return max(1, self.active - 1)
+        excess = self.tail - 1 / self.units
+        return max(1, min(self.active - 1, int(2 / excess)) if excess > 0 else self.active - 1)
 
 
-def _moments(x: Floats, squares: Floats | float, cubes: Floats | float) -> tuple[float, float]:
-    """(√Σ s·x², Σ c·x³ / (Σ s·x²)^1.5), of x relative to the largest, so that no power of it overflows."""
+def _moments(x: Floats, powers: tuple[Floats | float, Floats | float, Floats | float]) -> tuple[float, float, float]:
+    """(√Σ s·x², Σ c·x³ / (Σ s·x²)^1.5, Σ f·x⁴ / (Σ s·x²)²), of x relative to the largest, so that no power of it overflows."""
     largest = float(np.abs(x).max(initial=0.0))
     if largest == 0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     share = x / largest
-    second, third = float((share * share * squares).sum()), float((share * share * share * cubes).sum())
-    return largest * math.sqrt(second), third / second / math.sqrt(second) if second > 0 else 0.0
+    square = share * share
+    second, third, fourth = (float((power * by).sum()) for power, by in zip((square, square * share, square * square), powers, strict=True))
+    if not second > 0:  # too small to square, or no number at all
+        return largest * math.sqrt(second), 0.0, 0.0
+    return largest * math.sqrt(second), third / second / math.sqrt(second), fourth / second / second
 
 
 def reach(confidence: float, df: int, skew: float) -> tuple[float, float]:

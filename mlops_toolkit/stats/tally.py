@@ -106,7 +106,7 @@ class Clustered:
 
 @dataclass(frozen=True)
 class Cells:
-    """The occupied cells of (target, baseline, head), (m,) each: codes, number of rows, Σ w, Σ w², Σ w³; `uniform` if all w are equal."""
+    """The occupied cells of (target, baseline, head), (m,) each: codes, number of rows, Σ w to Σ w⁴; `uniform` if all w are equal."""
 
     sample: Sample
     target: Codes
@@ -116,6 +116,7 @@ class Cells:
     weight: Floats
     squares: Floats
     cubes: Floats
+    fourths: Floats
     uniform: bool
     clustered: Clustered | None = None
 
@@ -143,14 +144,14 @@ class Cells:
             return _independent(codes[self.clustered.cell], self.clustered.cluster, k)
         return np.bincount(codes, weights=self.count, minlength=k).astype(np.int64)
 
-    def by_unit(self, influence: Floats) -> tuple[Floats, Floats | float, Floats | float]:
-        """x, s and c such that Σ s·x² and Σ c·x³ run over independent rows or clusters; `influence` (m,) is a cell's at weight 1."""
+    def by_unit(self, influence: Floats) -> tuple[Floats, tuple[Floats | float, Floats | float, Floats | float]]:
+        """x and (s, c, f) such that Σ s·x², Σ c·x³ and Σ f·x⁴ run over independent rows or clusters; `influence` (m,) is at weight 1."""
         if self.clustered is None:
-            return influence, self.squares, self.cubes
+            return influence, (self.squares, self.cubes, self.fourths)
         by_row = influence[self.clustered.cell]
         if self.clustered.weight is not None:
             by_row = by_row * self.clustered.weight
-        return summed(self.clustered.cluster, by_row, self.units), 1.0, 1.0
+        return summed(self.clustered.cluster, by_row, self.units), (1.0, 1.0, 1.0)
 
     def active(self, cells: npt.NDArray[np.bool_]) -> int:
         """How many rows (clusters) lie in one of these cells."""
@@ -179,11 +180,12 @@ class Joint:
         weight, cluster = uneven(weight), dense(cluster)
         occupied, count = self._occupied(key)
         cell = None if weight is None and cluster is None else np.searchsorted(occupied, key)
-        sums = squares = cubes = count.astype(np.float64)
+        sums = squares = cubes = fourths = count.astype(np.float64)
         if weight is not None and cell is not None:
             sums = summed(cell, weight, len(occupied))
             squares = summed(cell, weight**2, len(occupied))
             cubes = summed(cell, weight**3, len(occupied))
+            fourths = summed(cell, weight**4, len(occupied))
         return Cells(
             sample=self.sample,
             target=(occupied // (self.k * self.k)).astype(np.int32),
@@ -193,6 +195,7 @@ class Joint:
             weight=sums,
             squares=squares,
             cubes=cubes,
+            fourths=fourths,
             uniform=weight is None,
             clustered=None if cluster is None or cell is None else Clustered(cell, cluster, weight),
         )
@@ -211,7 +214,7 @@ def summed(codes: npt.NDArray[Any], values: Floats | None, k: int) -> Floats:
 
 
 def uneven(weight: Floats | None) -> Floats | None:
-    """Weights relative to the largest, so that their cubes can be held; None where all are equal and so say nothing."""
+    """Weights relative to the largest, so that their powers can be held; None where all are equal and so say nothing."""
     return None if weight is None or len(weight) == 0 or weight.min() == weight.max() else weight / weight.max()
 
 

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops_toolkit.config import requests
 from mlops_toolkit.stats.distributions import critical
+from mlops_toolkit.stats.metrics import resolve
+from mlops_toolkit.stats.paired import paired
+from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.spread import Spread, by_unit, reach, tail_beyond
 
 SKEWS = st.floats(-0.4, 0.4)
@@ -50,6 +54,23 @@ def test_moments_are_those_of_the_units_and_one_unit_has_no_error() -> None:
     assert Spread.of(np.array([0.0])).error is None
     assert Spread.of(np.zeros(5)).skew == 0
     assert by_unit(x, np.array([0, 1, 1, 0], np.int32)).tolist() == [3.0, -3.0]
+
+
+@pytest.mark.parametrize("size", [1e-160, 1.0, 1e160])
+def test_a_few_large_influences_tell_little_of_their_variance(size: float) -> None:
+    even, uneven = (np.tile([1.0, -1.0], 50), np.append(np.tile([1.0, -1.0], 49), [30.0, -30.0]))
+    assert Spread.of(even * size).df == 99
+    assert Spread.of(uneven * size).df == 4
+
+
+def test_intervals_of_uneven_weights_miss_as_often_as_they_say() -> None:
+    rng, column, missed, samples = np.random.default_rng(20), requests.metric("mean:c", options={"better": "higher"}), 0, 3000
+    for _ in range(samples):
+        weight, before, change = rng.lognormal(0, 1, 60), *rng.normal(0, 1, (2, 60))
+        sides = (Sample(n=60, columns={"c": values}, weight=weight) for values in (before, before + change))
+        found = paired(resolve(column), *sides)
+        missed += found.low is None or found.high is None or found.low > 0 or found.high < 0
+    assert missed / samples <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / samples)  # 0.07 with a degree of freedom a row
 
 
 def test_a_few_rows_that_all_got_worse_reach_further_down() -> None:
