@@ -138,6 +138,6 @@ def _there(place: Place, *, ran: bool, since: float | None, what: str) -> bool:
         raise CommandFailed(
             "stale-file",
             f"the training of this run did not write {place.shown}: what lies there is older",
-            hint="write it in `train.run`, or give `evaluate.run` a command that does",
+            hint="if `train.run` writes it, `mlops review --again` makes it anew; else give `evaluate.run` a command that does",
         )
     return True

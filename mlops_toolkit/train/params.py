@@ -24,6 +24,10 @@ def read(path: Path, *, where: str) -> dict[str, object]:
         data = yaml.safe_load(text)
     except FileNotFoundError as error:
         raise UsageError("missing-input", f"there is no {path.name}", where=where) from error
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        said = " ".join(text for text in (error.problem, error.context) if text)
+        raise UsageError("invalid-params", f"{path.name}{line} cannot be read as YAML or JSON: {said}", where=where) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]
         raise UsageError("invalid-params", f"{path.name} cannot be read: {said}", where=where) from error

@@ -45,6 +45,14 @@ def test_what_are_no_parameters_is_refused_with_its_line(tmp_path: Path, text: s
     assert (caught.value.name, caught.value.where) == ("invalid-params", "mlops.yaml:6")
 
 
+def test_a_slip_is_told_with_its_own_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, '{\n "rounds": 3\n "depth": 2}', "params.json")
+    assert caught.value.message == (
+        "params.json line 3 cannot be read as YAML or JSON: expected ',' or '}', but got ':' while parsing a flow mapping"
+    )
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no params\.yaml"):
         params.read(tmp_path / "params.yaml", where="mlops.yaml:6")
