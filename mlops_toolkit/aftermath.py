@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from mlops_toolkit.errors import ConfigErrors, MlopsError
-from mlops_toolkit.forge.base import Annotation, Section
+from mlops_toolkit.forge.base import Annotation, Posted, Section
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import codec
@@ -19,8 +21,8 @@ def failed(error: MlopsError, args: argparse.Namespace, world: World) -> None:
     """Leave the error where the CI's next steps and people look for the outcome."""
     state = Path(args.config).parent / ".mlops" if not any(c in args.config for c in "*?[") else Path(".mlops")
     state = world.cwd / state
-    known = _model(state, world)
-    name, config = known or ("model", None)
+    known = _models(args.config, world)
+    name, config = known[0] if len(known) == 1 else ("model", None)
     result = Result(
         model=name,
         verdict=None,
@@ -39,26 +41,35 @@ def failed(error: MlopsError, args: argparse.Namespace, world: World) -> None:
         write_atomic(state / "report.json", codec.dumps(result))
     if not world.context.ci:
         return
+    from mlops_toolkit.report.summary import summary
+
     problems = error.problems if isinstance(error, ConfigErrors) else (error,)
     world.forge.annotate(tuple(_annotation(p.message, p.where, p.hint) for p in problems))
     world.forge.output({"verdict": "", "gate": "none", "report": str(state / "report.json"), "exit": str(error.code)})
-    if world.context.head:
-        world.forge.status(world.context.head, name, "error", result.sentence, world.context.url)
-    if known and not world.context.read_only_token and getattr(args, "comment", True):
-        _comment(result, key_of(known[1], name, None), world)
+    nowhere: list[tuple[str, str | None]] = [(name, None)]
+    posted = [one for name, where in known or nowhere for one in _post(result, name, where, args, world)]
+    # The job that trains need not be able to post; the one that compares says it then.
+    troubles = [(one.reason, one.hint) for one in posted if one.reason and args.verb in ("compare", "review")]
+    for reason, hint in dict.fromkeys(troubles):
+        print("\n  ".join(filter(None, (f"mlops {args.verb}: {reason}", hint))), file=world.err)
+    world.forge.summary(summary(result, troubles=troubles))
 
 
-def _comment(result: Result, key: str, world: World) -> None:
-    """Without it the pull request would go on showing the verdict of an earlier push."""
+def _post(result: Result, name: str, where: str | None, args: argparse.Namespace, world: World) -> list[Posted]:
+    """The status, and the comment: without them the pull request would go on showing the verdict of an earlier push."""
     from mlops_toolkit.report.comment import comment
 
-    context = world.context
-    if context.pull_request is None:
-        return
-    text = comment(result)
-    number = int(context.run) if context.run and context.run.isdigit() else 0
-    section = Section(key, text.verdict_line, text.blocks, commit=context.head, run=number, attempt=context.attempt)
-    world.forge.comment(context.pull_request, section)
+    context, forge = world.context, world.forge
+    posted = []
+    if context.head:
+        posted.append(forge.status(context.head, name, "error", result.sentence, context.url))
+    if where is not None and context.pull_request is not None and not context.read_only_token and getattr(args, "comment", True):
+        text = comment(replace(result, model=name, config=where))
+        number = int(context.run) if context.run and context.run.isdigit() else 0
+        key = key_of(where, name, None)
+        section = Section(key, text.verdict_line, text.blocks, commit=context.head, run=number, attempt=context.attempt)
+        posted.append(forge.comment(context.pull_request, section))
+    return posted
 
 
 def _annotation(message: str, where: str | None, hint: str | None) -> Annotation:
@@ -68,12 +79,14 @@ def _annotation(message: str, where: str | None, hint: str | None) -> Annotation
     return Annotation("error", text, "mlops", place[0], place[1])
 
 
-def _model(state: Path, world: World) -> tuple[str, str] | None:
-    """The model's name and its configuration's path; None where there is none that can be read, or several."""
+def _models(config: str, world: World) -> list[tuple[str, str]]:
+    """Each model's name and its configuration's path, of those that can be read: none of them has a verdict now."""
     from mlops_toolkit.config import read
 
-    try:
-        loaded = read.load(state.parent / "mlops.yaml", root=world.root)
-    except MlopsError:
-        return None
-    return loaded.config.name, loaded.where
+    found = []
+    with contextlib.suppress(MlopsError):
+        for path in read.discover(config, cwd=world.cwd, root=world.root):
+            with contextlib.suppress(MlopsError):
+                loaded = read.load(path, root=world.root)
+                found.append((loaded.config.name, loaded.where))
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit import ci
+from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.forge.base import connect
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models.base import Store
@@ -24,7 +25,14 @@ ACTIONS = {"train": "train", "evaluate": "evaluate", "compare": "compare-to-main
 
 def world(args: argparse.Namespace) -> World:
     """Everything outside of pure functions. Action inputs become arguments; the token leaves the environment for good."""
-    token = take_inputs(args, os.environ)
+    wrong: MlopsError | None = None
+    text = os.environ.get("MLOPS_INPUTS", "")
+    try:
+        token = take_inputs(args, os.environ)
+    except MlopsError as error:
+        from mlops_toolkit.config import inputs
+
+        token, wrong = inputs.token(text), error
     env = dict(os.environ)
     cwd = Path.cwd()
     context = ci.detect(env, _event(env))
@@ -54,6 +62,7 @@ def world(args: argparse.Namespace) -> World:
         models=models,
         out=sys.stdout,
         err=sys.stderr,
+        wrong=wrong,
     )
 
 

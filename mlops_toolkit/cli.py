@@ -182,6 +182,8 @@ def _attempt(args: argparse.Namespace, asked: list[int]) -> int:
     world: World | None = None
     try:
         world = _world(args)
+        if world.wrong is not None:
+            return _failed(world.wrong, args, world)
         code: int = plug.load("verb", VERBS, args.verb)(args, world)
         return code
     except MlopsError as error:

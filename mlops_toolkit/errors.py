@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 PASSED, GATE_FAILED, USAGE, UNDECIDED, ENVIRONMENT, COMMAND, DEFECT = 0, 1, 2, 3, 4, 5, 70
+PRECEDENCE = (GATE_FAILED, UNDECIDED, PASSED)  # among what a comparison can answer, the worst first
 
 
 class MlopsError(Exception):

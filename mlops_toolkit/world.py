@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mlops_toolkit.ci import Context
+from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.forge.base import Forge
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models.base import Store
@@ -23,6 +24,7 @@ class World:
     env        our environment without the token and MLOPS_INPUTS: fit to be given to the user's commands
     state      folder -> its `.mlops` is where records live (the folder of the mlops.yaml)
     models     address or store word (`auto`, `file:`, `oci://…`) -> Store
+    wrong      what is wrong with the action's inputs: raised once there is a world to tell it those who wait for the outcome
     out, err   standard output (only what was asked for: JSON with --json) and error (progress, hints)
     """
 
@@ -37,3 +39,4 @@ class World:
     models: Callable[[str], Store]
     out: TextIO
     err: TextIO
+    wrong: MlopsError | None = None

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.compare.gather import Job, key
-from mlops_toolkit.errors import MlopsError
-from mlops_toolkit.forge.base import Annotation, Section
+from mlops_toolkit.errors import PRECEDENCE, MlopsError
+from mlops_toolkit.forge.base import Annotation, Section, State
 from mlops_toolkit.history.base import Bundle, Recorded
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.predictions.anonymous import anonymise
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 # Above this the history would grow too fast: the predictions of a run go to the models store.
 MOST_IN_HISTORY = 5_000_000
 Outcome = tuple[Job, Result]
+Trouble = tuple[str | None, str | None]  # what was refused, and the way out
 
 
 def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World) -> None:
     """Show, keep and post every outcome."""
     pictures = bool(getattr(args, "html", False)) or world.context.ci
-    shown = []
+    shown, addresses = [], []
     for job, result in outcomes:
         drawn = _drawn(result) if pictures and job.request.config.comment.charts else ()
         recorded = _keep(job, result, drawn, world)
@@ -48,15 +49,14 @@ def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World)
             result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn}, examples=job.request.config.comment.examples
         )
         write_files(result, text, drawn, job.state, world, html=pictures)
-        _post(job, result, text, args, world)
-        if recorded is not None and recorded.reason:
-            print(f"mlops compare: the run waits on this machine: {recorded.reason}", file=world.err)
+        waits = ((f"the run waits on this machine: {recorded.reason}", None),) if recorded is not None and recorded.reason else ()
+        addresses.append(_post(job, result, text, waits, args, world))
         shown.append(text)
     _show([result for _, result in outcomes], shown, args, world)
     if getattr(args, "html", False):
         for job, _ in outcomes:
             print(f"report: {job.state / 'report.html'}", file=world.err)
-    _outputs(outcomes, world)
+    _outputs(outcomes, next(filter(None, addresses), None), world)
 
 
 def _drawn(result: Result) -> tuple[Chart, ...]:
@@ -189,10 +189,14 @@ def _urls(job: Job, recorded: Recorded | None, drawn: Sequence[Chart], world: Wo
     return {} if world.context.ci else {c.name: f"charts/{c.name}.png" for c in drawn}
 
 
-def _post(job: Job, result: Result, text: comment.Comment, args: argparse.Namespace, world: World) -> None:
+def _post(
+    job: Job, result: Result, text: comment.Comment, troubles: Sequence[Trouble], args: argparse.Namespace, world: World
+) -> str | None:
+    """The comment, the status, the annotations and the summary, which also says what of it was refused; the comment's address."""
     context, forge = world.context, world.forge
     if not context.ci:
-        return
+        _say(troubles, world)
+        return None
     from mlops_toolkit.report import annotations as lines
     from mlops_toolkit.report.summary import summary
 
@@ -204,40 +208,45 @@ def _post(job: Job, result: Result, text: comment.Comment, args: argparse.Namesp
         run=int(context.run) if context.run and context.run.isdigit() else 0,
         attempt=context.attempt,
     )
-    troubles = []
+    troubles, url = list(troubles), None
     if context.pull_request is not None and getattr(args, "comment", True):
         posted = forge.comment(context.pull_request, section)
         troubles.append((posted.reason, posted.hint))
-        if posted.url:
-            (job.state / "comment-url").write_text(posted.url)
+        url = posted.url
     if context.head:
-        state = "success" if result.exit == 0 else "failure"
-        posted = forge.status(context.head, result.model, state, result.sentence, context.url)  # type: ignore[arg-type]
+        state: State = "success" if result.exit == 0 else "failure"
+        posted = forge.status(context.head, result.model, state, result.sentence, context.url)
         troubles.append((posted.reason, posted.hint))
     forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(result)))
-    forge.summary(summary(result))
+    written = forge.summary(summary(result, troubles=[(reason, hint) for reason, hint in troubles if reason]))
+    _say([*troubles, (written.reason, written.hint)], world)
+    return url
+
+
+def _say(troubles: Sequence[Trouble], world: World) -> None:
+    """On standard error; a way out that serves several is printed once."""
     for reason in [reason for reason, _ in troubles if reason]:
         print(f"mlops compare: {reason}", file=world.err)
     for hint in dict.fromkeys(hint for _, hint in troubles if hint):
         print("  " + hint.replace("\n", "\n  "), file=world.err)
 
 
-def _outputs(outcomes: Sequence[Outcome], world: World) -> None:
+def _outputs(outcomes: Sequence[Outcome], url: str | None, world: World) -> None:
+    """Of several models the worst one's verdict, and a line a run."""
     if not world.context.ci:
         return
-    worst = min((r for _, r in outcomes), key=lambda r: (0, 3, 1).index(r.exit) * -1)
-    job = next(j for j, r in outcomes if r is worst)
-    numbers = {check.metric: check.head for _, r in outcomes for check in r.checks if check.slice is None}
-    url = job.state / "comment-url"
+    job, worst = min(outcomes, key=lambda outcome: PRECEDENCE.index(outcome[1].exit))
+    numbers = [(r.model, {check.metric: check.head for check in r.checks if check.slice is None}) for _, r in outcomes]
+    runs = "\n".join(r.head.run or "" for _, r in outcomes)
     world.forge.output(
         {
             "verdict": worst.verdict or "",
             "gate": worst.gate,
             "report": str(job.state / "report.json"),
-            "run": worst.head.run or "",
-            "run-id": worst.head.run or "",
-            "metrics": json.dumps(numbers, separators=(",", ":"), allow_nan=False),
-            "comment-url": url.read_text() if url.is_file() else "",
+            "run": runs,
+            "run-id": runs,
+            "metrics": json.dumps(numbers[0][1] if len(numbers) == 1 else dict(numbers), separators=(",", ":"), allow_nan=False),
+            "comment-url": url or "",
             "exit": str(worst.exit),
         }
     )

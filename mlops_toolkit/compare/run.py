@@ -8,11 +8,8 @@ import importlib
 import threading
 
 from mlops_toolkit.compare import gather
-from mlops_toolkit.errors import GATE_FAILED, PASSED, UNDECIDED
+from mlops_toolkit.errors import PRECEDENCE
 from mlops_toolkit.world import World
-
-# DESIGN's precedence among what a comparison can answer.
-PRECEDENCE = (GATE_FAILED, UNDECIDED, PASSED)
 
 
 def run(args: argparse.Namespace, world: World) -> int:

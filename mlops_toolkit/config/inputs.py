@@ -5,6 +5,7 @@ A misspelt input fails, where GitHub would only warn and go on without it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -98,6 +99,14 @@ def read(text: str, action: str) -> Inputs:
     if problems:
         raise ConfigErrors(problems)
     return Inputs(**values)
+
+
+def token(text: str) -> str | None:
+    """The token among inputs of which others are wrong."""
+    with contextlib.suppress(UsageError):
+        given = _object(text, "").get("token")
+        return given.strip() or None if isinstance(given, str) else None
+    return None
 
 
 def _object(text: str, where: str) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
     came may still have been a write; looking again covers that too. Of several comments the oldest stays.
     """
     written: Note | None = None
+    refused: Refused | None = None
     limit = sticky.LIMIT
     patience = clock.monotonic() + PATIENCE_SECONDS
     for tries in range(TRIES + 1):
@@ -104,9 +105,11 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
             if tries == TRIES:
                 break
             written = board.edit(notes[0], body) if notes else board.create(body)
+            refused = None
             for late in notes[1:]:
                 board.delete(late)
         except Refused as caught:
+            refused = caught
             if caught.too_long and limit == sticky.LIMIT:
                 limit //= 2  # servers have counted in more ways than they say
                 continue
@@ -116,6 +119,8 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
             clock.sleep(wait)
             continue
         clock.sleep(random.uniform(0.3, 0.9) * 1.5**tries + 2 * (clock.monotonic() - began))  # noqa: S311
+    if refused is not None:
+        return Posted(reason=refused.reason, hint=refused.hint)
     return Posted(
         url=written.url if written else None,
         reason="other jobs kept writing the comment at the same time; this report may be missing from it",

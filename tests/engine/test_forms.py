@@ -88,12 +88,17 @@ def test_a_misspelt_input_fails_and_is_named(make_engine: Make) -> None:
     engine = make_engine({"metrics.json": '{"accuracy": 0.9}'})
     inputs = {"config": "mlops.yaml", "token": "ghs_x", "python": "python3", "metrcs": "metrics.json"}
     outputs = engine.folder / "outputs"
-    env = {"GITHUB_ACTIONS": "true", "MLOPS_INPUTS": json.dumps(inputs), "GITHUB_OUTPUT": str(outputs)}
+    summary = engine.folder / "summary.md"
+    env = {"GITHUB_ACTIONS": "true", "MLOPS_INPUTS": json.dumps(inputs), "GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary)}
     step = engine.step("compare", env)
     _, err = step.communicate(timeout=300)
     assert step.returncode == 2, err
     assert 'did you mean "metrics"?' in err
     assert "Traceback" not in err
+    assert "::error" in err
+    assert "\n2\n" in outputs.read_text()
+    assert 'there is no input "metrcs"' in summary.read_text()
+    assert json.loads((engine.project.root / ".mlops" / "report.json").read_text())["error"]["name"] == "unknown-input"
 
 
 SLOW = """\

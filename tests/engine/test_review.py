@@ -103,7 +103,10 @@ def test_without_permission_the_verdict_and_the_exit_code_stay_and_the_report_is
     outputs = story.refused.outputs["compare-to-main"]
     assert (outputs["verdict"], outputs["gate"], outputs["exit"]) == ("fail", "failed", "1")
     assert story.refused_comments == []
+    assert outputs.get("comment-url", "") == ""
     assert "❌ spam-filter: accuracy −6.0 pp" in story.refused.summary
+    assert "the comment is not posted" in story.refused.summary
+    assert "pull-requests: write" in story.refused.summary
     said = story.refused.log + "".join(text for _, text in story.refused.annotations)
     assert "Resource not accessible by integration" in said
     assert "pull-requests: write" in said

@@ -13,8 +13,9 @@ import pytest
 
 from mlops_toolkit import aftermath
 from mlops_toolkit.ci import Context
-from mlops_toolkit.errors import CommandFailed, ConfigErrors, MlopsError, Problem
+from mlops_toolkit.errors import CommandFailed, ConfigErrors, InvalidFile, MlopsError, Problem
 from mlops_toolkit.forge.base import connect
+from mlops_toolkit.forge.board import Refused
 from mlops_toolkit.forge.memory import Memory
 from mlops_toolkit.system.clock import FixedClock
 from mlops_toolkit.world import World
@@ -66,3 +67,26 @@ def test_every_problem_of_a_configuration_is_annotated_at_its_line(tmp_path: Pat
 def test_a_laptop_without_state_is_left_as_it_was(tmp_path: Path) -> None:
     failed(tmp_path, CommandFailed("command-failed", "no"), Context())
     assert not (tmp_path / ".mlops").exists()
+
+
+def test_the_summary_says_the_error_and_what_of_it_could_not_be_posted(tmp_path: Path) -> None:
+    (tmp_path / "mlops.yaml").write_text("name: pets\nevaluate: {run: x}\n")
+    made, forge = world(tmp_path)
+    forge.refuse = Refused("the token may not do this", hint="give the job these permissions")
+    aftermath.failed(InvalidFile("duplicate-id", "the id 7 stands twice"), argparse.Namespace(verb="compare", config="mlops.yaml"), made)
+    (summary,) = forge.summaries
+    assert "the id 7 stands twice" in summary
+    assert "the token may not do this" in summary
+    assert "give the job these permissions" in summary
+
+
+def test_of_several_models_each_one_s_check_says_that_there_is_no_verdict(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mlops.yaml").write_text(f"name: {name}\nevaluate: {{run: x}}\n")
+    made, forge = world(tmp_path)
+    error = InvalidFile("duplicate-id", "the id 7 stands twice")
+    aftermath.failed(error, argparse.Namespace(verb="compare", config="*/mlops.yaml"), made)
+    assert {(name, state) for name, state, *_ in forge.statuses["a" * 40]} == {("mlops/cats", "error"), ("mlops/dogs", "error")}
+    (comment,) = forge.comments[5]
+    assert comment.body.count("no verdict") == 2

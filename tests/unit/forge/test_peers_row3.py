@@ -110,6 +110,12 @@ def test_a_comment_written_though_its_answer_was_lost_is_not_written_twice(fake:
     assert len(fake.bodies(7)) == 1
 
 
+def test_where_every_write_is_hung_up_on_that_is_the_reason_and_not_other_writers(fake: FakeGitHub) -> None:
+    fake.fail("POST .*/comments", Fault(drop=True), times=99)
+    posted = forge(fake).comment(7, section())
+    assert "cannot be reached" in (posted.reason or ""), posted
+
+
 def test_a_rate_limit_longer_than_a_minute_is_not_waited_for_but_said(fake: FakeGitHub) -> None:
     reset = str(int(NOW.timestamp()) + 1800)
     fault = Fault.message(403, "API rate limit exceeded for installation", x_ratelimit_remaining="0", x_ratelimit_reset=reset)
