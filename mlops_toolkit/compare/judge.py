@@ -266,11 +266,12 @@ def repeated(
 
     On other hardware the difference says nothing about the model: it is shown and never blocks (only min and max do).
     """
-    size = max(abs(v) for v in (*baseline, *head)) or 1.0  # of which all is a share, so that no power of it over- or underflows
-    sides = [[v / size for v in values] for values in (baseline, head)]
-    shares = [math.fsum(values) / len(values) for values in sides]
-    means = [share * size for share in shares]
-    variances = [math.fsum((v - m) ** 2 for v in values) / (len(values) - 1) / len(values) for values, m in zip(sides, shares, strict=True)]
+    means = [math.fsum(values) / len(values) for values in (baseline, head)]
+    size = max(abs(v) for v in (*baseline, *head)) or 1.0  # of which differences are a share, so that no power of them over- or underflows
+    variances = [
+        math.fsum(((v - m) / size) ** 2 for v in values) / (len(values) - 1) / len(values)
+        for values, m in zip((baseline, head), means, strict=True)
+    ]
     error = math.sqrt(math.fsum(variances))
     sign = 1.0 if direction == "higher" else -1.0
     change = sign * (means[1] - means[0]) + 0.0
