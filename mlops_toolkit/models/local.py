@@ -24,8 +24,6 @@ from mlops_toolkit.models.digest import Cache, ModelDigest
 from mlops_toolkit.models.retention import Stored, expired
 from mlops_toolkit.system.files import locked, write_atomic
 
-ABANDONED_SECONDS = 86400
-
 
 @dataclass(frozen=True)
 class LocalStore:
@@ -96,8 +94,7 @@ class LocalStore:
             for digest in gone:
                 self.delete(self._address(digest))
             for path in (self.root / "incoming").glob(".*.tmp"):  # of somebody killed while storing
-                if now.timestamp() - path.stat().st_mtime > ABANDONED_SECONDS:
-                    tree.remove(path)
+                tree.abandoned(path, now.timestamp())
         return gone
 
     def stored(self) -> Iterator[Stored]:

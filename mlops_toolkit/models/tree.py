@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import io
 import os
+import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -17,18 +20,33 @@ from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.models.base import short
 from mlops_toolkit.models.digest import Cache, File, ModelDigest, Writes, copy_hashed, key_of, members, of_files, wait_for_tick
 
+ABANDONED_SECONDS = 86400
+_OURS = re.compile(r"\..*\.\d+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _FICLONE = 0x40049409  # ioctl(2): share the blocks of a file, copied when one of the two is written to
 
 
 @contextlib.contextmanager
 def beside(place: Path) -> Iterator[Path]:
-    """A new name beside `place` to build it under; whatever is left there at the end is removed."""
+    """A new name beside `place` to build it under; whatever is left there at the end is removed.
+
+    So is what somebody left who was killed: a model of gigabytes, and in the user's own folder.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
+    for left in place.parent.glob(f".{glob.escape(place.name[:40])}.*.tmp"):
+        if _OURS.fullmatch(left.name):
+            abandoned(left, time.time())
     temporary = place.parent / f".{place.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary
     finally:
         remove(temporary)
+
+
+def abandoned(temporary: Path, now: float) -> None:
+    """Remove what nobody can be building any more. now: epoch seconds."""
+    with contextlib.suppress(OSError):
+        if now - temporary.lstat().st_mtime > ABANDONED_SECONDS:
+            remove(temporary)
 
 
 def remove(path: Path) -> None:

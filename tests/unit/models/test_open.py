@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,20 @@ def test_a_link_to_a_larger_disk_stays_one(tmp_path: Path) -> None:
     assert fetch(models["wanted"], tmp_path / "model", lambda _: store, env={"HOME": str(tmp_path)}, replace=True)
     assert (tmp_path / "model").readlink() == tmp_path / "disk" / "model"
     assert (tmp_path / "disk" / "model").read_text() == "wanted"
+
+
+def test_what_a_killed_fetch_left_beside_the_model_goes_with_the_next_one(tmp_path: Path) -> None:
+    store = opened("auto", tmp_path)
+    wanted = _made(tmp_path, store, "wanted")
+    yesterday, today, other = (tmp_path / name for name in (".model.123.0a1b2c3d.tmp", ".model.124.0a1b2c3d.tmp", ".model.tmp"))
+    for place in (yesterday, today):
+        place.mkdir()
+        (place / "weights").write_text("half")
+    other.write_text("the user's")
+    for place in (yesterday, other):
+        os.utime(place, (0, 0))
+    fetch(wanted, tmp_path / "model", lambda _: store, env={"HOME": str(tmp_path)})
+    assert [place.exists() for place in (yesterday, today, other)] == [False, True, True]
 
 
 def test_a_place_that_cannot_be_exchanged_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
