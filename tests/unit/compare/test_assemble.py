@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -417,7 +418,7 @@ def test_repeated_measurements_of_any_size_are_judged_alike(scale: float) -> Non
     base, slow = ({"delay": measured(*(v * scale for v in values))} for values in ((40.0, 41.0, 39.5, 40.5), (47.0, 48.0, 46.5, 47.2)))
     assert assemble(request(text), side(measures=base), side(measures=base)).verdict == "pass"
     slower = assemble(request(text), side(measures=base), side(measures=slow))
-    assert (slower.exit, check(slower, "delay").baseline) == (1, sum(base["delay"].values) / 4)
+    assert (slower.exit, check(slower, "delay").baseline) == (1, math.fsum(base["delay"].values) / 4)
 
 
 def test_a_count_is_compared_exactly() -> None:
