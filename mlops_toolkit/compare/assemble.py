@@ -60,7 +60,8 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         policy=_policy(request),
         looks=request.looks,
     )
-    return replace(result, next=proposal.next_steps(result, request.config, request.today, configured=request.configured))
+    following = proposal.next_steps(result, request.config, request.today, configured=request.configured, options=request.options)
+    return replace(result, next=following)
 
 
 def _policy(request: Request) -> Any:

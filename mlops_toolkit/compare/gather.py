@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
 from mlops_toolkit.errors import ConfigErrors, UsageError
 from mlops_toolkit.history import baseline, current, lineage
-from mlops_toolkit.history.base import Entry, History, key_of
+from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.records.result import Side
 from mlops_toolkit.records.run import MetricValue, Run
 from mlops_toolkit.world import World
@@ -159,7 +160,13 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
     base_side = _side(found.run if found else None, choice.label, choice)
     if found and found.run is None:
         base_side = replace(base_side, commit=line.steps[0].commit)
-    request = Request(config, base_side, _head_side(run, world, other=base_side.label), world.clock.now().date())
+    request = Request(
+        config,
+        base_side,
+        _head_side(run, world, other=base_side.label),
+        world.clock.now().date(),
+        options=f" --metrics {shlex.quote(args.metrics)}",
+    )
     return Job(request, found, replace(head, run=run), state, where, run=run, history=history, keep=True)
 
 
@@ -219,7 +226,8 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
         today=world.clock.now().date(),
         base_config=base_config,
         forks_gate=world.context.fork and base_config is not None,
-        notes=notes,
+        notes=(*notes, *_trained_before(history.entries(), own)),
+        options="" if loaded.where == read.DEFAULT else f" --config {shlex.quote(loaded.where)}",
         looks=_looks(history.entries(), own),
         evaluation=_evaluation_changed(world, loaded, base.run if base else None, run),
     )
@@ -342,6 +350,21 @@ def _evaluation_changed(world: World, loaded: read.Loaded, base: Run | None, hea
         ]
         changed += world.git.lines("diff", "--name-only", base.commit, head.commit, "--", *specs)
     return tuple(changed)
+
+
+def _trained_before(entries: Sequence[Entry], run: Run) -> tuple[str, ...]:
+    """Training the same inputs until a run passes is seen by who reads the comment."""
+    mine = key(run)
+    same = [e for e in entries if e.key == mine and e.status == "succeeded" and same_digest(e.train, run.fingerprints.train)]
+    earlier = [e for e in same if e.id < run.id]
+    if run.status != "succeeded" or not earlier:
+        return ()
+    told = "; ".join(f"{_nth(i)}: {e.gate or 'not judged'}" for i, e in list(enumerate(earlier, 1))[-3:])
+    return (f"{_nth(len(earlier) + 1)} training of the same inputs; {told}",)
+
+
+def _nth(number: int) -> str:
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def _looks(entries: Sequence[Entry], run: Run) -> int:

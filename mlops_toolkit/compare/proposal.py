@@ -28,12 +28,15 @@ def margin(metric: Metric, paired: Paired, head: Sample, confidence: float) -> f
     return power.proposal(metric, head, confidence=confidence)
 
 
-def next_steps(result: Result, config: Config, today: date, *, configured: bool = True) -> Next:
-    """What stands at the end of the comment. configured: there is a mlops.yaml that lines could be added to."""
+def next_steps(result: Result, config: Config, today: date, *, configured: bool = True, options: str = "") -> Next:
+    """What stands at the end of the comment.
+
+    configured: there is a mlops.yaml that lines could be added to; options: of the command that compares the same again.
+    """
     gated = any(is_gated(check) for check in result.checks)
     base = result.baseline.commit
     return Next(
-        reproduce=f"mlops compare {base[:7]}" if base else None,
+        reproduce=f"mlops compare {base[:7]}{options}" if base else None,
         accept=_accept(result, today) if result.blocks and configured else None,
         gate=None if gated or config.gate else _gate(result),
         more_data=tuple(

@@ -17,6 +17,7 @@ class Request:
     forks_gate   only the base branch's gate counts (the head comes from a fork)
     baseline     as found: commit, run, state (ok, behind, still-running, first-run), note
     configured   there is a mlops.yaml, to which lines may be added
+    options      what the command line needs besides BASE to ask the same again
     evaluation   what of the evaluation itself changed since the baseline: its command, declared inputs
     """
 
@@ -30,3 +31,4 @@ class Request:
     looks: int = 1
     evaluation: tuple[str, ...] = ()
     configured: bool = True
+    options: str = ""

@@ -55,7 +55,9 @@ def open_history(
         return LocalHistory(state)
     server = context.server_url
     code = Remote(origin, server, token) if origin else None
-    return GitHistory(state, Remote(url, server, token), branch, code=code, git=git, ci=context.ci, clock=clock, rng=rng or random.Random())  # noqa: S311 — spreads retries, guards nothing
+    home = f"{server}/{context.repository}" if server and context.repository and url == origin else None
+    jitter = rng or random.Random()  # noqa: S311 — spreads retries, guards nothing
+    return GitHistory(state, Remote(url, server, token, home), branch, code=code, git=git, ci=context.ci, clock=clock, rng=jitter)
 
 
 def _origin(git: Git) -> str | None:

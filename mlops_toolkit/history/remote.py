@@ -22,12 +22,14 @@ class Remote:
     """One repository and how we may speak with it.
 
     url     as git understands it; may hold a user's own credentials, so it is never in argv, a message or a record
+    home    its page where the address does not tell and the CI does (a mirror, a name out of an ssh configuration)
     token   asked for at each use, in memory only; given to `server` (https://github.com) and to no other
     """
 
     url: str
     server: str | None = None
     token: Callable[[], str | None] | None = None
+    home: str | None = None
 
     def config(self) -> list[tuple[str, str]]:
         """What git must know to reach it, for GIT_CONFIG_COUNT in that one process's environment: an inherited header first emptied, then ours."""
@@ -60,11 +62,11 @@ class Remote:
         elif (match := SSH.fullmatch(self.url)) and not Path(self.url).exists():
             host, path = match["host"], match["path"]
         else:
-            return None
+            return self.home
         server = urlsplit(self.server or "https://github.com")
         path = path.strip("/").removesuffix(".git")
         if host not in (server.hostname, "github.com") or path.count("/") != 1:
-            return None
+            return self.home
         base = f"{server.scheme}://{server.netloc}" if host == server.hostname else "https://github.com"
         return f"{base}/{quote(path)}"
 

@@ -29,6 +29,11 @@ def test_a_repositorys_page_is_known_for_the_forges_whose_pages_we_know(url: str
     assert Remote(url, server).page() == page
 
 
+def test_where_the_address_does_not_tell_its_page_the_ci_does() -> None:
+    assert Remote("git@work:models", "https://github.com", home="https://github.com/o/r").page() == "https://github.com/o/r"
+    assert Remote("https://github.com/a/b", "https://github.com", home="https://github.com/o/r").page() == "https://github.com/a/b"
+
+
 def test_a_files_address_is_quoted() -> None:
     raw = Remote("https://github.com/o/r").raw("runs/spam #1", "charts/a b-0f.png")
     assert raw == "https://github.com/o/r/raw/runs/spam%20%231/charts/a%20b-0f.png"
