@@ -129,7 +129,8 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }
 
-# What the system says no to is never a defect of ours, wherever it is met: space, rights, a disk that fails, too many open files.
+# What the system says no to is never a defect of ours, wherever it is met: space, rights, a disk that fails, too many open files, a file
+# in a folder's place.
 REFUSED = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -141,6 +142,9 @@ REFUSED = {
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOMEM,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 }
 
 EPILOG = "exit codes: 0 passed, 1 the gate failed, 2 configuration or usage, 3 undecided, 4 environment, 5 your command or its file, 70 our defect, 130/143 cancelled"

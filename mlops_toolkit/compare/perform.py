@@ -40,22 +40,21 @@ Trouble = tuple[str | None, str | None]  # what was refused, and the way out
 def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World) -> None:
     """Show, keep and post every outcome."""
     pictures = bool(getattr(args, "html", False)) or world.context.ci
-    shown, addresses = [], []
+    shown, addresses, written = [], [], []
     for job, result in outcomes:
         drawn = _drawn(result) if pictures and job.request.config.comment.charts else ()
-        recorded = _keep(job, result, drawn, world)
+        recorded, unkept = _keep(job, result, drawn, world)
         urls = _urls(job, recorded, drawn, world)
         text = comment.comment(
             result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn}, examples=job.request.config.comment.examples
         )
-        write_files(result, text, drawn, job.state, world, html=pictures)
-        waits = ((f"the run waits on this machine: {recorded.reason}", None),) if recorded is not None and recorded.reason else ()
-        addresses.append(_post(job, result, text, waits, args, world))
+        written.append(write_files(result, text, drawn, job.state, world, html=pictures))
+        addresses.append(_post(job, result, text, ((unkept, None),), args, world))
         shown.append(text)
     _show([result for _, result in outcomes], shown, args, world)
     if getattr(args, "html", False):
-        for job, _ in outcomes:
-            print(f"report: {job.state / 'report.html'}", file=world.err)
+        for (job, _), whole in zip(outcomes, written, strict=True):
+            _say_where(job.state, world, whole=whole)
     _outputs(outcomes, next(filter(None, addresses), None), world)
 
 
@@ -73,13 +72,14 @@ def _show(results: Sequence[Result], texts: Sequence[comment.Comment], args: arg
         document = made[0] if len(made) == 1 else {"schema": 1, "results": made}
         print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), file=world.out)
         return
-    color = (world.out.isatty() or world.env.get("FORCE_COLOR", "0") != "0") and "NO_COLOR" not in world.env
+    able = world.out.isatty() and world.env.get("TERM") != "dumb"
+    color = (able or world.env.get("FORCE_COLOR", "0") != "0") and "NO_COLOR" not in world.env
     for text in texts:
         print(terminal.terminal(text.text, width=shutil.get_terminal_size((100, 24)).columns, color=color), file=world.out, end="")
 
 
-def write_files(result: Result, text: comment.Comment, drawn: Sequence[Chart], state: Path, world: World, *, html: bool) -> None:
-    """report.json, comment.md and, with pictures, junit.xml, report.html and charts/ in the `.mlops` folder."""
+def write_files(result: Result, text: comment.Comment, drawn: Sequence[Chart], state: Path, world: World, *, html: bool) -> bool:
+    """report.json, comment.md and, with pictures, junit.xml, report.html and charts/ in the `.mlops` folder; whether they are there now."""
     try:
         prepare(state)
         write_atomic(state / "report.json", codec.dumps(result))
@@ -96,6 +96,13 @@ def write_files(result: Result, text: comment.Comment, drawn: Sequence[Chart], s
             write_atomic(state / "report.html", page(result, previews=found, charts=drawn))
     except OSError as error:
         print(f"mlops compare: the report could not be written to {state}: {error.strerror or error}", file=world.err)
+        return False
+    return True
+
+
+def _say_where(state: Path, world: World, *, whole: bool) -> None:
+    if whole:
+        print(f"report: {state / 'report.html'}", file=world.err)
 
 
 def rewrite(result: Result, state: Path, args: argparse.Namespace, world: World) -> None:
@@ -103,15 +110,15 @@ def rewrite(result: Result, state: Path, args: argparse.Namespace, world: World)
     drawn = _drawn(result)
     urls = {c.name: f"charts/{c.name}.png" for c in drawn}
     text = comment.comment(result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn})
-    write_files(result, text, drawn, state, world, html=True)
+    whole = write_files(result, text, drawn, state, world, html=True)
     _show([result], [text], args, world)
-    print(f"report: {state / 'report.html'}", file=world.err)
+    _say_where(state, world, whole=whole)
 
 
-def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> Recorded | None:
-    """Record the run with its outcome: on this machine, and from a CI that may write also on the history branch."""
+def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tuple[Recorded | None, str | None]:
+    """Record the run with its outcome: on this machine, and from a CI that may write also on the history branch; and what of it failed."""
     if not job.keep or job.run is None or job.history is None:
-        return None
+        return None, None
     outcome = GateOutcome(result.gate, result.verdict, accepted=any(c.accepted for c in result.checks), sentence=result.sentence)
     run = replace(job.run, gate=outcome, ended=job.run.ended or job.run.started)
     try:
@@ -120,12 +127,15 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> Rec
         if job.head.run is not None and not world.context.read_only_token:
             write_atomic(job.state / "run.json", codec.dumps(run))
         if not world.context.ci or world.context.read_only_token:
-            return None
+            return None, None
         public, files = _public(job, run, world)
         files |= {chart_path(chart): chart.png for chart in drawn}
-        return job.history.record(Bundle(public, result, files), remote=True)
-    except (MlopsError, OSError) as error:
-        return Recorded(pushed=False, reason=str(error))
+        recorded = job.history.record(Bundle(public, result, files), remote=True)
+    except OSError as error:
+        return None, f"the run's outcome could not be kept in {job.state}: {error.strerror or error}"
+    except MlopsError as error:
+        recorded = Recorded(pushed=False, reason=str(error))
+    return recorded, f"the run waits on this machine: {recorded.reason}" if recorded.reason else None
 
 
 def chart_path(chart: Chart) -> str:

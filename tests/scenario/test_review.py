@@ -67,6 +67,16 @@ def test_two_branches_compare_by_name(repository: Repository) -> None:
     repository.mlops("compare", *records, code=1)
 
 
+def test_an_outcome_that_cannot_be_kept_does_not_wait_it_is_said(repository: Repository) -> None:
+    repository.mlops("review")
+    place = repository.root / ".mlops" / "runs" / str(repository.record["id"]) / "report.json"
+    place.unlink()
+    place.mkdir()
+    done = repository.mlops("compare")
+    assert "the run's outcome could not be kept in" in done.stderr
+    assert "waits on this machine" not in done.stderr
+
+
 def test_a_run_of_another_checkout_is_refused(repository: Repository) -> None:
     repository.mlops("review")
     repository.wrong(101)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -54,6 +55,27 @@ def test_json_is_one_document_and_nothing_else(files: Path) -> None:
     result = json.loads(done.stdout)
     assert (result["schema"], result["verdict"], result["exit"]) == (1, "pass", 0)
     assert json.loads((files / ".mlops" / "report.json").read_text()) == result
+
+
+def test_a_report_that_could_not_be_written_is_not_pointed_at(files: Path) -> None:
+    (files / ".mlops" / "report.json").mkdir(parents=True)
+    done = mlops("compare", "main.csv", "mine.csv", "--html", cwd=files)
+    assert done.returncode == 0
+    assert "the report could not be written to" in done.stderr
+    assert "report: " not in done.stderr
+
+
+@pytest.mark.parametrize(("term", "colours"), [("xterm", True), ("dumb", False)])
+def test_a_terminal_without_colours_gets_none(files: Path, term: str, colours: bool) -> None:
+    ours, theirs = pty.openpty()
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "MLOPS_", "NO_COLOR", "FORCE_COLOR"))}
+    command = [sys.executable, "-m", "mlops_toolkit", "compare", "metrics.json", "worse.json"]
+    subprocess.run(command, cwd=files, env={**env, "TERM": term}, stdout=theirs, stderr=subprocess.PIPE, check=True, timeout=60)
+    os.close(theirs)
+    said = os.read(ours, 1 << 16)
+    os.close(ours)
+    assert b"accuracy" in said
+    assert (b"\x1b[" in said) is colours
 
 
 def test_metrics_files_compare_too(files: Path) -> None:
