@@ -18,7 +18,7 @@ from mlops_toolkit.system.usage import Resources as Resources
 SCHEMA = 1
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 MOST = 16_000_000  # bytes of a record: one that is larger is no list of numbers any more
-LARGEST = 1e75  # of a number that is compared: beyond it the fourth power in an interval is none
+LARGEST = 1e300  # of a number that is compared: beyond it a sum or a difference of a few is none
 Status = Literal["running", "succeeded", "failed", "interrupted", "reused"]
 
 

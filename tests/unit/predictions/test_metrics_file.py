@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.predictions.metrics_file import read_metrics
+from mlops_toolkit.records.run import LARGEST
 
 
 def read(content: str | bytes, name: str = "metrics.json") -> dict[str, float]:
@@ -117,7 +118,7 @@ def test_what_is_no_number_is_refused_by_name(content: str | bytes, name: str, t
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=6).filter(
     lambda name: name != "metrics"
 )
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(-LARGEST, LARGEST)
 
 
 @settings(deadline=None, max_examples=80)
