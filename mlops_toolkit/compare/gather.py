@@ -274,14 +274,20 @@ def _head(args: argparse.Namespace, world: World, loaded: read.Loaded, history: 
             args.run, state=state, history=history, git=world.git, context=world.context, key=key_of(loaded.where, loaded.config.name, None)
         )
     if run.status not in ("succeeded", "reused") or not (run.metrics or run.evaluations or run.measures):
-        said = "has no metrics yet" if run.status in ("succeeded", "reused") else f"is {run.status}"
         raise UsageError(
             "run-not-evaluated",
-            f"run {run.id} {said}",
+            f"run {run.id} {_how(run)}",
             where=str(state / "run.json"),
             hint="run `mlops evaluate` first, or `mlops review` for all of it",
         )
     return sides.from_run(run, label="this run", file=sides.files_of(history, state, world.models)), run
+
+
+def _how(run: Run) -> str:
+    """Why there is nothing to compare: whoever reads this sees neither the command's output nor the job that it ran in."""
+    if run.status == "failed":
+        return f"failed: {run.reason[:200]}" if run.reason else "failed"
+    return {"running": "is still running", "interrupted": "was interrupted"}.get(run.status, "has no metrics yet")
 
 
 def _numbers(made: Loaded) -> dict[str, MetricValue]:

@@ -62,7 +62,7 @@ def test_untouched_it_is_blocked(repository: Repository) -> None:
         (("evaluations", "", "predictions", "path"), "run.json", "the sha256 differs"),
         (("id",), "../../elsewhere", "a run's id"),
         (("measures", "latency-ms", "values"), [], "one number or more"),
-        (("measures", "latency-ms", "values"), [1e200, 2e200], "one number or more"),
+        (("measures", "latency-ms", "values"), [1e308, 1e308], "one number or more"),
     ],
 )
 def test_what_no_record_of_ours_holds_is_an_invalid_file(repository: Repository, path: tuple[str, ...], value: Any, said: str) -> None:
@@ -114,3 +114,11 @@ def test_what_the_ci_says_of_a_run_counts_and_not_what_its_record_says(repositor
 def test_a_record_of_200_mb_is_refused_before_it_is_read(repository: Repository) -> None:
     tamper(repository, "params", to={"pad": "x" * 200_000_000})
     assert "more than a run record may hold" in repository.mlops("compare", code=5).stderr
+
+
+def test_why_the_other_job_s_run_failed_is_said_where_it_is_compared(repository: Repository) -> None:
+    """In two jobs the comment and the check come from the second, which has only the record to tell."""
+    (repository.root / "train.py").write_text("import sys; sys.exit(3)")
+    repository.mlops("train", code=5)
+    repository.mlops("compare", code=2)
+    assert repository.report["sentence"].endswith("failed: train.run ended with exit status 3")
