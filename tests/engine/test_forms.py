@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.act import workflow
 from tests.engine.conftest import Make
-from tests.world.project import WORSE
+from tests.world.project import CONFIG, EVALUATE, GOOD, TRAIN, WORSE
 
 pytestmark = pytest.mark.act
 NO_CONFIGURATION = """\
@@ -55,6 +55,29 @@ def test_the_root_action_does_all_three_in_one_step(make_engine: Make) -> None:
     outputs = ran.outputs["mlops-actions"]
     assert (ran.passed, outputs["verdict"], outputs["gate"], outputs["exit"]) == (False, "fail", "failed", "1")
     assert engine.github.bodies(7)[0].startswith("❌ spam-filter: accuracy −6.0 pp")
+
+
+def test_two_models_of_one_repository_share_a_comment_and_each_output_has_both(make_engine: Make) -> None:
+    files = {".gitignore": "model/\n", ".github/workflows/model.yml": NO_CONFIGURATION.replace("pull_request: ", "pull_request: , push: ")}
+    for name in ("cats", "dogs"):
+        own = {"train.py": TRAIN, "evaluate.py": EVALUATE, "src/wrong.txt": f"{GOOD}\n"}
+        files |= {f"{name}/{path}": text for path, text in own.items()}
+        files[f"{name}/mlops.yaml"] = CONFIG.replace("spam-filter", name)
+    flow = files[".github/workflows/model.yml"].replace("/compare-to-main@v1", "@v1")
+    files[".github/workflows/model.yml"] = flow.replace("metrics: metrics.json", 'config: "*/mlops.yaml"')
+    engine = make_engine(files)
+    assert engine.run(engine.push()).passed
+    engine.project.branch("change")
+    head = engine.project.commit("A change that hurts dogs", {"dogs/src/wrong.txt": f"{WORSE}\n"})
+    ran = engine.run(engine.pull_request(7, head, "change"))
+    (body,) = engine.github.bodies(7)
+    assert body.startswith("❌ dogs: accuracy −6.0 pp")
+    assert "✅ cats: " in body
+    outputs = ran.outputs["mlops-actions"]
+    assert (ran.passed, outputs["verdict"], outputs["exit"]) == (False, "fail", "1")
+    assert {name: values["accuracy"] for name, values in json.loads(outputs["metrics"]).items()} == {"cats": 0.97, "dogs": 0.91}
+    assert len(outputs["run-id"].split()) == 2
+    assert {s["context"]: s["state"] for s in engine.github.statuses[head]} == {"mlops/cats": "success", "mlops/dogs": "failure"}
 
 
 def test_on_a_machine_of_one_s_own_the_code_of_a_fork_is_not_run(make_engine: Make) -> None:
