@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.compare import curves, examples, judge, proposal, whole
+from mlops_toolkit.compare import curves, examples, judge, proposal, unpaired, whole
 from mlops_toolkit.compare.align import Both, aligned, available
 from mlops_toolkit.compare.judge import Judged, Subject
 from mlops_toolkit.compare.request import Request
@@ -38,7 +38,6 @@ def judge_suite(
     columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
     base_table = baseline.tables.get(name) if baseline else None
     both = aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed else None)
-    same = same and both.same_answers  # an evaluation that answers differently for one model is noise to be measured, not "no change"
     metrics = [resolve(r, labels=both.head.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
         if not available(metric, both.head):
@@ -53,7 +52,10 @@ def judge_suite(
     for metric, results in zip(metrics, _measure(metrics, both, rows, request.config.confidence), strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
         for slice_name, one in results.items():
-            work.judged.append(_one(request, work, full, metric, one, slice_name, same, both))
+            one = _recorded(work, baseline, head, name, metric, full, slice_name, one, request.config.confidence)
+            # An evaluation that answers differently for one model is noise to be measured, not "no change".
+            exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
+            work.judged.append(_one(request, work, full, metric, one, slice_name, exact, both))
         suggested = proposal.margin(metric, results[None], both.head, request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
@@ -167,7 +169,29 @@ def _alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired
         head_high=own[1] if own else None,
         head_state=value.state,
         support=value.support,
+        standard_error=single.standard_error(value, part.cluster),
     )
+
+
+def _recorded(
+    work: Work,
+    baseline: Loaded | None,
+    head: Loaded,
+    suite: str,
+    metric: Metric,
+    full: str,
+    slice_name: str | None,
+    one: Paired,
+    confidence: float,
+) -> Paired:
+    """A metric whose baseline has no predictions any more is held against what its record says."""
+    old = unpaired.recorded(baseline, suite, full, slice_name)
+    if old is None or baseline is None or one.baseline is not None:
+        return one
+    same = unpaired.same_data(baseline, head, suite)
+    if not same:
+        work.state = "data-changed"
+    return unpaired.against(metric, one, old, same=same, confidence=confidence)
 
 
 def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Both) -> Judged:
