@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from mlops_toolkit.records import codec
 from mlops_toolkit.records.result import Failure, Result
 from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
+
+NAME = re.compile(r"^name:[ \t]*([A-Za-z0-9][A-Za-z0-9._-]{0,99})[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 
 
 def failed(error: MlopsError, args: argparse.Namespace, world: World) -> None:
@@ -80,13 +83,27 @@ def _annotation(message: str, where: str | None, hint: str | None) -> Annotation
 
 
 def _models(config: str, world: World) -> list[tuple[str, str]]:
-    """Each model's name and its configuration's path, of those that can be read: none of them has a verdict now."""
+    """Each model's name and its configuration's path, of those that can be found: none of them has a verdict now."""
     from mlops_toolkit.config import read
 
-    found = []
+    paths: tuple[Path, ...] = ()
     with contextlib.suppress(MlopsError):
-        for path in read.discover(config, cwd=world.cwd, root=world.root):
-            with contextlib.suppress(MlopsError):
-                loaded = read.load(path, root=world.root)
-                found.append((loaded.config.name, loaded.where))
-    return found
+        paths = read.discover(config, cwd=world.cwd, root=world.root)
+    return [found for path in paths for found in _named(path, world.root)]
+
+
+def _named(path: Path, root: Path) -> list[tuple[str, str]]:
+    """What a configuration calls its model; of one that cannot be read, the line that says so: the check that a merge waits for has that name."""
+    from mlops_toolkit.config import read
+
+    try:
+        loaded = read.load(path, root=root)
+        return [(loaded.config.name, loaded.where)]
+    except MlopsError:
+        pass
+    try:
+        with path.open("rb") as source:
+            line = NAME.search(source.read(1 << 18).decode("utf-8", "replace"))
+        return [(line[1], path.resolve().relative_to(root.resolve()).as_posix())] if line else []
+    except (OSError, ValueError):
+        return []

@@ -90,3 +90,13 @@ def test_of_several_models_each_one_s_check_says_that_there_is_no_verdict(tmp_pa
     assert {(name, state) for name, state, *_ in forge.statuses["a" * 40]} == {("mlops/cats", "error"), ("mlops/dogs", "error")}
     (comment,) = forge.comments[5]
     assert comment.body.count("no verdict") == 2
+
+
+def test_a_configuration_that_cannot_be_read_sets_the_check_of_its_model(tmp_path: Path) -> None:
+    made, forge = world(tmp_path)
+    (tmp_path / "mlops.yaml").write_text("name: pets  # the cats'\nevaluate: {run: x}\ngaet: {}\n")
+    aftermath.failed(
+        ConfigErrors([Problem("unknown-key", "there is no key gaet")]), argparse.Namespace(verb="compare", config="mlops.yaml"), made
+    )
+    assert "mlops/pets" in str(vars(forge)) or "'pets'" in str(vars(forge))
+    assert "gaet" in str(vars(forge))
