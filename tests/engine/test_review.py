@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,18 @@ def test_the_first_verdict_of_a_pull_request_is_one_comment_that_starts_with_it(
     (body,) = story.opened_comments
     assert body.startswith("✅ spam-filter: accuracy −0.10 pp")
     assert story.statuses(story.heads[0])[-1] == ("mlops/spam-filter", "success")
+
+
+def test_the_pictures_of_the_comment_lie_on_the_history_branch_where_who_may_read_the_repository_sees_them(story: Story) -> None:
+    (body,) = story.opened_comments
+    shown = re.findall(r"!\[[^\]]+\]\(https://github\.com/[^/]+/[^/]+/raw/mlops-history/([^)]+)\)", body)
+    assert shown, body
+    assert len(shown) == body.count("![")
+    git = story.engine.project.git
+    git("fetch", "-q", "origin", "mlops-history")
+    kept = git("ls-tree", "-r", "--name-only", "FETCH_HEAD").splitlines()
+    assert set(shown) <= set(kept)
+    assert all(re.fullmatch(r"runs/\d{4}-\d\d/[0-9a-f-]+/charts/[a-z]+-[0-9a-f]{12}\.png", path) for path in shown)
 
 
 def test_a_second_push_edits_the_same_comment(story: Story) -> None:
