@@ -24,6 +24,6 @@ def check(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 f"{loaded.where}: there is no `evaluate:`",
-                "it says how the model is judged; see docs/reference/configuration.md",
+                "evaluate:\n  run: python evaluate.py   # writes one row per example to $MLOPS_PREDICTIONS\n  metrics: [accuracy]",
                 2,
             )
