@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlops_toolkit.errors import ConfigErrors, MlopsError
-from mlops_toolkit.forge.base import Annotation, Posted, Section
+from mlops_toolkit.forge.base import Annotation, Posted, Section, check_name
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import codec
@@ -65,12 +65,12 @@ def _post(result: Result, name: str, where: str | None, args: argparse.Namespace
     context, forge = world.context, world.forge
     posted = []
     if context.head:
-        posted.append(forge.status(context.head, name, "error", result.sentence, context.url))
+        posted.append(forge.status(context.head, check_name(name, context.matrix), "error", result.sentence, context.url))
     if where is not None and context.pull_request is not None and not context.read_only_token and getattr(args, "comment", True):
         text = comment(replace(result, model=name, config=where))
-        number = int(context.run) if context.run and context.run.isdigit() else 0
-        key = key_of(where, name, None)
-        section = Section(key, text.verdict_line, text.blocks, commit=context.head, run=number, attempt=context.attempt)
+        number, attempt = context.age
+        key = key_of(where, name, context.matrix)
+        section = Section(key, text.verdict_line, text.blocks, commit=context.head, run=number, attempt=attempt)
         posted.append(forge.comment(context.pull_request, section))
     return posted
 

@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlops_toolkit import ci
-from mlops_toolkit.errors import MlopsError
-from mlops_toolkit.forge.base import connect
+from mlops_toolkit.ci import Context
+from mlops_toolkit.errors import MlopsError, UsageError
+from mlops_toolkit.forge.base import Forge, connect
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models.base import Store
 from mlops_toolkit.system import git as git_module
@@ -20,7 +22,7 @@ from mlops_toolkit.system.clock import SystemClock
 from mlops_toolkit.world import World
 
 # The action whose inputs a verb reads; a laptop gives flags instead.
-ACTIONS = {"train": "train", "evaluate": "evaluate", "compare": "compare-to-main", "review": "review"}
+ACTIONS = {"train": "train", "evaluate": "evaluate", "compare": "compare-to-main", "review": "review", "plan": "plan", "report": "report"}
 
 
 def world(args: argparse.Namespace) -> World:
@@ -35,7 +37,7 @@ def world(args: argparse.Namespace) -> World:
         token, wrong = inputs.token(text), error
     env = dict(os.environ)
     cwd = Path.cwd()
-    context = ci.detect(env, _event(env))
+    context = replace(ci.detect(env, _event(env)), matrix=_matrix(getattr(args, "matrix", "")))
     repository = git_module.find(cwd, env)
     root = repository.root if repository else cwd
 
@@ -50,6 +52,8 @@ def world(args: argparse.Namespace) -> World:
         remote_url = repository.remote_url() if repository else None
         return open_models(word, env=env, context=context, root=root, remote_url=remote_url, token=token)
 
+    forge = connect(context=context, env=env, token=token, clock=SystemClock(), err=sys.stderr)
+    context = completed(context, repository, forge)
     return World(
         cwd=cwd,
         root=root,
@@ -57,7 +61,7 @@ def world(args: argparse.Namespace) -> World:
         clock=SystemClock(),
         git=repository,
         context=context,
-        forge=connect(context=context, env=env, token=token, clock=SystemClock(), err=sys.stderr),
+        forge=forge,
         history=history,
         models=models,
         out=sys.stdout,
@@ -85,12 +89,46 @@ def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str 
         if hasattr(args, "again"):
             args.again = args.again or given.again == "true"
         args.comment = given.comment != "false"
+        args.matrix = given.matrix or getattr(args, "matrix", "")
+        args.close = getattr(args, "close", False) or given.close == "true"
     if not env.get("GITHUB_ACTIONS"):
         return token or env.get("GITHUB_TOKEN") or None  # a laptop's variables are its owner's: left where they are
     token = token or env.get("GITHUB_TOKEN") or None
     for name in [name for name, value in env.items() if token and value == token]:
         del env[name]
     return token
+
+
+def completed(context: Context, git: git_module.Git | None, forge: Forge) -> Context:
+    """What the event does not say and the forge knows: which pull request a comment or another run is about.
+
+    A comment's head is the commit that the workflow checked out; the pull request may have moved on meanwhile.
+    """
+    if context.event == "comment" and context.pull_request is not None:
+        here = git.commit("HEAD") if git else None
+        pull = forge.pull_request(context.pull_request)
+        known = {"base_branch": pull.base_branch, "branch": pull.head_branch, "fork": pull.fork} if pull else {}
+        return replace(context, head=here.sha if here else None, checkout=here.sha if here else None, **known)  # type: ignore[arg-type]
+    if context.event == "workflow_run" and context.head and context.source and context.source.event == "pull_request":
+        owner = context.source.owner
+        pull = forge.find_pull_request(context.head, branch=context.branch, owner=owner)
+        if pull is not None:
+            return replace(context, pull_request=pull.number, base_branch=pull.base_branch, fork=context.fork or pull.fork)
+        return replace(context, pull_request=None)
+    return context
+
+
+def _matrix(text: str) -> str | None:
+    """The leg of a matrix, as one printable line of at most 100 characters; UsageError `invalid-name` otherwise."""
+    leg = text.strip()
+    if leg and (len(leg) > 100 or not leg.isprintable() or "|" in leg):
+        raise UsageError(
+            "invalid-name",
+            f"{leg[:100]!r} cannot name a leg of a matrix",
+            where="matrix",
+            hint="one line of at most 100 characters without |",
+        )
+    return leg or None
 
 
 def _event(env: Mapping[str, str]) -> Mapping[str, Any] | None:

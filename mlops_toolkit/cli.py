@@ -27,11 +27,13 @@ VERBS: dict[str, str] = {
     "init": "mlops_toolkit.init.run:run",
     "validate": "mlops_toolkit.init.validate:run",
     "doctor": "mlops_toolkit.doctor.run:run",
+    "plan": "mlops_toolkit.plan.run:run",
     "train": "mlops_toolkit.train.run:run",
     "evaluate": "mlops_toolkit.evaluate.run:run",
     "compare": "mlops_toolkit.compare.run:run",
     "report": "mlops_toolkit.compare.again:run",
     "review": "mlops_toolkit.review:run",
+    "record": "mlops_toolkit.record.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }
@@ -45,6 +47,49 @@ def _config(parser: Parser) -> None:
 
 def _again(parser: Parser) -> None:
     parser.add_argument("--again", action="store_true", help="train even if nothing changed since an earlier run")
+
+
+def _matrix(parser: Parser) -> None:
+    parser.add_argument(
+        "--matrix", default="", metavar="LEG", help="which leg of a matrix this is, where one configuration runs in several"
+    )
+
+
+def _plan(parser: Parser) -> None:
+    parser.description = (
+        "Say which models must be trained or evaluated here, without a GPU or data: those whose inputs are not recorded yet."
+    )
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument("--json", action="store_true", help="print the plan as one JSON document, and nothing else, on standard output")
+
+
+def _report(parser: Parser) -> None:
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument(
+        "--close", action="store_true", help="say of checks that a cancelled or lost job left pending that they have no verdict"
+    )
+    _outcome(parser)
+
+
+def _record(parser: Parser) -> None:
+    parser.description = (
+        "Register a model that was trained elsewhere (on a cluster, in a notebook, by a vendor), and write the committed pointer that "
+        "`model:` in mlops.yaml names."
+    )
+    parser.add_argument("uri", metavar="URI", help="where the model is: a path, s3://…, gs://…, az://…, oci://…, https://…, or vendor:NAME")
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument("--predictions", action="append", default=[], metavar="[SUITE=]FILE", help="what it answered: one row per example")
+    parser.add_argument("--measures", default="", metavar="FILE", help="numbers to go with it: {name: number or [numbers]}")
+    parser.add_argument("--metrics", default="", metavar="FILE", help="a metrics file, where there are no predictions")
+    parser.add_argument("--params", default="", metavar="FILE", help="the parameters it was trained with")
+    parser.add_argument(
+        "--prompt", action="append", default=[], metavar="FILE", help="a file that is part of the model, like a prompt (repeatable)"
+    )
+    parser.add_argument("--tried", type=int, default=1, metavar="N", help="how many candidates it was chosen from")
+    parser.add_argument("--commit", default="", metavar="COMMIT", help="the commit of the code that trained it (default: HEAD)")
 
 
 def _run(parser: Parser) -> None:
@@ -64,6 +109,7 @@ def _compare(parser: Parser) -> None:
     parser.add_argument("base", nargs="?", default="", metavar="BASE")
     parser.add_argument("head", nargs="?", default="", metavar="HEAD")
     _config(parser)
+    _matrix(parser)
     _run(parser)
     parser.add_argument("--metrics", default="", metavar="FILE", help="a metrics file to compare, where there is no mlops.yaml")
     parser.add_argument("--task", choices=("classification", "regression"), help="what the predictions are")
@@ -83,6 +129,7 @@ def _compare(parser: Parser) -> None:
 def _review(parser: Parser) -> None:
     parser.add_argument("base", nargs="?", default="", metavar="BASE", help="what to compare with (default: the baseline of this branch)")
     _config(parser)
+    _matrix(parser)
     _again(parser)
     _outcome(parser)
 
@@ -120,11 +167,13 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "init": ("look at this repository and write a first mlops.yaml and workflow", _config),
     "validate": ("check mlops.yaml; all errors at once", _config),
     "doctor": ("find what would go wrong before it does", _config),
-    "train": ("run the training command and record what it made", _with(_config, _again)),
-    "evaluate": ("run the evaluation and compute the metrics", _with(_config, _run)),
+    "plan": ("say which models must be trained or evaluated", _plan),
+    "train": ("run the training command and record what it made", _with(_config, _matrix, _again)),
+    "evaluate": ("run the evaluation and compute the metrics", _with(_config, _matrix, _run)),
     "compare": ("compare two models, judge the gate, write the report", _compare),
-    "report": ("write the last result again as comment, page and charts", _with(_config, _outcome)),
+    "report": ("write the last result again as comment, page and charts", _report),
     "review": ("train, evaluate and compare", _review),
+    "record": ("register a model that was trained elsewhere", _record),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }
@@ -242,7 +291,7 @@ def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) ->
         print(f"mlops {args.verb}: {text}", file=sys.stderr)
         return error.code
     print(f"mlops {args.verb}: {text}", file=world.err)
-    if args.verb in ("train", "evaluate", "compare", "review"):
+    if args.verb in ("plan", "train", "evaluate", "compare", "review"):
         with contextlib.suppress(Exception):
             from mlops_toolkit import aftermath
 

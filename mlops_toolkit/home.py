@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
+from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import run as records
 from mlops_toolkit.records.run import Run
@@ -27,6 +28,11 @@ class Home:
     @property
     def state(self) -> Path:
         return self.loaded.folder / ".mlops"
+
+    @property
+    def key(self) -> str:
+        """What this model's runs, baselines and sections are keyed by (in this leg of a matrix)."""
+        return key_of(self.loaded.where, self.loaded.config.name, self.world.context.matrix)
 
     def folder(self, run_id: str) -> Path:
         """Where a run keeps its files."""

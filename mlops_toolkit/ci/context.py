@@ -8,7 +8,21 @@ from typing import Any, Literal
 
 from mlops_toolkit import plug
 
-Event = Literal["laptop", "pull_request", "push", "merge_group", "schedule", "tag", "dispatch", "other"]
+Event = Literal["laptop", "pull_request", "push", "merge_group", "schedule", "tag", "dispatch", "workflow_run", "comment", "other"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The run that a `workflow_run` event reports the end of: its artifacts are what we are given.
+
+    event: what started it; concluded: success, failure, cancelled, …; owner: of the repository that its head comes from
+    """
+
+    run: str | None = None
+    attempt: int = 1
+    event: str | None = None
+    concluded: str | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,11 @@ class Context:
     head       the commit whose model is judged: the pull request's head, not the CI's test merge
     checkout   the commit that is checked out (on GitHub's pull_request event the test merge)
     base       commit given by the event where it is authoritative (merge queue's base, push's before); never a pull request's base.sha, which is stale
+    actor      who started the run
+    asked_by   the person who asked for this very run of a pull request, by a comment or a label; whether they may is not known yet
+    request    what they wrote (the comment's first line), or the label's name
+    source     of a `workflow_run`: the run that ended
+    matrix     which leg of a matrix this job is, where one configuration runs in several
     """
 
     provider: str = "laptop"
@@ -36,7 +55,13 @@ class Context:
     read_only_token: bool = field(
         default=False, metadata={"doc": "fork or Dependabot: the token cannot write, whatever `permissions:` says"}
     )
+    dependabot: bool = False
     actor: str | None = None
+    asked_by: str | None = None
+    request: str | None = None
+    asked_at: str | None = field(default=None, metadata={"doc": "when they did, ISO 8601 in UTC"})
+    source: Source | None = None
+    matrix: str | None = None
     run: str | None = None
     attempt: int = 1
     job: str | None = None
@@ -49,6 +74,22 @@ class Context:
     def ci(self) -> bool:
         """Whether a CI runs us: only then do we write to a remote or post."""
         return self.provider != "laptop"
+
+    @property
+    def stranger(self) -> bool:
+        """Whether the head's code is nobody's who may write here: a fork's, or a dependency's that a robot proposes."""
+        return self.fork or self.dependabot
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """(run, attempt) that a report speaks of; the newer is greater. Of a `workflow_run` the source's: that is what was run."""
+        run, attempt = (self.source.run, self.source.attempt) if self.source else (self.run, self.attempt)
+        return (int(run) if run and run.isascii() and run.isdigit() else 0), attempt
+
+    @property
+    def judged_run(self) -> str | None:
+        """The CI run whose training is judged: this one, or a `workflow_run`'s source."""
+        return self.source.run if self.source else self.run
 
 
 # provider -> (variable whose presence tells, function of (env, event payload) -> Context)

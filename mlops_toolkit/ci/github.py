@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.ci.context import Context, Event
+from mlops_toolkit.ci.context import Context, Event, Source
 
 QUEUE_REF = re.compile(r"^refs/heads/gh-readonly-queue/(?P<base>.+)/pr-(?P<number>\d+)-(?P<sha>[0-9a-f]{40})$")
 EVENTS: dict[str, Event] = {
@@ -18,7 +18,10 @@ EVENTS: dict[str, Event] = {
     "schedule": "schedule",
     "workflow_dispatch": "dispatch",
     "repository_dispatch": "dispatch",
+    "workflow_run": "workflow_run",
+    "issue_comment": "comment",
 }
+DEPENDABOT = "dependabot[bot]"
 
 
 def _dig(payload: Mapping[str, Any], *path: str) -> Any:
@@ -75,6 +78,10 @@ def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         return _pull_request(at, env, event)
     if kind == "merge_group":
         return _merge_group(at, env, event)
+    if kind == "workflow_run":
+        return _workflow_run(at, event)
+    if kind == "comment":
+        return _comment(at, event)
     if env.get("GITHUB_REF_TYPE") == "tag":
         return replace(at, event="tag", tag=at.branch, branch=None)
     return at
@@ -83,7 +90,9 @@ def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
 def _pull_request(at: Context, env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
     theirs, ours = _text(event, "pull_request", "head", "repo", "full_name"), _text(event, "pull_request", "base", "repo", "full_name")
     fork = theirs is None or theirs != ours  # a deleted fork has no repository at all: still not ours
-    dependabot = "dependabot[bot]" in (_text(event, "pull_request", "user", "login"), at.actor)
+    dependabot = DEPENDABOT in (_text(event, "pull_request", "user", "login"), at.actor)
+    trusted = env.get("GITHUB_EVENT_NAME") == "pull_request_target"  # runs the base branch's workflow, with a token that may write
+    labelled = _text(event, "label", "name") if _text(event, "action") == "labeled" else None
     return replace(
         at,
         head=_text(event, "pull_request", "head", "sha") or at.head,
@@ -91,7 +100,50 @@ def _pull_request(at: Context, env: Mapping[str, str], event: Mapping[str, Any])
         base_branch=at.base_branch or _text(event, "pull_request", "base", "ref"),
         pull_request=_number(_dig(event, "pull_request", "number") or _dig(event, "number")),
         fork=fork,
-        read_only_token=fork or dependabot,
+        dependabot=dependabot,
+        read_only_token=(fork or dependabot) and not trusted,
+        asked_by=_text(event, "sender", "login") if labelled and trusted else None,
+        request=labelled if trusted else None,
+        asked_at=_text(event, "pull_request", "updated_at") if labelled and trusted else None,
+    )
+
+
+def _workflow_run(at: Context, event: Mapping[str, Any]) -> Context:
+    """What ended: its head is judged, by the default branch's code. Which pull request that is, the payload tells of our own branches alone."""
+    theirs, ours = _text(event, "workflow_run", "head_repository", "full_name"), _text(event, "workflow_run", "repository", "full_name")
+    people = [_text(event, "workflow_run", key, "login") for key in ("actor", "triggering_actor")]
+    numbers = [n for pull in _list(event, "workflow_run", "pull_requests") if (n := _number(_dig(pull, "number")))]
+    return replace(
+        at,
+        head=_text(event, "workflow_run", "head_sha"),
+        branch=_text(event, "workflow_run", "head_branch"),
+        pull_request=numbers[0] if len(numbers) == 1 else None,
+        fork=theirs is None or theirs != (ours or at.repository),
+        dependabot=DEPENDABOT in people,
+        source=Source(
+            run=str(_number(_dig(event, "workflow_run", "id")) or "") or None,
+            attempt=_number(_dig(event, "workflow_run", "run_attempt")) or 1,
+            event=_text(event, "workflow_run", "event"),
+            concluded=_text(event, "workflow_run", "conclusion"),
+            owner=_text(event, "workflow_run", "head_repository", "owner", "login"),
+        ),
+    )
+
+
+def _comment(at: Context, event: Mapping[str, Any]) -> Context:
+    """A comment on a pull request. Its head is whatever the workflow checked out (`build` asks git); until it is known, it is a stranger's."""
+    if not isinstance(_dig(event, "issue", "pull_request"), Mapping):
+        return at
+    said = (_text(event, "comment", "body") or "").strip().partition("\n")[0].strip()
+    return replace(
+        at,
+        head=None,
+        branch=None,
+        pull_request=_number(_dig(event, "issue", "number")),
+        fork=True,
+        asked_by=_text(event, "comment", "user", "login"),
+        request=said[:200] or None,
+        asked_at=_text(event, "comment", "created_at"),
     )
 
 
@@ -109,3 +161,8 @@ def _merge_group(at: Context, env: Mapping[str, str], event: Mapping[str, Any]) 
 def _flag(payload: Mapping[str, Any], *path: str) -> bool | None:
     value = _dig(payload, *path)
     return value if isinstance(value, bool) else None
+
+
+def _list(payload: Mapping[str, Any], *path: str) -> list[Any]:
+    value = _dig(payload, *path)
+    return value if isinstance(value, list) else []

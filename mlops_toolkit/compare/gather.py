@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlops_toolkit.compare import sides
+from mlops_toolkit.compare import heads, sides
 from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import flags, read
@@ -17,7 +17,7 @@ from mlops_toolkit.errors import ConfigErrors, UsageError
 from mlops_toolkit.history import baseline, current, lineage
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.records.result import Side
-from mlops_toolkit.records.run import MetricValue, Run
+from mlops_toolkit.records.run import Run
 from mlops_toolkit.world import World
 
 STATE = ".mlops"
@@ -49,6 +49,10 @@ def jobs(args: argparse.Namespace, world: World) -> list[Job]:
     kinds = [sides.kind_of(word, cwd=world.cwd) for word in words]
     if len(words) == 2 and all(kind in ("predictions", "metrics") for kind in kinds):
         return [_bare(args, world, kinds)]
+    if world.context.event == "workflow_run":
+        from mlops_toolkit.compare import trusted
+
+        return trusted.jobs(args, world)
     try:
         paths = read.discover(args.config, cwd=world.cwd, root=world.root)
     except UsageError as error:
@@ -59,7 +63,7 @@ def jobs(args: argparse.Namespace, world: World) -> list[Job]:
         if all(kind == "record" for kind in kinds) and len(words) == 2:
             return [_records(args, world)]
         raise
-    return [_configured(loaded, args, world) for loaded in read.load_all(paths, root=world.root)]
+    return [job for loaded in read.load_all(paths, root=world.root) for job in _configured(loaded, args, world)]
 
 
 def _flags(args: argparse.Namespace, *, name: str) -> Config:
@@ -84,7 +88,7 @@ def _bare(args: argparse.Namespace, world: World, kinds: Sequence[str]) -> Job:
     if kinds[0] != kinds[1]:
         said = " and ".join(f"{word} ({kind})" for word, kind in zip((args.base, args.head), kinds, strict=True))
         raise UsageError("kinds-differ", f"{said} cannot be compared", hint="give two predictions files, or two metrics files")
-    made = [_file(kind, word, args, world, config) for kind, word in zip(kinds, (args.base, args.head), strict=True)]
+    made = [heads.bare(kind, word, args, world, config) for kind, word in zip(kinds, (args.base, args.head), strict=True)]
     request = Request(
         config=config,
         baseline=Side(label=made[0].label),
@@ -93,21 +97,6 @@ def _bare(args: argparse.Namespace, world: World, kinds: Sequence[str]) -> Job:
         configured=False,
     )
     return Job(request, made[0], made[1], world.cwd / STATE, "")
-
-
-def _file(kind: str, word: str, args: argparse.Namespace, world: World, config: Config) -> Loaded:
-    path = world.cwd / word
-    if kind == "predictions":
-        evaluate = config.evaluate
-        return sides.from_predictions(
-            path,
-            label=word,
-            task=args.task or (evaluate.task if evaluate else None),
-            positive=args.positive or (evaluate.positive if evaluate else None),
-        )
-    if kind == "metrics":
-        return sides.from_metrics(path, None, label=word, name=word)
-    return sides.from_record(path, label=word)
 
 
 def _records(args: argparse.Namespace, world: World) -> Job:
@@ -191,12 +180,18 @@ def _head_side(run: Run | None, world: World, *, other: str | None) -> Side:
     return _side(run, label, None)
 
 
-def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> Job:
+def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> list[Job]:
     """The run of this checkout (or HEAD as asked for) against its baseline (or BASE as asked for), by mlops.yaml."""
     config = _overlaid(loaded.config, args)
     state = loaded.folder / STATE
     history = world.history(state, config.history.at)
-    head, run = _head(args, world, loaded, history, state)
+    found = heads.find(args, world, loaded, history, state)
+    return [_against(replace(loaded, config=config), head, run, args, world, history) for head, run in found]
+
+
+def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.Namespace, world: World, history: History) -> Job:
+    """One head against its baseline."""
+    config, state = loaded.config, loaded.folder / STATE
     file = sides.files_of(history, state, world.models)
     own = run or current.fresh(world.git, world.context, world.clock, model=config.name, config=loaded.where)
     base_kind = sides.kind_of(args.base, cwd=world.cwd) if args.base else "name"
@@ -208,7 +203,7 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
         known=baseline.usable(_question(own), history.entries()),
     )
     if base_kind != "name":
-        base: Loaded | None = _file(base_kind, args.base, args, world, config)
+        base: Loaded | None = heads.bare(base_kind, args.base, args, world, config)
         base_side = _side(base.run if base else None, args.base, None)
     else:
         choice = _choice(args.base, history, own, line)
@@ -253,69 +248,6 @@ def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded 
         return None
     run = history.run(choice.entry.id)
     return None if run is None else sides.from_run(run, label=choice.label or "main", file=file)
-
-
-def _head(args: argparse.Namespace, world: World, loaded: read.Loaded, history: History, state: Path) -> tuple[Loaded, Run | None]:
-    """The head and its record; a bare file has none."""
-    if args.head:
-        kind = sides.kind_of(args.head, cwd=world.cwd)
-        if kind != "name":
-            made = _file(kind, args.head, args, world, loaded.config)
-            return made, made.run
-        run = _named_run(args.head, world, history, loaded)
-    elif args.metrics:
-        path = world.cwd / args.metrics
-        run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
-        made = sides.from_metrics(path, None, label="this run", name=args.metrics)
-        run = replace(run, metrics=_numbers(made), status="succeeded")
-        return replace(made, run=run), run
-    else:
-        run = current.find(
-            args.run, state=state, history=history, git=world.git, context=world.context, key=key_of(loaded.where, loaded.config.name, None)
-        )
-    if run.status not in ("succeeded", "reused") or not (run.metrics or run.evaluations or run.measures):
-        raise UsageError(
-            "run-not-evaluated",
-            f"run {run.id} {_how(run)}",
-            where=str(state / "run.json"),
-            hint="run `mlops evaluate` first, or `mlops review` for all of it",
-        )
-    return sides.from_run(run, label="this run", file=sides.files_of(history, state, world.models)), run
-
-
-def _how(run: Run) -> str:
-    """Why there is nothing to compare: whoever reads this sees neither the command's output nor the job that it ran in."""
-    if run.status == "failed":
-        return f"failed: {run.reason[:200]}" if run.reason else "failed"
-    return {"running": "is still running", "interrupted": "was interrupted"}.get(run.status, "has no metrics yet")
-
-
-def _numbers(made: Loaded) -> dict[str, MetricValue]:
-    return dict(made.scalars)
-
-
-def _named_run(word: str, world: World, history: History, loaded: read.Loaded) -> Run:
-    key = key_of(loaded.where, loaded.config.name, None)
-    entry = baseline.named(word, history.entries(), key) or _at_commit(word, world, history, key)
-    run = history.run(entry.id)
-    if run is None:
-        raise UsageError("unknown-run", f"the record of run {entry.id} is not to be had", hint="`mlops history list` shows the others")
-    return run
-
-
-def _at_commit(word: str, world: World, history: History, key: str) -> Entry:
-    commit = world.git.commit(word) if world.git and word.isprintable() and not word.startswith("-") else None
-    if commit is None:
-        raise UsageError("unknown-head", f'"{word[:80]}" is no run, commit, branch or file', hint="`mlops history list` shows the runs")
-    found = [e for e in history.entries() if e.key == key and commit.sha == e.commit and e.status in ("succeeded", "reused")]
-    found = found or [e for e in history.entries() if e.key == key and commit.tree == e.tree and e.status in ("succeeded", "reused")]
-    if not found:
-        raise UsageError(
-            "no-run",
-            f"no run of {commit.sha[:7]} is recorded",
-            hint=f"check it out and run `mlops review`: git switch --detach {commit.sha[:7]}",
-        )
-    return found[-1]
 
 
 def _base_config(

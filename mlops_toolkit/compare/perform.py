@@ -14,16 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_toolkit.compare.gather import Job, key
+from mlops_toolkit import public
+from mlops_toolkit.compare import posting
+from mlops_toolkit.compare.gather import Job
 from mlops_toolkit.errors import PRECEDENCE, MlopsError
-from mlops_toolkit.forge.base import Annotation, Section, State
 from mlops_toolkit.history.base import Bundle, Recorded
 from mlops_toolkit.history.local import prepare
-from mlops_toolkit.predictions.anonymous import anonymise
-from mlops_toolkit.predictions.slices import columns as slice_columns
 from mlops_toolkit.records import codec
 from mlops_toolkit.records.result import Result
-from mlops_toolkit.records.run import Artifact, GateOutcome, Run
+from mlops_toolkit.records.run import GateOutcome
 from mlops_toolkit.report import comment, terminal
 from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
@@ -31,10 +30,7 @@ from mlops_toolkit.world import World
 if TYPE_CHECKING:
     from mlops_toolkit.report.charts import Chart
 
-# Above this the history would grow too fast: the predictions of a run go to the models store.
-MOST_IN_HISTORY = 5_000_000
 Outcome = tuple[Job, Result]
-Trouble = tuple[str | None, str | None]  # what was refused, and the way out
 
 
 def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World) -> None:
@@ -49,7 +45,7 @@ def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World)
             result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn}, examples=job.request.config.comment.examples
         )
         written.append(write_files(result, text, drawn, job.state, world, html=pictures))
-        addresses.append(_post(job, result, text, ((unkept, None),), args, world))
+        addresses.append(posting.post(job, result, text, ((unkept, None),), args, world))
         shown.append(text)
     _show([result for _, result in outcomes], shown, args, world)
     if getattr(args, "html", False):
@@ -128,9 +124,9 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tup
             write_atomic(job.state / "run.json", codec.dumps(run))
         if not world.context.ci or world.context.read_only_token:
             return None, None
-        public, files = _public(job, run, world)
+        kept, files = public.of(run, job.head.tables, job.request.config, job.history, job.state, world)
         files |= {chart_path(chart): chart.png for chart in drawn}
-        recorded = job.history.record(Bundle(public, result, files), remote=True)
+        recorded = job.history.record(Bundle(kept, result, files), remote=True)
     except OSError as error:
         return None, f"the run's outcome could not be kept in {job.state}: {error.strerror or error}"
     except MlopsError as error:
@@ -143,102 +139,11 @@ def chart_path(chart: Chart) -> str:
     return f"charts/{chart.name}-{hashlib.sha256(chart.png).hexdigest()[:12]}.png"
 
 
-def _public(job: Job, run: Run, world: World) -> tuple[Run, dict[str, bytes]]:
-    """The record as the history keeps it, and its predictions: ids hashed, only the columns that a gate or metric needs."""
-    assert job.history is not None  # noqa: S101  # _keep has looked
-    options = job.request.config.history
-    files: dict[str, bytes] = {}
-    evaluations = {name: replace(evaluation, baseline_predictions=None) for name, evaluation in run.evaluations.items()}
-    for suite, table in job.head.tables.items():
-        if suite not in evaluations:
-            continue
-        if options.predictions == "none":
-            evaluations[suite] = replace(evaluations[suite], predictions=None)
-            continue
-        salt = job.history.salt() if options.ids == "hashed" else None
-        data = anonymise(table, salt, _needed(job, suite))
-        name = f"predictions/{suite or 'main'}.{'hashed' if salt else 'plain'}.parquet"
-        artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
-        if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
-            address = _store(job, data, artifact, world)
-            evaluations[suite] = replace(
-                evaluations[suite], predictions=replace(artifact, path=f"{address}#{Path(name).name}") if address else None
-            )
-        else:
-            files[name] = data
-            evaluations[suite] = replace(evaluations[suite], predictions=artifact)
-    return replace(run, evaluations=evaluations), files
-
-
-def _needed(job: Job, suite: str) -> tuple[str, ...]:
-    """The columns that slices and metrics of means read."""
-    from mlops_toolkit.compare.suite import suite_of
-
-    configured = suite_of(job.request.config, suite)
-    metrics = tuple(m.argument for m in configured.metrics if m.argument and m.family in ("mean", "quantile"))
-    return (*slice_columns(configured.slices, job.head.tables[suite].frame), *metrics)
-
-
-def _store(job: Job, data: bytes, artifact: Artifact, world: World) -> str | None:
-    """Predictions too large for the history, in the models store; its address, None (and said) where there is none."""
-    path = job.state / "cache" / "predictions" / Path(artifact.path).name
-    try:
-        write_atomic(path, data)
-        return world.models(job.request.config.models.store).put(path, f"sha256:{artifact.sha256}")
-    except MlopsError as error:
-        print(f"mlops compare: the predictions ({artifact.size / 1e6:,.0f} MB) are not kept: {error}", file=world.err)
-        return None
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def _urls(job: Job, recorded: Recorded | None, drawn: Sequence[Chart], world: World) -> Mapping[str, str]:
     """Where the comment's pictures are: on the history branch, or (on a laptop) files beside the comment; none otherwise."""
     if recorded is not None and recorded.pushed:
         return {c.name: recorded.urls[chart_path(c)] for c in drawn if chart_path(c) in recorded.urls}
     return {} if world.context.ci else {c.name: f"charts/{c.name}.png" for c in drawn}
-
-
-def _post(
-    job: Job, result: Result, text: comment.Comment, troubles: Sequence[Trouble], args: argparse.Namespace, world: World
-) -> str | None:
-    """The comment, the status, the annotations and the summary, which also says what of it was refused; the comment's address."""
-    context, forge = world.context, world.forge
-    if not context.ci:
-        _say(troubles, world)
-        return None
-    from mlops_toolkit.report import annotations as lines
-    from mlops_toolkit.report.summary import summary
-
-    section = Section(
-        key=key(job.run) if job.run else result.model,
-        verdict_line=text.verdict_line,
-        body=text.blocks,
-        commit=context.head,
-        run=int(context.run) if context.run and context.run.isdigit() else 0,
-        attempt=context.attempt,
-    )
-    troubles, url = list(troubles), None
-    if context.pull_request is not None and getattr(args, "comment", True):
-        posted = forge.comment(context.pull_request, section)
-        troubles.append((posted.reason, posted.hint))
-        url = posted.url
-    if context.head:
-        state: State = "success" if result.exit == 0 else "failure"
-        posted = forge.status(context.head, result.model, state, result.sentence, context.url)
-        troubles.append((posted.reason, posted.hint))
-    forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(result)))
-    written = forge.summary(summary(result, troubles=[(reason, hint) for reason, hint in troubles if reason]))
-    _say([*troubles, (written.reason, written.hint)], world)
-    return url
-
-
-def _say(troubles: Sequence[Trouble], world: World) -> None:
-    """On standard error; a way out that serves several is printed once."""
-    for reason in [reason for reason, _ in troubles if reason]:
-        print(f"mlops compare: {reason}", file=world.err)
-    for hint in dict.fromkeys(hint for _, hint in troubles if hint):
-        print("  " + hint.replace("\n", "\n  "), file=world.err)
 
 
 def _outputs(outcomes: Sequence[Outcome], url: str | None, world: World) -> None:

@@ -55,19 +55,40 @@ ACTIONS: Mapping[str, Action] = {
             "Compare the run with main's, post one comment, and fail where the model is worse than allowed.",
             _POSTS,
         ),
+        Action(
+            "plan",
+            "plan",
+            "actions/plan",
+            "Say which models must be trained or evaluated, without a GPU or data, and mark their checks as pending.",
+            ("contents: read", "pull-requests: read", "statuses: write"),
+        ),
+        Action(
+            "report",
+            "report",
+            "actions/report",
+            "Write the last result again, or close what a cancelled or lost job left pending.",
+            ("contents: read", "pull-requests: write", "statuses: write"),
+        ),
         Action("review", "review", "", "Pull requests for models: train, evaluate, compare with main, block or let through.", _POSTS),
     )
 }
 
 _ALL = tuple(ACTIONS)
+_RUNS = ("train", "evaluate", "compare-to-main", "review")
 _VERDICT = ("compare-to-main", "review")
 OUTPUTS: tuple[Output, ...] = (
-    Output("run", "The run as the input `run` of a later step takes it; one a line where there are several models.", _ALL),
-    Output("run-id", "The id that the run is recorded by; one a line where there are several models.", _ALL),
+    Output("run", "The run as the input `run` of a later step takes it; one a line where there are several models.", _RUNS),
+    Output("run-id", "The id that the run is recorded by; one a line where there are several models.", _RUNS),
+    Output(
+        "models",
+        'The models to train or evaluate as a matrix takes them, [{"name": …, "config": …, "reason": …}]; `[]` where there is none.',
+        ("plan",),
+    ),
+    Output("head", "The commit that is to be judged: check this one out.", ("plan",)),
     Output("metrics", 'The metrics as a JSON object, like {"accuracy": 0.97}.', ("evaluate", *_VERDICT)),
     Output("verdict", "pass, fail, inconclusive or ungated, of several models the worst; empty after an error.", _VERDICT),
     Output("gate", "passed, failed, undecided or none.", _VERDICT),
-    Output("report", "The path of report.json: the whole result, or the error.", _ALL),
+    Output("report", "The path of report.json: the whole result, or the error.", (*_RUNS, "report")),
     Output("comment-url", "The address of the pull request's comment; empty where there is none.", _VERDICT),
     Output("exit", "The exit code, as docs/reference/exit-codes.md lists them.", _ALL),
 )

@@ -286,6 +286,13 @@ class CommentOptions:
     """How the pull request's comment behaves."""
 
     charts: bool = field(default=True, metadata=doc("Draw charts."))
+    when_worse: Literal["edit", "new"] = field(
+        default="edit",
+        metadata=doc(
+            "What a verdict that is worse than the one that stands does: `edit` the comment, or write a `new` one (mail is sent for new comments only) and remove the old.",
+            example="new",
+        ),
+    )
     examples: int = field(default=10, metadata=doc("How many fixed and broken examples the comment lists.", least=0, most=100))
 
 
@@ -323,6 +330,13 @@ class Config:
     models: Models = field(default_factory=Models, metadata=doc("Where models are stored."))
     history: HistoryOptions = field(default_factory=HistoryOptions, metadata=doc("Where runs are recorded."))
     comment: CommentOptions = field(default_factory=CommentOptions, metadata=doc("How the comment behaves."))
+    self_reported: Literal["allow", "refuse"] = field(
+        default="allow",
+        metadata=doc(
+            "Whether numbers count that come with a model trained elsewhere (`mlops record`) and were not computed here: they are marked, or refused.",
+            example="refuse",
+        ),
+    )
     allow_forks: bool = field(default=False, metadata=doc("Whether a self-hosted runner may run the code of a fork."))
 
 
@@ -354,5 +368,20 @@ class Inputs:
     comment: str = field(
         default="true",
         metadata=doc("`false`: no comment on the pull request.", actions="compare-to-main review", one_of=("true", "false")),
+    )
+    matrix: str = field(
+        default="",
+        metadata=doc(
+            "Which leg of a matrix this is, where one configuration runs in several: `${{ matrix.size }}`. Each has its own baseline, section and check.",
+            actions="all",
+        ),
+    )
+    close: str = field(
+        default="false",
+        metadata=doc(
+            "`true`: where a check still says pending because its job was cancelled or lost, say that it ended without a verdict.",
+            actions="report",
+            one_of=("true", "false"),
+        ),
     )
     python: str = field(default="python3", metadata=doc("The Python (3.10 or newer) our own environment is made with.", actions="all"))

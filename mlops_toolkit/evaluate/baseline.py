@@ -36,8 +36,9 @@ LOG = "log-baseline.txt"
 
 def find(job: Job, record: Run, history: History) -> Run | None:
     """The run that compare will compare with; None where there is none, or none that can be had from here."""
-    key = key_of(record.config, record.model, record.matrix)
-    question = baseline.Question(key=key, head=record.commit, run=record.id, ci_run=record.ci.run)
+    question = baseline.Question(
+        key=key_of(record.config, record.model, record.matrix), head=record.commit, run=record.id, ci_run=record.ci.run
+    )
     try:
         choice = lineage.choose(job.world.git, job.world.context, history, question)
         return history.run(choice.entry.id) if choice.entry else None
@@ -190,7 +191,7 @@ class _Checkout:
         return model
 
     def _run(self, suite: Suite, config: Config, env: Mapping[str, str]) -> Table:
-        what = f"the baseline's {self.job.key(self.suite, 'run')}"
+        what = f"the baseline's {self.job.place(self.suite, 'run')}"
         places = outputs.places(suite, self.suite, folder=self.folder, run_dir=self.top)
         log = self.job.folder(self.record.id) / LOG
         # Packages installed in place (`pip install -e .`) are imported from the checkout, and git finds no repository around it.

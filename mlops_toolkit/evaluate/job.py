@@ -20,6 +20,6 @@ class Job(Home):
         """Suite by name; the only one's name is ""."""
         return self.config.suites or {"": self.config}
 
-    def key(self, suite: str, key: str = "") -> str:
+    def place(self, suite: str, key: str = "") -> str:
         """The dotted key of a suite's setting: `evaluate.run`, `evaluate.suites.safety.data[0]`."""
         return ".".join(part for part in (f"evaluate.suites.{suite}" if suite else "evaluate", key) if part)

@@ -42,7 +42,7 @@ def fingerprint_of(job: Job) -> str:
             seed=train.seed if train else None,
             exclude=exclude,
             cache=Cache.of(job.world.env),
-            place=lambda key, name=name: job.loaded.at(job.key(name, key)),  # type: ignore[misc]
+            place=lambda key, name=name: job.loaded.at(job.place(name, key)),  # type: ignore[misc]
         )
         total.update(f"{name} {found.digest}\n".encode())
     return f"sha256:{total.hexdigest()}"

@@ -22,7 +22,7 @@ from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.evaluate.score import Scored, reported, score
 from mlops_toolkit.history import current
-from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.history.base import History
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.digest import digests
@@ -112,7 +112,7 @@ def _record(job: Job, given: str, history: History) -> Run:
     if not given and job.loaded.config.train is None:
         fresh = current.fresh(world.git, world.context, world.clock, model=name, config=where)
         return replace(fresh, environment=Environment(platform=sys.platform, host=socket.gethostname(), gpu=_gpu(world.env)))
-    record = current.find(given, state=job.state, history=history, git=world.git, context=world.context, key=key_of(where, name, None))
+    record = current.find(given, state=job.state, history=history, git=world.git, context=world.context, key=job.key)
     if any(command.phase == "train" and command.ended not in ("ok", "reused") for command in record.commands):
         raise UsageError(
             "run-not-trained",
@@ -163,7 +163,7 @@ class _Attempt:
         texts = []
         for name, suite in self.job.suites.items():
             places = outputs.places(suite, name, folder=self.job.loaded.folder, run_dir=self.folder)
-            what = self.job.key(name, "run")
+            what = self.job.place(name, "run")
             if suite.run:
                 own = {"MLOPS_PREDICTIONS": str(places.predictions.path), "MLOPS_MEASURES": str(places.measures.path)}
                 self._command(suite, {**env, **own}, what)
@@ -244,7 +244,7 @@ class _Attempt:
             raise UsageError(
                 "duplicate-metric",
                 f"{twice} is computed from the predictions and stands in the metrics file too",
-                where=self.job.loaded.at(self.job.key(name, "metrics-file")),
+                where=self.job.loaded.at(self.job.place(name, "metrics-file")),
                 hint="drop it from the one or the other",
             )
         slices = {label: {**record.slices.get(label, {}), **values} for label, values in scored.slices.items()}

@@ -67,17 +67,56 @@ class PullRequest:
     head: str
     base_branch: str
     head_branch: str
+    pushed_at: str | None = field(default=None, metadata={"doc": "the last push to the head's repository, ISO 8601 in UTC"})
     open: bool = True
     fork: bool = False
     title: str = ""
     labels: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Check:
+    """A commit status as it stands. state as GitHub has it; url: the page of the run that set it."""
+
+    name: str
+    state: State
+    description: str = ""
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class BranchRules:
+    """What the forge asks of pushes and merges to a branch. None: it could not be asked (`reason`).
+
+    required   names of the checks that a merge waits for
+    refuses    rules that would refuse our own push to it, in words ("only pull requests may change it", "commits must be signed")
+    queue      whether merges go through a queue
+    """
+
+    required: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
+    queue: bool = False
+    reason: str | None = None
+
+
+def check_name(model: str, matrix: str | None) -> str:
+    """What a model's commit status is called behind `mlops/`: its name, with the leg of a matrix in brackets."""
+    return f"{model} ({matrix})" if matrix else model
+
+
 class Forge(Protocol):
     """Reports: nothing here changes a verdict, and nothing here raises for a refusal; it returns Posted with a reason."""
 
-    def comment(self, pull_request: int, section: Section) -> Posted:
-        """Create or edit our one comment: all pages read, own author and marker only, capped on section boundaries."""
+    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
+        """Create or edit our one comment: all pages read, own author and marker only, capped on section boundaries.
+
+        renew: where the section's verdict is worse than the one that stands, write a new comment (which sends mail) and remove the old one.
+        """
+        ...
+
+    def issue(self, section: Section, *, failing: bool) -> Posted:
+        """The one issue about models that fail on the main branch or in a schedule: opened or updated where `failing`, else this
+        section is taken out of it, and the last one out closes it. Nothing is written where nothing changes."""
         ...
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
@@ -98,6 +137,26 @@ class Forge(Protocol):
 
     def pull_request(self, number: int) -> PullRequest | None:
         """None where it cannot be read."""
+        ...
+
+    def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
+        """The open pull request whose head is this commit, of OWNER:BRANCH where that is known; None where there is none (or not one)."""
+        ...
+
+    def may_write(self, login: str) -> bool | None:
+        """Whether a person may push to this repository; None where it cannot be asked."""
+        ...
+
+    def checks(self, commit: str) -> tuple[Check, ...] | None:
+        """The latest of each of our own statuses `mlops/…` (without that prefix) at a commit; None where they cannot be read."""
+        ...
+
+    def rules(self, branch: str) -> BranchRules:
+        """What is asked of a branch, by rules and by its protection."""
+        ...
+
+    def lacks(self, permissions: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Which of these (`pull-requests: write`, …) the token was refused when asked for something that changes nothing; None: cannot be told."""
         ...
 
 

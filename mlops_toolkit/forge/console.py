@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge.base import Annotation, Posted, PullRequest, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
 from mlops_toolkit.system.clock import Clock
 
 
@@ -17,8 +17,11 @@ class Console:
 
     err: TextIO
 
-    def comment(self, pull_request: int, section: Section) -> Posted:
+    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
         return Posted(reason="there is no forge here to comment on; the comment is in .mlops/comment.md")
+
+    def issue(self, section: Section, *, failing: bool) -> Posted:
+        return Posted()
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         return Posted()
@@ -36,6 +39,21 @@ class Console:
         """There is nobody to read them."""
 
     def pull_request(self, number: int) -> PullRequest | None:
+        return None
+
+    def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
+        return None
+
+    def may_write(self, login: str) -> bool | None:
+        return None
+
+    def checks(self, commit: str) -> tuple[Check, ...] | None:
+        return None
+
+    def rules(self, branch: str) -> BranchRules:
+        return BranchRules(reason="there is no forge here to ask")
+
+    def lacks(self, permissions: tuple[str, ...]) -> tuple[str, ...] | None:
         return None
 
 

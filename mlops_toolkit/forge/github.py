@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mlops_toolkit.ci.context import Context
 from mlops_toolkit.forge import board, runner
-from mlops_toolkit.forge.base import Annotation, Posted, PullRequest, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
 from mlops_toolkit.forge.rest import Rest
 from mlops_toolkit.system.clock import Clock
 
@@ -31,7 +31,7 @@ class GitHub:
     rest: Rest | None = None
     author: str | None = None
 
-    def comment(self, pull_request: int, section: Section) -> Posted:
+    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
         if self.rest is None:
             return Posted(reason=f"the comment is not posted: {UNABLE.reason}", hint=UNABLE.hint)
         posted = board.post(Thread(self, self.rest, pull_request), section, where=self.context.url, clock=self.clock)
@@ -79,6 +79,24 @@ class GitHub:
             return _pull_request(data)
         except (board.Refused, KeyError, TypeError, ValueError, AttributeError):
             return None
+
+    def issue(self, section: Section, *, failing: bool) -> Posted:
+        return Posted()
+
+    def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
+        return None
+
+    def may_write(self, login: str) -> bool | None:
+        return None
+
+    def checks(self, commit: str) -> tuple[Check, ...] | None:
+        return None
+
+    def rules(self, branch: str) -> BranchRules:
+        return BranchRules(reason="not asked")
+
+    def lacks(self, permissions: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None
 
     def path(self, *parts: str | int) -> str:
         """`/repos/OWNER/NAME/PARTS…`, each part quoted."""

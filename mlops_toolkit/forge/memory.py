@@ -8,7 +8,7 @@ from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
 from mlops_toolkit.forge import board
-from mlops_toolkit.forge.base import Annotation, Posted, PullRequest, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
 from mlops_toolkit.system.clock import Clock, SystemClock
 
 
@@ -25,9 +25,17 @@ class Memory:
     summaries: list[str] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     pull_requests: dict[int, PullRequest] = field(default_factory=dict)
+    writers: set[str] = field(default_factory=set)
+    branches: dict[str, BranchRules] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    issues: list[tuple[Section, bool]] = field(default_factory=list)
 
-    def comment(self, pull_request: int, section: Section) -> Posted:
+    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
         return board.post(_Thread(self, pull_request), section, where=self.where, clock=self.clock)
+
+    def issue(self, section: Section, *, failing: bool) -> Posted:
+        self.issues.append((section, failing))
+        return Posted(url="memory:issue" if failing else None)
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         if self.refuse:
@@ -47,6 +55,23 @@ class Memory:
 
     def pull_request(self, number: int) -> PullRequest | None:
         return self.pull_requests.get(number)
+
+    def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
+        found = [pull for pull in self.pull_requests.values() if pull.head == head and pull.open]
+        return found[0] if len(found) == 1 else None
+
+    def may_write(self, login: str) -> bool | None:
+        return login in self.writers
+
+    def checks(self, commit: str) -> tuple[Check, ...] | None:
+        latest = {name: Check(name.removeprefix("mlops/"), state, text, url) for name, state, text, url in self.statuses.get(commit, [])}
+        return tuple(latest.values())
+
+    def rules(self, branch: str) -> BranchRules:
+        return self.branches.get(branch, BranchRules())
+
+    def lacks(self, permissions: tuple[str, ...]) -> tuple[str, ...] | None:
+        return tuple(each for each in permissions if each in self.missing)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from mlops_toolkit.system.clock import Clock, iso
 from mlops_toolkit.system.git import Git
 
 
-def fresh(git: Git | None, context: Context, clock: Clock, *, model: str, config: str, matrix: str | None = None) -> Run:
+def fresh(git: Git | None, context: Context, clock: Clock, *, model: str, config: str) -> Run:
     """A new record of this checkout: where it is, which CI job, and nothing done yet.
 
     commit: what is judged (a pull request's head), tree: what is checked out (its test merge's), as a squash merge will have it.
@@ -34,7 +34,7 @@ def fresh(git: Git | None, context: Context, clock: Clock, *, model: str, config
         fork=context.fork,
         event=context.event,
         config=config,
-        matrix=matrix,
+        matrix=context.matrix,
         ci=Job(provider=context.provider, run=context.run, attempt=context.attempt, job=context.job, url=context.url),
         started=iso(clock.now()),
         tool=__version__,

@@ -162,5 +162,4 @@ def _changed(job: Job, found: Fingerprint, history: History) -> tuple[Sequence[s
 
 
 def _of(job: Job, entries: Sequence[Entry]) -> list[Entry]:
-    key = key_of(job.loaded.where, job.loaded.config.name, None)
-    return [entry for entry in entries if entry.key == key]
+    return [entry for entry in entries if entry.key == job.key]

@@ -1,0 +1,101 @@
+"""Finding what is judged: the run of this checkout, one that was asked for, or a file."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from mlops_toolkit.compare import sides
+from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.config import read
+from mlops_toolkit.config.schema import Config
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.history import baseline, current
+from mlops_toolkit.history.base import Entry, History, key_of
+from mlops_toolkit.records.run import MetricValue, Run
+from mlops_toolkit.world import World
+
+
+def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: History, state: Path) -> list[tuple[Loaded, Run | None]]:
+    """The heads to compare and their records (a bare file has none): one, but for several legs of a matrix."""
+    if args.head:
+        kind = sides.kind_of(args.head, cwd=world.cwd)
+        if kind != "name":
+            made = bare(kind, args.head, args, world, loaded.config)
+            return [(made, made.run)]
+        run = _named_run(args.head, world, history, loaded)
+    elif args.metrics:
+        path = world.cwd / args.metrics
+        run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
+        made = sides.from_metrics(path, None, label="this run", name=args.metrics)
+        run = replace(run, metrics=_numbers(made), status="succeeded")
+        return [(replace(made, run=run), run)]
+    else:
+        run = current.find(
+            args.run,
+            state=state,
+            history=history,
+            git=world.git,
+            context=world.context,
+            key=key_of(loaded.where, loaded.config.name, world.context.matrix),
+        )
+    if run.status not in ("succeeded", "reused") or not (run.metrics or run.evaluations or run.measures):
+        raise UsageError(
+            "run-not-evaluated",
+            f"run {run.id} {_how(run)}",
+            where=str(state / "run.json"),
+            hint="run `mlops evaluate` first, or `mlops review` for all of it",
+        )
+    return [(sides.from_run(run, label="this run", file=sides.files_of(history, state, world.models)), run)]
+
+
+def _how(run: Run) -> str:
+    """Why there is nothing to compare: whoever reads this sees neither the command's output nor the job that it ran in."""
+    if run.status == "failed":
+        return f"failed: {run.reason[:200]}" if run.reason else "failed"
+    return {"running": "is still running", "interrupted": "was interrupted"}.get(run.status, "has no metrics yet")
+
+
+def _numbers(made: Loaded) -> dict[str, MetricValue]:
+    return dict(made.scalars)
+
+
+def _named_run(word: str, world: World, history: History, loaded: read.Loaded) -> Run:
+    key = key_of(loaded.where, loaded.config.name, world.context.matrix)
+    entry = baseline.named(word, history.entries(), key) or _at_commit(word, world, history, key)
+    run = history.run(entry.id)
+    if run is None:
+        raise UsageError("unknown-run", f"the record of run {entry.id} is not to be had", hint="`mlops history list` shows the others")
+    return run
+
+
+def _at_commit(word: str, world: World, history: History, key: str) -> Entry:
+    commit = world.git.commit(word) if world.git and word.isprintable() and not word.startswith("-") else None
+    if commit is None:
+        raise UsageError("unknown-head", f'"{word[:80]}" is no run, commit, branch or file', hint="`mlops history list` shows the runs")
+    found = [e for e in history.entries() if e.key == key and commit.sha == e.commit and e.status in ("succeeded", "reused")]
+    found = found or [e for e in history.entries() if e.key == key and commit.tree == e.tree and e.status in ("succeeded", "reused")]
+    if not found:
+        raise UsageError(
+            "no-run",
+            f"no run of {commit.sha[:7]} is recorded",
+            hint=f"check it out and run `mlops review`: git switch --detach {commit.sha[:7]}",
+        )
+    return found[-1]
+
+
+def bare(kind: str, word: str, args: argparse.Namespace, world: World, config: Config) -> Loaded:
+    """A file given on the command line: predictions, metrics or a run.json."""
+    path = world.cwd / word
+    if kind == "predictions":
+        evaluate = config.evaluate
+        return sides.from_predictions(
+            path,
+            label=word,
+            task=args.task or (evaluate.task if evaluate else None),
+            positive=args.positive or (evaluate.positive if evaluate else None),
+        )
+    if kind == "metrics":
+        return sides.from_metrics(path, None, label=word, name=word)
+    return sides.from_record(path, label=word)

@@ -1,0 +1,13 @@
+"""`mlops record`: take a model and its answers from where they were made, and write the pointer."""
+
+from __future__ import annotations
+
+import argparse
+
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.world import World
+
+
+def run(args: argparse.Namespace, world: World) -> int:
+    """Not yet."""
+    raise UsageError("no-run", "not yet")
