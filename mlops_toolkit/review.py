@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from mlops_toolkit.announce import begin
 from mlops_toolkit.compare.run import run as compare
 from mlops_toolkit.config import read
 from mlops_toolkit.evaluate.run import run as evaluate
-from mlops_toolkit.forge.base import check_name
 from mlops_toolkit.train.run import run as train
 from mlops_toolkit.world import World
 
@@ -17,11 +17,8 @@ def run(args: argparse.Namespace, world: World) -> int:
     """The exit code of the comparison, or of what failed before it."""
     paths = read.discover(args.config, cwd=world.cwd, root=world.root)
     configs = [read.load(path).config for path in paths]
-    if world.context.ci and world.context.head:
-        for config in configs:
-            world.forge.status(
-                world.context.head, check_name(config.name, world.context.matrix), "pending", "training and evaluating", world.context.url
-            )
+    begin([config.name for config in configs], world, "training and evaluating")
+    args.marked = True
     args.run = ""
     before = replace(world, out=world.err)  # standard output is the comparison's
     if any(config.train for config in configs):

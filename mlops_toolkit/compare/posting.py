@@ -1,17 +1,16 @@
-"""Telling people: the comment, the status, the issue, annotations and the job's summary. Nothing here changes a verdict."""
+"""Telling people of one comparison: what the forge is told, annotations and the job's summary. Nothing here changes a verdict."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
+from mlops_toolkit.announce import Ending, Trouble, announce
 from mlops_toolkit.compare.gather import Job, key
-from mlops_toolkit.forge.base import Annotation, Section, State, check_name
+from mlops_toolkit.forge.base import Annotation
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.report import comment
 from mlops_toolkit.world import World
-
-Trouble = tuple[str | None, str | None]  # what was refused, and the way out
 
 
 def post(
@@ -25,26 +24,19 @@ def post(
     from mlops_toolkit.report import annotations as lines
     from mlops_toolkit.report.summary import summary
 
-    number, attempt = context.age
-    section = Section(
-        key=key(job.run) if job.run else result.model,
-        verdict_line=text.verdict_line,
-        body=text.blocks,
-        commit=context.head,
-        run=number,
-        attempt=attempt,
+    run = job.run
+    ending = Ending(
+        model=result.model,
+        matrix=run.matrix if run else None,
+        key=key(run) if run else result.model,
+        state="success" if result.exit == 0 else "failure",
+        sentence=result.sentence,
+        line=text.verdict_line,
+        blocks=text.blocks,
+        renew=job.request.config.comment.when_worse == "new",
     )
-    troubles, url = list(troubles), None
-    if context.pull_request is not None and getattr(args, "comment", True):
-        posted = forge.comment(context.pull_request, section, renew=job.request.config.comment.when_worse == "new")
-        troubles.append((posted.reason, posted.hint))
-        url = posted.url
-    if context.head:
-        state: State = "success" if result.exit == 0 else "failure"
-        posted = forge.status(
-            context.head, check_name(result.model, job.run.matrix if job.run else None), state, result.sentence, context.url
-        )
-        troubles.append((posted.reason, posted.hint))
+    url, refused = announce(ending, world, comment=getattr(args, "comment", True))
+    troubles = [*troubles, *refused]
     forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(result)))
     written = forge.summary(summary(result, troubles=[(reason, hint) for reason, hint in troubles if reason]))
     _say([*troubles, (written.reason, written.hint)], world)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_toolkit import plug
+from mlops_toolkit.announce import begin
 from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
@@ -34,7 +35,10 @@ def run(args: argparse.Namespace, world: World) -> int:
     args: config (path or glob), again (train even if an equal run is recorded).
     """
     done = []
-    for loaded in read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root):
+    found = read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
+    if not getattr(args, "marked", False):
+        begin([loaded.config.name for loaded in found], world, "training")
+    for loaded in found:
         if loaded.config.train is None:
             print(f"{loaded.config.name}: {loaded.where} has no `train:`: there is nothing to train", file=world.err)
             continue
