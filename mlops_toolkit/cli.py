@@ -55,6 +55,11 @@ def _matrix(parser: Parser) -> None:
     )
 
 
+def _doctor(parser: Parser) -> None:
+    _config(parser)
+    parser.add_argument("--json", action="store_true", help="print what was found as one JSON list, and nothing else, on standard output")
+
+
 def _plan(parser: Parser) -> None:
     parser.description = (
         "Say which models must be trained or evaluated here, without a GPU or data: those whose inputs are not recorded yet."
@@ -166,7 +171,7 @@ def _with(*parts: Callable[[Parser], None]) -> Callable[[Parser], None]:
 HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "init": ("look at this repository and write a first mlops.yaml and workflow", _config),
     "validate": ("check mlops.yaml; all errors at once", _config),
-    "doctor": ("find what would go wrong before it does", _config),
+    "doctor": ("find what would go wrong before it does", _doctor),
     "plan": ("say which models must be trained or evaluated", _plan),
     "train": ("run the training command and record what it made", _with(_config, _matrix, _again)),
     "evaluate": ("run the evaluation and compute the metrics", _with(_config, _matrix, _run)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 
 from mlops_toolkit import plug
 from mlops_toolkit.config import read
@@ -16,18 +17,24 @@ SIGNS = {"fine": "✓", "note": "·", "problem": "✗"}
 
 
 def run(args: argparse.Namespace, world: World) -> int:
-    """0 where nothing would fail; else 2 (configuration) or 4 (environment)."""
-    patient = _patient(args.config, world)
-    worst = 0
+    """0 where nothing would fail; else 2 (configuration), 4 (environment) or 5 (a command). With `--json` one list on standard output."""
+    patient = patient_of(args.config, world)
+    found: list[tuple[str, Finding]] = []
     for name in CHECKS:
         for finding in examined(name, patient):
-            print(f"{SIGNS[finding.level]} {name}: {finding.message}", file=world.out)
-            if finding.hint:
-                print("    " + finding.hint.replace("\n", "\n    "), file=world.out)
-            if finding.level == "problem":
-                # a configuration that cannot be read explains what else is found: its code counts
-                worst = USAGE if USAGE in (worst, finding.code) else max(worst, finding.code)
-    return worst
+            found.append((name, finding))
+            if not getattr(args, "json", False):
+                _say(name, finding, world)
+    if getattr(args, "json", False):
+        rows = [{"check": name, "level": f.level, "message": f.said, "hint": f.hint} for name, f in found]
+        print(json.dumps(rows, ensure_ascii=False, indent=1), file=world.out)
+    return worst([finding for _, finding in found])
+
+
+def worst(findings: Sequence[Finding]) -> int:
+    """The exit code of what was found: a configuration that cannot be read explains what else is, so its code counts first."""
+    codes = [finding.code for finding in findings if finding.level == "problem"]
+    return USAGE if USAGE in codes else max(codes, default=0)
 
 
 def examined(name: str, patient: Patient) -> Iterable[Finding]:
@@ -35,12 +42,19 @@ def examined(name: str, patient: Patient) -> Iterable[Finding]:
     try:
         return list(plug.load("check", CHECKS, name)(patient))
     except MlopsError as error:
-        return [Finding("problem", error.message if not error.where else f"{error.where}: {error.message}", error.hint, error.code)]
+        return [Finding("problem", error.message, error.hint, error.code, error.where)]
 
 
-def _patient(pattern: str, world: World) -> Patient:
+def patient_of(pattern: str, world: World) -> Patient:
+    """What the checks look at: the world, and the configurations that a path or glob names."""
     try:
         paths = read.discover(pattern, cwd=world.cwd, root=world.root)
         return Patient(world, read.load_all(paths, root=world.root))
     except (UsageError, MlopsError) as error:
         return Patient(world, trouble=error)
+
+
+def _say(name: str, finding: Finding, world: World) -> None:
+    print(f"{SIGNS[finding.level]} {name}: {finding.said}", file=world.out)
+    if finding.hint:
+        print("    " + finding.hint.replace("\n", "\n    "), file=world.out)
