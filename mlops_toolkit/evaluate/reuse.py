@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
-from mlops_toolkit.models.digest import Cache
-from mlops_toolkit.models.fingerprint import fingerprint
+from mlops_toolkit.models import prints
 from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.records.run import Run
+from mlops_toolkit.records.run import Fingerprints, Run
 
 
 @dataclass(frozen=True)
@@ -25,27 +23,11 @@ class Earlier:
     tables: dict[str, Table]
 
 
-def fingerprint_of(job: Job) -> str:
-    """`sha256:…` over what every suite reads: command, inputs, data, lock files, seed. The model is not in it: `Run.trained` names that."""
-    config, train = job.config, job.loaded.config.train
-    written = [path for suite in job.suites.values() for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
-    exclude = [f"/{path.removeprefix('./').lstrip('/')}" for path in (job.loaded.path.name, *written, *([train.output] if train else []))]
-    total = hashlib.sha256()
-    for name, suite in sorted((config.suites or {"": config}).items()):
-        found = fingerprint(
-            git=job.world.git,
-            folder=job.loaded.folder,
-            inputs=suite.inputs,
-            data=suite.data,
-            command=suite.run or "",
-            params=train.params if train else None,
-            seed=train.seed if train else None,
-            exclude=exclude,
-            cache=Cache.of(job.world.env),
-            place=lambda key, name=name: job.loaded.at(job.place(name, key)),  # type: ignore[misc]
-        )
-        total.update(f"{name} {found.digest}\n".encode())
-    return f"sha256:{total.hexdigest()}"
+def fingerprints_of(job: Job, known: Fingerprints) -> Fingerprints:
+    """Of a run that is evaluated now; `known` are those that its training recorded."""
+    git, env = job.world.git, job.world.env
+    tracked = known.tracked or prints.tracked(job.loaded, git, env)
+    return replace(known, evaluate=prints.evaluate(job.loaded, git, env), tracked=tracked)
 
 
 def earlier(job: Job, record: Run, history: History, *, again: bool) -> Earlier | None:

@@ -84,8 +84,7 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
     history = world.history(job.state, job.loaded.config.history.at)
     with job.alone():
         record = _record(job, given, history)
-        fingerprints = replace(record.fingerprints, evaluate=reuse.fingerprint_of(job))
-        record = replace(record, fingerprints=fingerprints)
+        record = replace(record, fingerprints=reuse.fingerprints_of(job, record.fingerprints))
         earlier = reuse.earlier(job, record, history, again=again)
         ends: Status = "reused" if record.status == "reused" else "succeeded"
         started = replace(record, status="running", reason=None, evaluations={}, metrics={}, slices={}, gate=None, ended=None)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.models.digest import Cache
 from mlops_toolkit.models.patterns import compile_patterns, select
-from mlops_toolkit.models.watched import watch
+from mlops_toolkit.models.watched import ADDRESS, redacted, watch
 from mlops_toolkit.models.worktree import WorkTree, read_folder, read_git
 from mlops_toolkit.system.git import Git
 
@@ -84,6 +85,7 @@ def fingerprint(
     exclude: Sequence[str] = (),
     cache: Cache | None = None,
     place: Callable[[str], str] = lambda key: f"mlops.yaml ({key})",
+    by_git: bool = False,
 ) -> Fingerprint:
     """The fingerprint of a command whose configuration stands in `folder`.
 
@@ -92,21 +94,28 @@ def fingerprint(
     data       paths, globs and addresses; params: a file's path; lock: patterns of lock files, counted where tracked
     exclude    patterns that never count: what the command itself writes
     place      where a key of the configuration stands, for errors: `place("data[1]")`
+    by_git     count what git tracks alone: data, inputs and params that it does not know are named, never looked for
 
     UsageError `missing-input` for an input, data path or params file that is not there; EnvironmentFailure
     `data-unreachable` for an address that does not answer.
     """
     tree = read_git(git, folder) if git else read_folder(folder, cache)
     never = compile_patterns(exclude, base=tree.base)
-    chosen = _inputs(tree, inputs, place) if inputs else _usual(tree)
+    if by_git:
+        tree = replace(tree, untracked=())
+    chosen = _inputs(tree, inputs, place, by_git) if inputs else _usual(tree)
     excluded = set(select(chosen, never))
     locks = select(tree.tracked, compile_patterns([p for one in lock for p in ("/" + one, *_above(one, tree.base))], base=tree.base))
     parts = {f"file:{path}": value for path, value in tree.values([p for p in chosen if p not in excluded]).items()}
     parts |= {f"lock:{path}": value for path, value in tree.values(locks).items() if f"file:{path}" not in parts}
+
+    def watched(item: str, key: str) -> dict[str, str]:
+        return known(item, tree) if by_git else watch(item, folder=folder, cache=cache, where=place(key))
+
     for i, item in enumerate(data):
-        parts |= {f"data:{name}": value for name, value in watch(item, folder=folder, cache=cache, where=place(f"data[{i}]")).items()}
+        parts |= {f"data:{name}": value for name, value in watched(item, f"data[{i}]").items()}
     if params is not None:
-        parts |= {f"params:{name}": value for name, value in watch(params, folder=folder, cache=cache, where=place("params")).items()}
+        parts |= {f"params:{name}": value for name, value in watched(params, "params").items()}
     parts["command"] = hashlib.sha256(command.encode("utf-8", "surrogateescape")).hexdigest()
     parts["seed"] = "" if seed is None else str(seed)
     parts |= extra or {}
@@ -133,9 +142,30 @@ def _usual(tree: WorkTree) -> list[str]:
     return [path for path in (*tree.tracked, *code) if path not in out]
 
 
-def _inputs(tree: WorkTree, inputs: Sequence[str], place: Callable[[str], str]) -> list[str]:
+def known(item: str, tree: WorkTree) -> dict[str, str]:
+    """What git knows of data: the tracked files that the path or glob means, a submodule that it lies in, DVC's file beside it.
+
+    The name alone stands for what lies elsewhere or is not tracked.
+    """
+    named = {redacted(item): ""}
+    if ADDRESS.match(item) or item.startswith("/"):
+        return named
+    path = posixpath.normpath(posixpath.join(tree.base, item))
+    meant = {*select(tree.tracked, compile_patterns([f"/{item}"], base=tree.base)), *_around([item], tree), path, f"{path}.dvc"}
+    return named | tree.values([one for one in tree.tracked if one in meant])
+
+
+def _around(items: Sequence[str], tree: WorkTree) -> list[str]:
+    """The submodules, or links to a folder, that these paths lie in: git knows nothing of what is behind them."""
+    paths = [posixpath.normpath(posixpath.join(tree.base, item.lstrip("/"))) for item in items]
+    return [one for one in tree.tracked if any(path.startswith(f"{one}/") for path in paths)]
+
+
+def _inputs(tree: WorkTree, inputs: Sequence[str], place: Callable[[str], str], by_git: bool) -> list[str]:
     patterns = compile_patterns(inputs, base=tree.base)
     everything = [*tree.tracked, *tree.untracked]
+    if by_git:
+        return [*dict.fromkeys([*select(everything, patterns), *_around(inputs, tree)])]
     for i, pattern in enumerate(patterns):
         if pattern.excludes or any(pattern.matches(path) for path in everything):
             continue

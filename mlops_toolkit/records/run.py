@@ -128,10 +128,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Digests that decide about reuse: what train would read, what evaluate would read."""
+    """Digests that decide about reuse: what train would read, what evaluate would read, and what git alone tells of both."""
 
     train: str | None = None
     evaluate: str | None = None
+    tracked: str | None = None
 
 
 @dataclass(frozen=True)

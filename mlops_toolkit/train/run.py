@@ -15,8 +15,8 @@ from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history.base import Entry, History, key_of
 from mlops_toolkit.history.current import fresh
 from mlops_toolkit.history.local import LocalHistory
-from mlops_toolkit.models.digest import Cache
-from mlops_toolkit.models.fingerprint import Fingerprint, changes, fingerprint
+from mlops_toolkit.models import prints
+from mlops_toolkit.models.fingerprint import Fingerprint, changes
 from mlops_toolkit.models.open import claim, fetch, reachable
 from mlops_toolkit.models.retention import expired
 from mlops_toolkit.records.run import Command, Fingerprints, Run
@@ -57,10 +57,11 @@ def _train(job: Job, *, again: bool) -> Run:
     expired((), config.models.keep, world.clock.now())  # a mistake in it must not come up after hours of training
     store = world.models(config.models.store)
     with job.alone():
-        found = _fingerprint(job)
+        found = prints.train(job.loaded, world.git, world.env)
+        assert found is not None  # noqa: S101 -- there is a `train:`
         record = replace(
             fresh(world.git, world.context, world.clock, model=config.name, config=job.loaded.where),
-            fingerprints=Fingerprints(train=found.digest),
+            fingerprints=Fingerprints(train=found.digest, tracked=prints.tracked(job.loaded, world.git, world.env)),
             params=params.read(job.loaded.folder / job.config.params, where=job.loaded.at("train.params")) if job.config.params else {},
             seed=job.config.seed,
         )
@@ -84,25 +85,6 @@ def _check_output(job: Job) -> None:
             where=job.loaded.at("train.output"),
             hint=hint,
         )
-
-
-def _fingerprint(job: Job) -> Fingerprint:
-    config, evaluate = job.config, job.loaded.config.evaluate
-    suites = [evaluate, *evaluate.suites.values()] if evaluate else []
-    written = [path for suite in suites for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
-    return fingerprint(
-        git=job.world.git,
-        folder=job.loaded.folder,
-        inputs=config.inputs,
-        data=config.data,
-        command=config.run,
-        params=config.params,
-        seed=config.seed,
-        extra={"output": config.output, "launcher": config.launcher},
-        exclude=[f"/{path.removeprefix('./').lstrip('/')}" for path in (config.output, job.loaded.path.name, *written)],
-        cache=Cache.of(job.world.env),
-        place=lambda key: job.loaded.at(f"train.{key}"),
-    )
 
 
 def _plan(job: Job, record: Run, *, again: bool) -> tuple[Reuse | Train, History]:
