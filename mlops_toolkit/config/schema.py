@@ -372,7 +372,7 @@ class Inputs:
     matrix: str = field(
         default="",
         metadata=doc(
-            "Which leg of a matrix this is, where one configuration runs in several: `${{ matrix.size }}`. Each has its own baseline, section and check.",
+            "Which leg of a matrix this is, where one configuration runs in several: give it `matrix.size`, say. Each has its own baseline, section and check.",
             actions="all",
         ),
     )

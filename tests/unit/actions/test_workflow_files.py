@@ -27,7 +27,14 @@ WORKFLOWS = sorted(
     ]
 )
 FILES = [*ACTIONS, *WORKFLOWS]
-VERBS = {"action.yml": "review", "train": "train", "evaluate": "evaluate", "compare-to-main": "compare"}
+VERBS = {
+    "action.yml": "review",
+    "train": "train",
+    "evaluate": "evaluate",
+    "compare-to-main": "compare",
+    "plan": "plan",
+    "report": "report",
+}
 
 
 def name(path: Path) -> str:
@@ -142,7 +149,7 @@ def test_every_action_of_others_is_pinned_to_a_commit_and_says_its_version(path:
 def test_every_link_in_the_repository_leads_somewhere() -> None:
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-s", "-z"], capture_output=True, text=True, check=True).stdout.split("\0")
     links = [line.split("\t", 1)[1] for line in listed if line.startswith("120000")]
-    assert {"train", "evaluate", "compare-to-main"} <= set(links)
+    assert {"train", "evaluate", "compare-to-main", "plan", "report"} <= set(links)
     for link in links:
         assert (ROOT / link).resolve(strict=True).is_relative_to(ROOT)
 
@@ -153,6 +160,13 @@ def test_an_action_is_one_step_that_holds_nothing_of_the_user_s_in_its_command(p
     assert set(step) == {"id", "run", "shell", "env"}
     assert (step["id"], step["shell"], step["env"]) == ("run", "bash", {"MLOPS_INPUTS": "${{ toJSON(inputs) }}"})
     assert "${{" not in step["run"]
+
+
+@pytest.mark.parametrize("path", ACTIONS, ids=name)
+def test_an_action_s_descriptions_hold_no_expression_for_a_runner_refuses_the_whole_action_then(path: Path) -> None:
+    action = yaml.safe_load(path.read_text())
+    entries = [action, *action["inputs"].values(), *action["outputs"].values()]
+    assert [entry["description"] for entry in entries if "${{" in entry["description"]] == []
 
 
 @pytest.mark.parametrize("layout", ["links kept", "folders copied"])
