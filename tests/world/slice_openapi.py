@@ -17,11 +17,20 @@ from typing import Any
 SLICE = Path(__file__).parent / "github-openapi.json.gz"
 CALLS = {
     "/user": ["get"],
+    "/repos/{owner}/{repo}/issues": ["get", "post"],
+    "/repos/{owner}/{repo}/issues/{issue_number}": ["patch"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],
     "/repos/{owner}/{repo}/statuses/{sha}": ["post"],
     "/repos/{owner}/{repo}/commits/{ref}/statuses": ["get"],
+    "/repos/{owner}/{repo}/commits/{ref}/status": ["get"],
+    "/repos/{owner}/{repo}/commits/{commit_sha}/pulls": ["get"],
+    "/repos/{owner}/{repo}/pulls": ["get"],
     "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
+    "/repos/{owner}/{repo}/collaborators/{username}/permission": ["get"],
+    "/repos/{owner}/{repo}/branches/{branch}": ["get"],
+    "/repos/{owner}/{repo}/branches/{branch}/protection": ["get"],
+    "/repos/{owner}/{repo}/rules/branches/{branch}": ["get"],
 }
 
 
