@@ -5,6 +5,7 @@ CHECKS: dict[str, str] = {
     "python": "mlops_toolkit.doctor.checks.python:check",
     "git": "mlops_toolkit.doctor.checks.git:check",
     "configuration": "mlops_toolkit.doctor.checks.configuration:check",
+    "workflow": "mlops_toolkit.doctor.checks.workflow:check",
     "commands": "mlops_toolkit.doctor.checks.commands:check",
     "disk": "mlops_toolkit.doctor.checks.disk:check",
     "gpu": "mlops_toolkit.doctor.checks.gpu:check",

@@ -43,6 +43,8 @@ def examined(name: str, patient: Patient) -> Iterable[Finding]:
         return list(plug.load("check", CHECKS, name)(patient))
     except MlopsError as error:
         return [Finding("problem", error.message, error.hint, error.code, error.where)]
+    except OSError as error:
+        return [Finding("problem", f"the system refuses: {error.strerror}", where=str(error.filename) if error.filename else None)]
 
 
 def patient_of(pattern: str, world: World) -> Patient:

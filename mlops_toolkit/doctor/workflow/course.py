@@ -1,0 +1,135 @@
+"""What starts the workflows, and with whose code: events that are missing, filters that leave a check waiting, heads that are not to be trusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from mlops_toolkit.doctor.finding import Finding
+from mlops_toolkit.doctor.workflow.flow import JUDGES, TRAINS, Flow, Job
+
+ASKED = frozenset({"pull_request", "pull_request_target"})
+TRUSTED = frozenset({"pull_request_target", "workflow_run"})
+HEAD = re.compile(
+    r"github\.event\.pull_request\.(head|merge_commit_sha|number)\b|github\.head_ref|refs/pull/|github\.event\.workflow_run\.(head_|pull_requests)"
+    r"|github\.event\.(issue\.)?number|gh\s+pr\s+checkout",
+)
+FETCHES = re.compile(r"\bgit\s+(?:-\S+\s+)*(fetch|checkout|switch|pull|clone|worktree)\b|\bgh\s+pr\s+checkout\b")
+PATHS = ("paths", "paths-ignore")
+
+
+def reviewing(flows: Sequence[Flow]) -> list[Flow]:
+    """The workflows that judge each push to a pull request."""
+    return [flow for flow in flows if _judges(flow) and any(_each_push(flow, name) for name in ASKED & set(flow.events))]
+
+
+def queued(flows: Sequence[Flow]) -> bool:
+    """Whether some workflow judges in a merge queue."""
+    return any(_judges(flow) and "merge_group" in flow.events for flow in flows)
+
+
+def filtered(flow: Flow) -> tuple[str, int] | None:
+    """The path filter of a workflow's pull request event, as `paths`, with its line."""
+    for name in sorted(ASKED & set(flow.events)):
+        event = flow.events[name]
+        for key in PATHS:
+            if key in event.filters:
+                return key, event.line
+    return None
+
+
+def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
+    """Of all workflows that use our actions together, then of each. branch: what pull requests go to."""
+    mine = [flow for flow in flows if flow.ours]
+    judging = [flow for flow in mine if _judges(flow)]
+    asked = reviewing(mine)
+    first = (judging or mine)[0] if mine else None
+    if first and not judging:
+        yield Finding(
+            "note", "models are trained and nothing compares them: no workflow uses compare-to-main or the root action", where=first.path
+        )
+    elif first and not asked and not any({"workflow_run", "issue_comment"} & set(flow.events) for flow in judging):
+        hint = "on:\n  pull_request:\n  push:\n    branches: [" + branch + "]"
+        yield Finding("note", "no workflow reviews pull requests: none that compares starts with each push to one", hint, where=first.path)
+    if asked and not any(_records(flow, branch) for flow in mine):
+        hint = f"on:\n  push:\n    branches: [{branch}]"
+        message = f"no run of {branch} itself is recorded: only a pull request that was merged as it was judged becomes a baseline"
+        yield Finding("note", message, hint, where=asked[0].path)
+    names = {flow.name for flow in flows}
+    for flow in mine:
+        yield from _unknown_source(flow, names)
+        yield from _filtered(flow)
+        yield from _untrusted(flow)
+
+
+def _judges(flow: Flow) -> bool:
+    return any(job.actions & JUDGES for job in flow.jobs)
+
+
+def _each_push(flow: Flow, name: str) -> bool:
+    types = flow.events[name].filters.get("types", ())
+    return not types or "synchronize" in types
+
+
+def _records(flow: Flow, branch: str) -> bool:
+    """Whether it runs on the branch itself: after a merge, in the queue before it, or by the clock."""
+    if {"merge_group", "schedule"} & set(flow.events):
+        return True
+    push = flow.events.get("push")
+    if push is None or "branches" in push.filters:
+        return push is not None and any(fnmatchcase(branch, pattern) for pattern in push.filters["branches"])
+    return not {"tags", "tags-ignore"} & set(push.filters)
+
+
+def _unknown_source(flow: Flow, names: set[str]) -> Iterator[Finding]:
+    event = flow.events.get("workflow_run")
+    if event is None:
+        return
+    wanted = event.filters.get("workflows", ())
+    unknown = [name for name in wanted if name not in names and "*" not in name]
+    if unknown and len(unknown) == len(wanted):
+        known = ", ".join(sorted(f'"{name}"' for name in names if name != flow.name)[:10])
+        message = f'it waits for the workflow "{unknown[0]}", and none is called that: it never starts'
+        yield Finding("problem", message, f"the workflows here are called {known}" if known else None, where=f"{flow.path}:{event.line}")
+
+
+def _filtered(flow: Flow) -> Iterator[Finding]:
+    found = filtered(flow) if _judges(flow) else None
+    if found:
+        yield Finding(
+            "note",
+            f"`{found[0]}:` keeps the workflow from starting: a check that a merge waits for would be waited for forever",
+            "leave the filter away: where nothing that decides the model changed, `mlops` answers at once and trains nothing",
+            where=f"{flow.path}:{found[1]}",
+        )
+
+
+def _untrusted(flow: Flow) -> Iterator[Finding]:
+    """The head's code beside a token that may write: whoever opens a pull request could use it."""
+    events = TRUSTED & set(flow.events)
+    for job in flow.jobs if events else ():
+        if not job.rights.writes:
+            continue
+        line = _takes_head(job)
+        if line is not None:
+            runs = "and runs its code" if job.actions & TRAINS else "where anything in it may run"
+            yield Finding(
+                "problem",
+                f"the job {job.id} checks out a pull request's head {runs}, started by {' and '.join(sorted(events))} with a token that may write",
+                "take the pair of workflows of workflows-templates/ instead: the one that runs the head's code on `pull_request` with "
+                "`contents: read`, the one that posts on `workflow_run` without checking it out",
+                where=f"{job.where}:{line}",
+            )
+
+
+def _takes_head(job: Job) -> int | None:
+    """The line of the step that brings a pull request's head."""
+    for step in job.steps:
+        if step.uses.startswith("actions/checkout@"):
+            asked = [step.given.get(key, "") for key in ("ref", "repository")]
+            if any(map(HEAD.search, asked)) or step.given.get("allow-unsafe-pr-checkout") == "true":
+                return step.line
+        elif FETCHES.search(step.run) and HEAD.search(step.run):
+            return step.line
+    return None

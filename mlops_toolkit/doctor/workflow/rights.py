@@ -1,0 +1,69 @@
+"""Whether a job's token may do what the actions in it do, and the lines to paste where it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mlops_toolkit.config.inputs import ACTIONS
+from mlops_toolkit.doctor.finding import Finding
+from mlops_toolkit.doctor.workflow.flow import LEVELS, Flow, Job
+
+PULL_REQUESTS = frozenset({"pull_request", "pull_request_target", "workflow_run", "issue_comment"})
+WHY = {
+    "contents: read": "the code, and the recorded runs that may be reused",
+    "contents: write": "the recorded runs, on the history's branch",
+    "pull-requests: read": "which pull request is judged",
+    "pull-requests: write": "the comment",
+    "statuses: write": "the check to require: mlops/NAME",
+    "issues: write": "the issue about what fails on the main branch",
+    "actions: read": "the artifact of another run",
+}
+
+
+def needed(job: Job, flow: Flow) -> tuple[str, ...]:
+    """What the steps of a job need at most, `contents: write` before `statuses: write`; what only pull requests need, where there are any."""
+    asked: dict[str, str] = {}
+    for step in job.steps:
+        wanted = list(ACTIONS[step.action].permissions) if step.action else []
+        if step.uses.startswith("actions/download-artifact@") and step.given.get("run-id"):
+            wanted.append("actions: read")
+        for each in wanted:
+            scope, _, level = each.partition(": ")
+            if scope == "pull-requests" and (not PULL_REQUESTS & set(flow.events) or step.given.get("comment") == "false"):
+                continue
+            if LEVELS[level] > LEVELS.get(asked.get(scope, ""), 0):
+                asked[scope] = level
+    return tuple(f"{scope}: {level}" for scope, level in asked.items())
+
+
+def lacking(job: Job, flow: Flow) -> tuple[str, ...]:
+    """What of it the `permissions:` do not allow; nothing where none are stated."""
+    return tuple(each for each in needed(job, flow) if job.rights.stated and not job.rights.allows(each))
+
+
+def findings(job: Job, flow: Flow) -> Iterator[Finding]:
+    """A problem where the file takes a right away, a note where it says nothing and the repository's setting decides."""
+    wanted = needed(job, flow)
+    if not job.rights.stated and any(each.endswith("write") for each in wanted):
+        message = f"nothing says what the token of the job {job.id} may do: the repository's setting decides, which is to read only unless somebody changed it"
+        yield Finding("note", message, lines(job, wanted), where=job.at)
+    missing = lacking(job, flow)
+    if missing:
+        yield Finding(
+            "problem", f"the job {job.id} lacks {' and '.join(f'`{each}`' for each in missing)}", lines(job, wanted), where=job.at
+        )
+
+
+def lines(job: Job, wanted: Iterable[str]) -> str:
+    """The `permissions:` block to paste: what the job says already, and what it needs."""
+    levels = dict(job.rights.levels)
+    for each in wanted:
+        scope, _, level = each.partition(": ")
+        if LEVELS[level] > LEVELS.get(levels.get(scope, job.rights.every), 0):
+            levels[scope] = level
+    stated = [f"{scope}: {level}" for scope, level in levels.items()]
+    width = max(map(len, stated), default=0)
+    rows = [f"      {each:<{width}}  # {WHY[each]}" if each in WHY else f"      {each}" for each in stated]
+    caller, called, _ = job.id.partition(" / ")
+    also = f"\nand the same at the job {caller} that calls it" if called else ""
+    return "\n".join(["jobs:", f"  {job.id.rpartition(' / ')[2]}:", "    permissions:", *rows]) + also
