@@ -19,12 +19,12 @@ from mlops_toolkit.errors import Cancelled, CommandFailed, EnvironmentFailure, I
 from mlops_toolkit.evaluate import outputs
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.proof import doubt
-from mlops_toolkit.evaluate.score import suite_of
 from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.read import read
+from mlops_toolkit.predictions.score import suite_of
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Artifact, Run
 from mlops_toolkit.system import supervise

@@ -20,12 +20,12 @@ from mlops_toolkit.errors import Cancelled, EnvironmentFailure, InvalidFile, Mlo
 from mlops_toolkit.evaluate import baseline, outputs, reuse, say
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
-from mlops_toolkit.evaluate.score import Scored, reported, score
 from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.digest import digests
+from mlops_toolkit.predictions.score import Scored, reported, score
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Artifact, Command, Data, Environment, Evaluation, Run, Status
 from mlops_toolkit.system import gpu, supervise

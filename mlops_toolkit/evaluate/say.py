@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from mlops_toolkit.evaluate.score import Scored
+from mlops_toolkit.predictions.score import Scored
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Measure, MetricValue
 from mlops_toolkit.report.escape import plain

@@ -56,6 +56,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """A model that was trained elsewhere, as its pointer names it.
+
+    uri      where it is; of a vendor's model all there is to tell it by
+    prompts  files that are part of the model: path -> `sha256:…` as they were in this run
+    tried    how many candidates it was chosen from; run: the run that recorded it
+    """
+
+    uri: str
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    tried: int = 1
+    run: str | None = None
+
+
+@dataclass(frozen=True)
 class MetricValue:
     """A metric of one run. `value` is null where it has none, and `state` says why (`one-class`, `no-positives`, …)."""
 
@@ -183,6 +198,7 @@ class Run:
     withdrawn: str | None = None
     released: str | None = None
     self_reported: bool = field(default=False, metadata={"key": "self-reported"})
+    elsewhere: Elsewhere | None = None
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     tool: str = ""
     schema: int = SCHEMA

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mlops_toolkit import plug
 from mlops_toolkit.announce import begin
-from mlops_toolkit.config import read
+from mlops_toolkit.config import params, read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history.base import Entry, History, key_of
@@ -21,7 +21,7 @@ from mlops_toolkit.models.open import claim, fetch, reachable
 from mlops_toolkit.models.retention import expired
 from mlops_toolkit.records.run import Command, Fingerprints, Run
 from mlops_toolkit.system.clock import iso
-from mlops_toolkit.train import params, say
+from mlops_toolkit.train import say
 from mlops_toolkit.train.attempt import PARTS, execute
 from mlops_toolkit.train.job import Job
 from mlops_toolkit.train.launchers import LAUNCHERS, Launcher

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlops_toolkit.evaluate import say
-from mlops_toolkit.evaluate.score import Scored
+from mlops_toolkit.predictions.score import Scored
 from mlops_toolkit.records.run import Measure, MetricValue
 from tests.unit.predictions.hostile import HOSTILE
 from tests.unit.predictions.make import made

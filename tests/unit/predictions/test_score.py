@@ -9,7 +9,7 @@ import pytest
 
 from mlops_toolkit.config.schema import Config, Evaluate, MetricRequest, Rule, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.evaluate.score import reported, score
+from mlops_toolkit.predictions.score import reported, score
 from mlops_toolkit.records import codec
 from tests.unit.predictions.make import made
 

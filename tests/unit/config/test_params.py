@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlops_toolkit.config import params
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.records import codec
-from mlops_toolkit.train import params
 
 
 def read(tmp_path: Path, text: str | bytes, name: str = "params.yaml") -> dict[str, object]:
