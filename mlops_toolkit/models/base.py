@@ -6,13 +6,17 @@ An address says where one model is to be had (`file:sha256/ab/abcd…`, `s3://bu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.system.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from mlops_toolkit.models.digest import ModelDigest
 
 Belongs = Literal["pull-request", "main", "release"]
 
@@ -23,6 +27,8 @@ STORES: dict[str, str] = {
     "gs": "mlops_toolkit.models.remote:open_store",
     "az": "mlops_toolkit.models.remote:open_store",
     "memory": "mlops_toolkit.models.remote:open_store",
+    "https": "mlops_toolkit.models.plain:open_store",
+    "http": "mlops_toolkit.models.plain:open_store",
 }
 
 
@@ -39,6 +45,10 @@ class Store(Protocol):
 
     def get(self, address: str, digest: str, to: Path) -> None:
         """Bring it back to `to` (absent before), verified. EnvironmentFailure `model-unreachable` where it is not to be had."""
+        ...
+
+    def look(self, address: str) -> ModelDigest:
+        """What model is at an address, one that this store did not give too. EnvironmentFailure `model-unreachable`."""
         ...
 
     def delete(self, address: str) -> None:
@@ -83,6 +93,9 @@ class Nowhere:
     def get(self, address: str, digest: str, to: Path) -> None:
         raise EnvironmentFailure("model-unreachable", f"the model {short(digest)} was not stored: {self.reason}", hint=self.hint)
 
+    def look(self, address: str) -> ModelDigest:
+        raise EnvironmentFailure("model-unreachable", f"no model is stored: {self.reason}", hint=self.hint)
+
     def delete(self, address: str) -> None:
         return None
 
@@ -107,6 +120,9 @@ class Offered:
     def get(self, address: str, digest: str, to: Path) -> None:
         self.store.get(address, digest, to)
 
+    def look(self, address: str) -> ModelDigest:
+        return self.store.look(address)
+
     def delete(self, address: str) -> None:
         self.store.delete(address)
 
@@ -120,3 +136,8 @@ def below(digest: str) -> str:
     """Where a digest lies below a store: `sha256/ab/abcd…`."""
     hexadecimal = digest.removeprefix("sha256:")
     return f"sha256/{hexadecimal[:2]}/{hexadecimal}"
+
+
+def redacted(address: str) -> str:
+    """An address without a password or a signature in it."""
+    return re.sub(r"\?.*$", "?…", re.sub(r"//[^/@]*@", "//…@", address), flags=re.DOTALL)

@@ -21,6 +21,7 @@ from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.models import tree
 from mlops_toolkit.models.base import Setting, below, short
 from mlops_toolkit.models.digest import Cache, ModelDigest
+from mlops_toolkit.models.digest import digest as digest_of
 from mlops_toolkit.models.retention import Stored, expired
 from mlops_toolkit.system.files import locked, write_atomic
 
@@ -68,6 +69,13 @@ class LocalStore:
             # The stored copy carries no name of its own: the digest of a file does not depend on it.
             found = tree.copy(model, temporary, cache=None, read_only=False)
             tree.settle(temporary, to, found, digest)
+
+    def look(self, address: str) -> ModelDigest:
+        """What is stored there."""
+        model = self._model(f"sha256:{address.rpartition('/')[2]}")
+        if not model.exists():
+            raise EnvironmentFailure("model-unreachable", f"there is no {address} on this machine")
+        return digest_of(model, cache=self.cache)
 
     def delete(self, address: str) -> None:
         """Remove it: it disappears at once, its bytes after."""

@@ -81,6 +81,15 @@ class OciStore:
                     tree.write(temporary, file, folder=found.kind == "folder", content=partial(copy_hashed, layer))
             tree.settle(temporary, to, found, digest)
 
+    def look(self, address: str) -> ModelDigest:
+        """What the manifest under the address' tag says."""
+        tag = address.removeprefix(f"oci://{self.host}/{self.repository}").removeprefix(":") or "latest"
+        with self._registry() as registry:
+            manifest = registry.pull_manifest(tag)
+        if manifest is None:
+            raise EnvironmentFailure("model-unreachable", f"there is no {tag} in {self.host}/{self.repository}")
+        return _read_manifest(manifest)
+
     def delete(self, address: str) -> None:
         """Remove its manifest; the registry collects the layers."""
         with self._registry() as registry:

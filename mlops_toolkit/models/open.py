@@ -20,7 +20,7 @@ from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.records.run import Model
 
 _NONE = Nowhere("no store is set")
-_BELOW = re.compile(r"(/?sha256/[0-9a-f]{2}/[0-9a-f]{64}|:sha256-[0-9a-f]{64})$")
+_BELOW = re.compile(r"(?P<store>.*?)/?sha256/[0-9a-f]{2}/[0-9a-f]{64}|(?P<registry>oci://.*/[^/:]+):[\w.-]+")
 
 
 def open_models(
@@ -45,8 +45,14 @@ def open_models(
             where="models.store",
             hint=plug.did_you_mean(word, ("auto", "none", *STORES)),
         )
-    opened: Store = plug.load("store", STORES, scheme, where="models.store")(_BELOW.sub("", word), setting)
+    opened: Store = plug.load("store", STORES, scheme, where="models.store")(_store_of(word), setting)
     return opened
+
+
+def _store_of(address: str) -> str:
+    """The store's word of a model's address; a word is its own."""
+    match = _BELOW.fullmatch(address)
+    return address if match is None else match["registry"] or match["store"]
 
 
 def _hosted(context: Context, setting: Setting) -> Store:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
-from mlops_toolkit.models import tree
+from mlops_toolkit.models import plain, tree
 from mlops_toolkit.models.base import Setting, below, short
 from mlops_toolkit.models.digest import Cache, File, ModelDigest, copy_hashed, members, of_files
 from mlops_toolkit.models.digest import digest as digest_of
@@ -57,12 +57,16 @@ class RemoteStore:
         """Whether its list is there; not being able to ask is no."""
         try:
             with self._reaching(address) as files:
-                return bool(files.exists(f"{address}/{LIST}"))
+                return plain.there(files, address) if plain.is_plain(address, digest) else bool(files.exists(f"{address}/{LIST}"))
         except EnvironmentFailure:
             return False
 
     def get(self, address: str, digest: str, to: Path) -> None:
         """Download it to `to` (absent), every file verified."""
+        if plain.is_plain(address, digest):  # not stored by us: whatever file or folder stands there
+            with self._reaching(address) as files:
+                plain.get(files, address, digest, to)
+            return
         with self._reaching(address) as files, tree.beside(to) as temporary:
             try:
                 listed = _read_list(files.cat_file(f"{address}/{LIST}"))
@@ -76,6 +80,13 @@ class RemoteStore:
                 with reading:
                     tree.write(temporary, file, folder=listed.kind == "folder", content=partial(copy_hashed, reading))
             tree.settle(temporary, to, listed, digest)
+
+    def look(self, address: str) -> ModelDigest:
+        """What a list of ours says, else what stands there."""
+        with self._reaching(address) as files:
+            if files.exists(f"{address}/{LIST}") and plain.BELOW.search(address):
+                return _read_list(files.cat_file(f"{address}/{LIST}"))
+            return plain.look(files, address)
 
     def delete(self, address: str) -> None:
         """Remove it, the list first."""

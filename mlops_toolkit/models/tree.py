@@ -88,17 +88,17 @@ def write(to: Path, file: File, *, folder: bool, content: Callable[[Writes], str
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(file.executable, read_only=False))
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     with io.FileIO(descriptor, "w") as out:
-        sha = content(_Checked(out, target))
+        sha = content(Checked(out, target))
     if sha != file.sha256:
         raise EnvironmentFailure("model-damaged", f"{file.path} came back with another digest than it was stored with")
 
 
-class _Checked:
+class Checked:
     """Writing whose failure is told from that of reading."""
 
-    def __init__(self, out: io.FileIO, place: Path) -> None:
+    def __init__(self, out: IO[bytes] | io.FileIO, place: Path) -> None:
         self._out, self._place = out, place
 
     def write(self, data: bytes, /) -> int:
@@ -107,11 +107,11 @@ class _Checked:
             while rest:
                 rest = rest[self._out.write(rest) :]
         except OSError as error:
-            raise _unwritable(self._place, error) from error
+            raise unwritable(self._place, error) from error
         return len(data)
 
 
-def _unwritable(place: Path, error: OSError) -> EnvironmentFailure:
+def unwritable(place: Path, error: OSError) -> EnvironmentFailure:
     return EnvironmentFailure("model-not-written", f"the model cannot be written: {error.strerror}", where=str(place))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import CommandFailed, EnvironmentFailure, MlopsError, UsageError
+from mlops_toolkit.models.base import redacted
 from mlops_toolkit.models.digest import Cache, digest, each
 from mlops_toolkit.models.remote import PACKAGES
 
@@ -37,11 +38,6 @@ def watch(item: str, *, folder: Path, cache: Cache | None, where: str) -> dict[s
         raise UsageError("missing-input", f'"{item}" {wanted}', where=where, hint="paths are relative to the configuration file")
     with _read(where):
         return each({name: folder / name for name in files}, cache=cache)
-
-
-def redacted(address: str) -> str:
-    """An address without a password or a signature in it."""
-    return re.sub(r"\?.*$", "?…", re.sub(r"//[^/@]*@", "//…@", address), flags=re.DOTALL)
 
 
 def _local(place: Path, cache: Cache | None, where: str) -> str:

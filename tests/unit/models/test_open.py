@@ -94,7 +94,7 @@ def test_every_address_opens_the_store_it_came_from(tmp_path: Path) -> None:
 def test_every_row_of_the_table_has_all_of_a_store(tmp_path: Path) -> None:
     for scheme in STORES:
         store = opened(f"{scheme}:" if scheme == "file" else f"{scheme}://host/place", tmp_path)
-        assert all(callable(getattr(store, name)) for name in ("put", "has", "get", "delete"))
+        assert all(callable(getattr(store, name)) for name in ("put", "has", "get", "look", "delete"))
 
 
 @pytest.mark.parametrize(
