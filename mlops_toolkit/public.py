@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.history.base import History
@@ -19,10 +20,14 @@ from mlops_toolkit.world import World
 
 # Above this the history would grow too fast: the predictions of a run go to the models store.
 MOST_IN_HISTORY = 5_000_000
+HASHED, PLAIN = ".hashed.parquet", ".plain.parquet"
 
 
 def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, state: Path, world: World) -> tuple[Run, dict[str, bytes]]:
-    """The record as the history keeps it, and its predictions: ids hashed, only the columns that a gate or metric needs."""
+    """The record as the history keeps it, and its predictions: ids hashed, only the columns that a gate or metric needs.
+
+    Predictions that came from the history, and so are hashed already, stay as they are.
+    """
     options = config.history
     files: dict[str, bytes] = {}
     evaluations = {name: replace(evaluation, baseline_predictions=None) for name, evaluation in run.evaluations.items()}
@@ -32,9 +37,11 @@ def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, 
         if options.predictions == "none":
             evaluations[suite] = replace(evaluations[suite], predictions=None)
             continue
-        salt = history.salt() if options.ids == "hashed" else None
+        before = evaluations[suite].predictions
+        hashed = before is not None and before.path.endswith(HASHED)
+        salt = history.salt() if options.ids == "hashed" and not hashed else None
         data = anonymise(table, salt, _needed(config, suite, table))
-        name = f"predictions/{suite or 'main'}.{'hashed' if salt else 'plain'}.parquet"
+        name = f"predictions/{suite or 'main'}{HASHED if salt or hashed else PLAIN}"
         artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
         if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
             address = _store(config, state, data, artifact, world)
@@ -51,8 +58,7 @@ def _needed(config: Config, suite: str, table: Table) -> tuple[str, ...]:
     """The columns that slices and metrics of means read."""
     evaluate = config.evaluate
     configured = (evaluate.suites.get(suite, Suite()) if suite else evaluate) if evaluate else Suite()
-    metrics = tuple(m.argument for m in configured.metrics if m.argument and m.family in ("mean", "quantile"))
-    return (*slice_columns(configured.slices, table.frame), *metrics)
+    return (*slice_columns(configured.slices, table.frame), *requests.columns(config, suite, configured))
 
 
 def _store(config: Config, state: Path, data: bytes, artifact: Artifact, world: World) -> str | None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
-from mlops_toolkit.history.base import History
+from mlops_toolkit.answer import files_of as files_of
+from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.history.local import file_below
-from mlops_toolkit.models.base import Store
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
 from mlops_toolkit.records.run import Artifact, Measure, MetricValue, Run
@@ -121,33 +120,6 @@ def from_record(path: Path, *, label: str) -> Loaded:
         return file_below(folder, name)  # a record may come from anywhere: it names files of its own folder only
 
     return from_run(run, label=label, file=file)
-
-
-def files_of(history: History, state: Path, models: Callable[[str], Store]) -> Callable[[str, str], Path | None]:
-    """How a run's files are had: from the history, or, where predictions were too large for it, from the models store by digest.
-
-    Such an artifact's path is `ADDRESS#NAME`. One that is not to be had from here is None, as one that was never kept.
-    """
-
-    def file(run_id: str, path: str) -> Path | None:
-        address, mark, name = path.rpartition("#")
-        if not mark:
-            return history.file(run_id, path)
-        # Only the history speaks of stores: the record of a run that is here has its files beside it, whoever wrote it.
-        run = None if (state / "runs" / run_id / "run.json").is_file() else history.run(run_id)
-        known = [e.predictions for e in run.evaluations.values() if e.predictions and e.predictions.path == path] if run else []
-        if not known:
-            return None
-        kept = state / "cache" / "predictions" / known[0].sha256 / Path(name).name
-        if not kept.is_file():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                models(address).get(address, f"sha256:{known[0].sha256}", kept)
-            except EnvironmentFailure:
-                return None
-        return kept
-
-    return file
 
 
 def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -> Loaded:

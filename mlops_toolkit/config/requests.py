@@ -6,13 +6,14 @@ knows the place adds it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import get_args
 
 from mlops_toolkit.config.measures import direction
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.schema import NUMBER, Better, MetricRequest, SliceRequest
+from mlops_toolkit.config.schema import NUMBER, Better, Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
@@ -139,3 +140,13 @@ def slice_where(name: str, condition: str) -> SliceRequest:
             "wrong-value", f"the slice {shown(name)} needs a condition in one line, is {shown(condition)}", hint='like "length > 512"'
         )
     return SliceRequest(check_name(name, "slice"), where=condition)
+
+
+def columns(config: Config, name: str, suite: Suite) -> tuple[str, ...]:
+    """The columns that a suite's metrics take means and quantiles of: those listed, and where none are those that the gate names."""
+    found = list(suite.metrics)
+    for gated in config.gate if not found else ():
+        of, _, short = gated.rpartition("/")
+        with contextlib.suppress(UsageError):  # a measure, or a number of a metrics file
+            found += [metric(short)] if of == name and gated not in config.measures else []
+    return tuple(m.argument for m in found if m.argument and m.family in ("mean", "quantile"))

@@ -1,0 +1,253 @@
+"""Whether a recorded run already answers for this checkout: plan, which then starts nothing, and compare, which judges it, ask the same.
+
+run             nothing recorded answers: it must be trained or evaluated
+recorded        a run of the same inputs is recorded
+untouched       its data cannot be seen from here, and nothing else that it reads differs from the baseline, or from this pull request's last run
+nothing-to-run  there is nothing to train or evaluate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from mlops_toolkit.config.read import Loaded
+from mlops_toolkit.config.schema import Config, Suite
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.history import baseline, lineage
+from mlops_toolkit.history.base import Entry, History, key_of, same_digest
+from mlops_toolkit.models import prints
+from mlops_toolkit.models.base import Store
+from mlops_toolkit.records.run import Fingerprints, Run
+from mlops_toolkit.world import World
+
+Kind = Literal["run", "recorded", "untouched", "nothing-to-run"]
+WITHOUT_DATA = (
+    "pull_request",
+    "merge_group",
+)  # events on which data that cannot be seen may count as unchanged: the change did not touch it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is to be done about a model and why, as a clause; source: the recorded run that answers; prints: this checkout's."""
+
+    kind: Kind
+    reason: str
+    source: Run | None = None
+    prints: Fingerprints = field(default_factory=Fingerprints)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A model in this checkout.
+
+    undeclared  what is trained or evaluated without declared data, so that a schedule could not see it change ("train.data")
+    idle        there is nothing to train or evaluate
+    fork        whether the head is a fork's: only such a one takes a fork's run
+    """
+
+    key: str
+    seen: prints.Seen
+    event: str
+    pull_request: int | None = None
+    fork: bool = False
+    undeclared: str | None = None
+    idle: bool = False
+
+
+def decide(
+    asked: Question,
+    entries: Sequence[Entry],
+    *,
+    run: Callable[[str], Run | None],
+    lacks: Callable[[Run], str | None],
+    base: Callable[[], Entry | None],
+) -> Answer:
+    """The answer, from what is recorded (oldest first).
+
+    run: a record by id. lacks: what a record's kept predictions lack of what is asked for now, as a clause. base: the baseline of this head.
+    """
+    made = asked.seen.prints
+
+    def must(reason: str) -> Answer:
+        return Answer("run", reason, prints=made)
+
+    if asked.idle:
+        return Answer("nothing-to-run", "there is nothing to train or evaluate", prints=made)
+    if asked.event == "schedule" and asked.undeclared:
+        return must(f"a schedule looks for new data, and {asked.undeclared} declares none")
+    mine = [entry for entry in entries if entry.key == asked.key]
+    told = asked.seen.untold is None
+    equal = [e for e in mine if _same(e.train, made.train) and _same(e.evaluate, made.evaluate)] if told else []
+    if not told and asked.event in WITHOUT_DATA and made.tracked is not None:
+        equal = [e for e in (_last(mine, asked.pull_request), base()) if e is not None]
+    trouble = None
+    for entry in reversed(equal) if told else equal:
+        trouble, source = _usable(entry, asked, run, lacks)
+        if source is None:
+            continue
+        its = source.fingerprints
+        if told and (its.train, its.evaluate) == (made.train, made.evaluate):
+            return Answer("recorded", f"unchanged since {shown(source)}", source, made)
+        if not told and its.tracked == made.tracked and made.train in (None, its.train):
+            return Answer("untouched", f"untouched since {shown(source)}; {asked.seen.untold}", source, replace(its, tracked=made.tracked))
+    return must(_why(asked, mine, equal, trouble))
+
+
+def _same(known: str | None, wanted: str | None) -> bool:
+    """Whether a fingerprint is the wanted one; without a training (or evaluation) there is none on either side."""
+    return known is None if wanted is None else same_digest(known, wanted)
+
+
+def _last(mine: Sequence[Entry], pull_request: int | None) -> Entry | None:
+    """This pull request's own latest run that ended well."""
+    own = [e for e in mine if pull_request is not None and e.pull_request == pull_request and _objection(e, fork=True) is None]
+    return own[-1] if own else None
+
+
+def _objection(entry: Entry, *, fork: bool) -> str | None:
+    """Why a run answers for no other, as a clause."""
+    if entry.withdrawn:
+        return f"run {entry.id} was withdrawn"
+    if entry.fork and not fork:
+        return f"run {entry.id} is of a fork"
+    if entry.status not in ("succeeded", "reused") or not entry.metrics:
+        return f"run {entry.id} {'has no metrics' if entry.status in ('succeeded', 'reused') else _ended(entry.status)}"
+    return None
+
+
+def _ended(status: str) -> str:
+    return {"running": "is still running", "interrupted": "was interrupted"}.get(status, status)
+
+
+def _usable(
+    entry: Entry, asked: Question, run: Callable[[str], Run | None], lacks: Callable[[Run], str | None]
+) -> tuple[str | None, Run | None]:
+    """The entry's record where it answers; else why not."""
+    why = _objection(entry, fork=asked.fork)
+    source = run(entry.id) if why is None else None
+    if why is None and source is None:
+        why = f"the record of run {entry.id} is not to be had"
+    if source is not None and (missing := lacks(source)):
+        why = f"run {source.id} is equal, but {missing}"
+    return why, source if why is None else None
+
+
+def _why(asked: Question, mine: Sequence[Entry], equal: Sequence[Entry], trouble: str | None) -> str:
+    """Why it must run."""
+    made = asked.seen.prints
+    if not mine:
+        return "it is the first run here"
+    if asked.seen.untold is not None and (asked.event not in WITHOUT_DATA or not equal):
+        return f"whether it changed cannot be told here: {asked.seen.untold}"
+    if trouble:
+        return trouble
+    if asked.seen.untold is not None:
+        return "what it reads changed"
+    trained = made.train is None or any(_same(e.train, made.train) for e in mine)
+    return "what its evaluation reads is new" if trained else "what its training reads is new"
+
+
+def shown(run: Run) -> str:
+    """`run 20261124-092057-3f9a1c (main a1b2c3d)`"""
+    place = " ".join(word for word in (run.branch, (run.commit or "")[:7]) if word)
+    return f"run {run.id}" + (f" ({place})" if place else "")
+
+
+def find(loaded: Loaded, world: World, history: History) -> Answer:
+    """The answer for a configuration in this checkout. Raises what is wrong everywhere: a file that cannot be read, an unreadable history."""
+    config, context, key = loaded.config, world.context, key_of(loaded.where, loaded.config.name, world.context.matrix)
+    suites = prints.suites_of(loaded)
+    undeclared = [
+        name
+        for name, item in (("train", config.train), *((f"evaluate {n}".rstrip(), s) for n, s in suites.items()))
+        if item and not item.data
+    ]
+    asked = Question(
+        key=key,
+        seen=prints.seen(loaded, world.git, world.env),
+        event=context.event,
+        pull_request=context.pull_request,
+        fork=context.fork,
+        undeclared=f"{undeclared[0]}.data" if undeclared else None,
+        idle=config.train is None and not suites,
+    )
+    here = world.git.commit("HEAD") if world.git else None
+    question = baseline.Question(key=key, head=context.head or (here.sha if here else None), ci_run=context.run)
+    file = files_of(history, loaded.folder / ".mlops", world.models)
+
+    def base() -> Entry | None:
+        return lineage.choose(world.git, context, history, question).entry
+
+    return decide(asked, history.entries(), run=history.run, lacks=lambda run: lacking(run, config, suites, file), base=base)
+
+
+def lacking(run: Run, config: Config, suites: Mapping[str, Suite], file: Callable[[str, str], Path | None]) -> str | None:
+    """What a run's kept predictions lack of what mlops.yaml asks for now, as a clause; None where nothing."""
+    if run.self_reported and (config.self_reported == "refuse" or any(suite.run for suite in suites.values())):
+        return "its numbers were reported by whoever trained it"
+    for name, suite in suites.items():
+        what = f"its predictions of {name}" if name else "its predictions"
+        evaluation = run.evaluations.get(name)
+        if evaluation is None:
+            return f"{what} are none"
+        if evaluation.data is None:
+            continue  # numbers alone
+        path = file(run.id, evaluation.predictions.path) if evaluation.predictions else None
+        if path is None and not (config.history.predictions == "none" and not suite.slices):
+            return f"{what} were not kept"
+        if path is not None and (column := _missing(path, suite, config, name)):
+            return f"{what} were kept without {column}"
+    return None
+
+
+def _missing(path: Path, suite: Suite, config: Config, name: str) -> str | None:
+    """A column that a slice or metric reads and that a file of predictions does not have."""
+    import polars as pl
+
+    from mlops_toolkit.config import requests
+    from mlops_toolkit.predictions.conditions import mask
+
+    try:
+        frame = pl.DataFrame(schema=pl.read_parquet_schema(path))
+    except (OSError, pl.exceptions.PolarsError):
+        return "a readable file"
+    for column in (*(s.column for s in suite.slices), *requests.columns(config, name, suite)):
+        if column is not None and column not in frame.columns:
+            return f"the column {column}"
+    try:
+        for slice_ in suite.slices:
+            mask(frame, slice_.where or "TRUE", slice_.name)
+    except UsageError as error:
+        return f"what a slice reads: {error.message}"
+    return None
+
+
+def files_of(history: History, state: Path, models: Callable[[str], Store]) -> Callable[[str, str], Path | None]:
+    """How a run's files are had: from the history, or, where predictions were too large for it, from the models store by digest.
+
+    Such an artifact's path is `ADDRESS#NAME`. One that is not to be had from here is None, as one that was never kept.
+    """
+
+    def file(run_id: str, path: str) -> Path | None:
+        address, mark, name = path.rpartition("#")
+        if not mark:
+            return history.file(run_id, path)
+        # Only the history speaks of stores: the record of a run that is here has its files beside it, whoever wrote it.
+        run = None if (state / "runs" / run_id / "run.json").is_file() else history.run(run_id)
+        known = [e.predictions for e in run.evaluations.values() if e.predictions and e.predictions.path == path] if run else []
+        if not known:
+            return None
+        kept = state / "cache" / "predictions" / known[0].sha256 / Path(name).name
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                models(address).get(address, f"sha256:{known[0].sha256}", kept)
+            except EnvironmentFailure:
+                return None
+        return kept
+
+    return file
