@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import run as records
-from mlops_toolkit.records.run import Run
+from mlops_toolkit.records.run import Artifact, Data, Evaluation, Run
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.system.files import locked, write_atomic
 from mlops_toolkit.world import World
+
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.table import Table
+
+
+def predictions_path(folder: Path, suite: str) -> Path:
+    """Where a run's folder keeps a suite's predictions as they were written."""
+    return folder / "predictions" / f"{suite or 'main'}.parquet"
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,27 @@ class Home:
         except OSError as error:
             raise EnvironmentFailure("not-recorded", f"the run cannot be recorded: {error.strerror}", where=str(self.state)) from error
         return record
+
+    def keep(self, run_id: str, suite: str, table: Table | None, slices: tuple[str, ...] = ()) -> Evaluation:
+        """Write a suite's predictions, whole, into the run's folder; what the record says of them. EnvironmentFailure `not-recorded`."""
+        from mlops_toolkit.predictions.anonymous import whole
+        from mlops_toolkit.predictions.digest import digests
+
+        if table is None:
+            return Evaluation()
+        folder, content = self.folder(run_id), whole(table)
+        path = predictions_path(folder, suite)
+        try:
+            write_atomic(path, content)
+        except OSError as error:
+            raise EnvironmentFailure("not-recorded", f"the predictions cannot be kept: {error.strerror}", where=str(path)) from error
+        data, ids = digests(table)
+        return Evaluation(
+            predictions=Artifact(path.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content)),
+            data=Data(data, table.n, table.task, table.labels, ids),
+            positive=table.positive,
+            slices=slices,
+        )
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

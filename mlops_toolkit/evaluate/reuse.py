@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
+from mlops_toolkit.home import predictions_path
 from mlops_toolkit.models import prints
 from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.read import read
@@ -31,20 +31,26 @@ def fingerprints_of(job: Job, known: Fingerprints) -> Fingerprints:
 
 
 def earlier(job: Job, record: Run, history: History, *, again: bool) -> Earlier | None:
-    """An equal evaluation of the same model, if the run's training was itself reused; None where the command must run.
+    """An equal evaluation of the same model, if it was not trained now; None where the command must run.
 
     A schedule looks for new data: without declared `data` it never reuses.
     """
     declared = all(suite.data for suite in job.suites.values())
-    if again or record.status != "reused" or record.trained is None or (job.world.context.event == "schedule" and not declared):
+    settled = record.status == "reused" and record.trained is not None
+    if again or not (settled or record.elsewhere) or (job.world.context.event == "schedule" and not declared):
         return None
     for entry in reversed(_equal(record, history.entries())):
         run = history.run(entry.id)
-        if run is None or run.trained is None or run.trained.digest != record.trained.digest:
+        if run is None or run.self_reported or _model(run) != _model(record):
             continue
         if run.fingerprints.evaluate == record.fingerprints.evaluate and (tables := _tables(job, run)) is not None:
             return Earlier(run, tables)
     return None
+
+
+def _model(run: Run) -> str | None:
+    """What tells the model: its digest, or the address of one whose bytes nobody here has."""
+    return run.trained.digest if run.trained else run.elsewhere.uri if run.elsewhere else None
 
 
 def _equal(record: Run, entries: object) -> list[Entry]:
@@ -64,7 +70,7 @@ def _tables(job: Job, run: Run) -> dict[str, Table] | None:
     for name, evaluation in run.evaluations.items():
         if evaluation.data is None:
             continue
-        path = plain_path(job.folder(run.id), name)
+        path = predictions_path(job.folder(run.id), name)
         try:
             table = read(path, task=evaluation.data.task, positive=evaluation.positive)
         except MlopsError:
@@ -73,8 +79,3 @@ def _tables(job: Job, run: Run) -> dict[str, Table] | None:
             return None
         tables[name] = table
     return tables if set(run.evaluations) == set(job.suites) else None
-
-
-def plain_path(folder: Path, suite: str) -> Path:
-    """Where a run keeps a suite's predictions as they were written."""
-    return folder / "predictions" / f"{suite or 'main'}.parquet"

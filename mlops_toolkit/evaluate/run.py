@@ -16,21 +16,18 @@ from pathlib import Path
 from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
-from mlops_toolkit.errors import Cancelled, EnvironmentFailure, InvalidFile, MlopsError, UsageError
+from mlops_toolkit.errors import Cancelled, InvalidFile, MlopsError, UsageError
 from mlops_toolkit.evaluate import baseline, outputs, reuse, say
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models.open import fetch
-from mlops_toolkit.predictions.anonymous import whole
-from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.score import Scored, reported, score
 from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.records.run import Artifact, Command, Data, Environment, Evaluation, Run, Status
+from mlops_toolkit.records.run import Command, Environment, Run, Status
 from mlops_toolkit.system import gpu, supervise
 from mlops_toolkit.system.clock import iso
-from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
 
 LOG = "log-evaluate.txt"
@@ -249,25 +246,9 @@ class _Attempt:
         slices = {label: {**record.slices.get(label, {}), **values} for label, values in scored.slices.items()}
         self.record = replace(
             record,
-            evaluations={**record.evaluations, name: self._store(name, written.table, tuple(scored.slices))},
+            evaluations={**record.evaluations, name: self.job.keep(record.id, name, written.table, tuple(scored.slices))},
             metrics={**record.metrics, **scored.metrics, **numbers},
             slices={**record.slices, **slices},
             measures={**record.measures, **prefixed},
         )
         return say.suite(name, written.table, replace(scored, metrics={**scored.metrics, **numbers}), prefixed)
-
-    def _store(self, name: str, table: Table | None, slices: tuple[str, ...]) -> Evaluation:
-        if table is None:
-            return Evaluation()
-        path, content = reuse.plain_path(self.folder, name), whole(table)
-        try:
-            write_atomic(path, content)
-        except OSError as error:
-            raise EnvironmentFailure("not-recorded", f"the predictions cannot be kept: {error.strerror}", where=str(path)) from error
-        data, ids = digests(table)
-        return Evaluation(
-            predictions=Artifact(path.relative_to(self.folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content)),
-            data=Data(data, table.n, table.task, table.labels, ids),
-            positive=table.positive,
-            slices=slices,
-        )

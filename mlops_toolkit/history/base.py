@@ -96,6 +96,10 @@ class History(Protocol):
         """Keep a run (again: replaces its earlier version). remote=False: on this machine only."""
         ...
 
+    def wait(self, bundle: Bundle) -> bool:
+        """Keep a run as others may see it until somebody asks to send it; False where there is nowhere to send it to."""
+        ...
+
     def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
         """The first-parent line from `commit` as the code's remote has it, up to `depth` commits; () where it cannot be had.
 

@@ -213,10 +213,14 @@ class GitHistory(LocalHistory):
             self.keep(bundle_files(bundle), bundle.run.id)
         if not remote:
             return Recorded(False)
-        self.outbox.put(bundle.run.id, bundle_files(without_examples(bundle)), self._salt_in_use())
+        self.wait(bundle)
         done = self.push()
         urls = {path: self.remote.raw(self.branch, f"{folder(bundle.run.id)}/{path}") for path in bundle.files}
         return dataclasses.replace(done, urls={p: u for p, u in urls.items() if u} if done.pushed else {})
+
+    def wait(self, bundle: Bundle) -> bool:
+        self.outbox.put(bundle.run.id, bundle_files(without_examples(bundle)), self._salt_in_use())
+        return True
 
     def _salt_in_use(self) -> str:
         try:

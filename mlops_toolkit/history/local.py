@@ -119,6 +119,10 @@ class LocalHistory:
         self.keep(bundle_files(bundle), bundle.run.id)
         return Recorded(False, reason="there is no remote repository to record to" if remote else None)
 
+    def wait(self, bundle: Bundle) -> bool:
+        """Keep a run as others may see it until `mlops history push` is asked for; whether there is a remote to send it to."""
+        return False
+
     def keep(self, files: dict[str, bytes], run_id: str) -> None:
         """Write the run's folder, the record last; files that are there already with the same bytes stay untouched."""
         prepare(self.state)

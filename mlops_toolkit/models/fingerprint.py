@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.models.base import redacted
 from mlops_toolkit.models.digest import Cache
 from mlops_toolkit.models.patterns import compile_patterns, select
-from mlops_toolkit.models.watched import ADDRESS, redacted, watch
+from mlops_toolkit.models.watched import ADDRESS, watch
 from mlops_toolkit.models.worktree import WorkTree, read_folder, read_git
 from mlops_toolkit.system.git import Git
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlops_toolkit.config import pointer
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import MlopsError
-from mlops_toolkit.models.digest import Cache
+from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.fingerprint import Fingerprint, fingerprint
 from mlops_toolkit.records.run import Fingerprints
 from mlops_toolkit.system.git import Git
@@ -120,18 +121,36 @@ def _own(loaded: Loaded) -> list[str]:
     train, evaluate = loaded.config.train, loaded.config.evaluate
     suites = (evaluate, *evaluate.suites.values()) if evaluate else ()
     written = [path for suite in suites for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
-    return [f"/{path.removeprefix('./').lstrip('/')}" for path in (loaded.path.name, *written, *([train.output] if train else []))]
+    named = [path for path in (train.output if train else None, loaded.config.model) if path]
+    return [f"/{path.removeprefix('./').lstrip('/')}" for path in (loaded.path.name, *written, *named)]
 
 
 def _pointer(loaded: Loaded) -> dict[str, str]:
-    """The committed pointer to a model that was trained elsewhere, by content; a missing one is told by who reads it."""
-    name = loaded.config.model
-    if name is None:
+    """A model from elsewhere by what its pointer says it is, and its prompts as they stand here: when and by what run it was recorded
+    makes no other model. What is missing or wrong is told by who reads it."""
+    path = pointer.place_of(loaded)
+    if path is None:
         return {}
     try:
-        return {"pointer": hashlib.sha256((loaded.folder / name).read_bytes()).hexdigest()}
+        raw = path.read_bytes()
+        found = pointer.loads(raw, where=path.name, depth=None)
     except OSError:
         return {"pointer": ""}
+    except MlopsError:
+        return {"pointer": hashlib.sha256(raw).hexdigest()}
+    return {"model": found.digest or found.uri, **{f"prompt:{name}": digest or "" for name, digest in prompts(loaded, found).items()}}
+
+
+def prompts(loaded: Loaded, found: pointer.Pointer) -> dict[str, str | None]:
+    """`sha256:…` of each prompt as it stands here; None where it is not there."""
+    return {name: _digest(loaded.folder / name) for name in found.prompts}
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return digest(path).digest
+    except MlopsError:
+        return None
 
 
 def _unfetched(loaded: Loaded) -> str | None:
