@@ -20,7 +20,8 @@ from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.models import prints
 from mlops_toolkit.models.base import Store
-from mlops_toolkit.records.run import Fingerprints, Run
+from mlops_toolkit.records.run import Artifact, Fingerprints, Run
+from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
 
 Kind = Literal["run", "recorded", "untouched", "nothing-to-run"]
@@ -183,6 +184,52 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
         return lineage.choose(world.git, context, history, question).entry
 
     return decide(asked, history.entries(), run=history.run, lacks=lambda run: lacking(run, config, suites, file), base=base)
+
+
+def reused(fresh: Run, found: Answer, now: str) -> Run:
+    """A complete record of this checkout whose training and evaluation were not needed. Its files are the source's: see `take`."""
+    source = found.source
+    assert source is not None  # noqa: S101 -- somebody answers, or nothing is reused
+    commands = tuple(replace(command, exit=0, ended="reused") for command in source.commands)
+    return replace(
+        fresh,
+        status="reused",
+        source=source.source if source.status == "reused" and source.source else source.id,
+        trainings=source.trainings,
+        commands=commands,
+        params=source.params,
+        seed=source.seed,
+        fingerprints=found.prints,
+        environment=source.environment,
+        trained=source.trained,
+        evaluations={
+            suite: replace(one, baseline_predictions=None, baseline_run=None, predictions=_beside(one.predictions))
+            for suite, one in source.evaluations.items()
+        },
+        metrics=source.metrics,
+        measures=source.measures,
+        slices=source.slices,
+        self_reported=source.self_reported,
+        ended=now,
+    )
+
+
+def _beside(kept: Artifact | None) -> Artifact | None:
+    """A file of a run as another run keeps it: never by the address of a store."""
+    return replace(kept, path=f"predictions/{Path(kept.path.rpartition('#')[2]).name}") if kept else None
+
+
+def take(run: Run, files: Mapping[str, Path], state: Path) -> Run:
+    """The record with a copy of the source's predictions (suite -> file) in its own folder; suites whose file is not here have none."""
+    evaluations = dict(run.evaluations)
+    for suite, evaluation in run.evaluations.items():
+        if evaluation.predictions is None:
+            continue
+        if suite in files:
+            write_atomic(state / "runs" / run.id / evaluation.predictions.path, files[suite].read_bytes())
+        else:
+            evaluations[suite] = replace(evaluation, predictions=None)
+    return replace(run, evaluations=evaluations)
 
 
 def lacking(run: Run, config: Config, suites: Mapping[str, Suite], file: Callable[[str, str], Path | None]) -> str | None:

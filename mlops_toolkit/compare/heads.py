@@ -6,14 +6,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from mlops_toolkit import answer
 from mlops_toolkit.compare import sides
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.history import baseline, current
+from mlops_toolkit.history import baseline, current, handed
 from mlops_toolkit.history.base import Entry, History, key_of
 from mlops_toolkit.records.run import MetricValue, Run
+from mlops_toolkit.system.clock import iso
 from mlops_toolkit.world import World
 
 
@@ -24,22 +26,44 @@ def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: H
         if kind != "name":
             made = bare(kind, args.head, args, world, loaded.config)
             return [(made, made.run)]
-        run = _named_run(args.head, world, history, loaded)
-    elif args.metrics:
+        return [_judged(_named_run(args.head, world, history, loaded), world, history, state)]
+    if args.metrics:
         path = world.cwd / args.metrics
         run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
         made = sides.from_metrics(path, None, label="this run", name=args.metrics)
         run = replace(run, metrics=_numbers(made), status="succeeded")
         return [(replace(made, run=run), run)]
-    else:
-        run = current.find(
-            args.run,
-            state=state,
-            history=history,
-            git=world.git,
-            context=world.context,
-            key=key_of(loaded.where, loaded.config.name, world.context.matrix),
-        )
+    given = _given(args.run, loaded, world)
+    try:
+        runs = _of_checkout(given, world, loaded, history, state)
+    except UsageError as error:
+        if error.name not in ("no-run", "stale-run"):
+            raise
+        return [_recorded(error, world, loaded, history, state)]
+    return [_judged(run, world, history, state) for run in runs]
+
+
+def _of_checkout(given: str, world: World, loaded: read.Loaded, history: History, state: Path) -> list[Run]:
+    """What ran for this checkout: in a folder that another job handed over, a run that was named, or the one here."""
+    name, context = loaded.config.name, world.context
+    if given and (world.cwd / given).is_dir():
+        found = handed.find(world.cwd / given)
+        return current.handed_over(found, history=history, git=world.git, context=context, config=loaded.where, model=name, state=state)
+    key = key_of(loaded.where, name, context.matrix)
+    return [current.find(given, state=state, history=history, git=world.git, context=context, key=key)]
+
+
+def _given(text: str, loaded: read.Loaded, world: World) -> str:
+    """The run asked for; of several (one a line, as the other verbs put them out), the one of this configuration."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return text.strip()
+    state = (loaded.folder / ".mlops").resolve()
+    return next((line for line in lines if (world.cwd / line).resolve().parent == state), "")
+
+
+def _judged(run: Run, world: World, history: History, state: Path) -> tuple[Loaded, Run]:
+    """A run that has something to compare, with its files."""
     if run.status not in ("succeeded", "reused") or not (run.metrics or run.evaluations or run.measures):
         raise UsageError(
             "run-not-evaluated",
@@ -47,7 +71,25 @@ def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: H
             where=str(state / "run.json"),
             hint="run `mlops evaluate` first, or `mlops review` for all of it",
         )
-    return [(sides.from_run(run, label="this run", file=sides.files_of(history, state, world.models)), run)]
+    return sides.from_run(run, label="this run", file=answer.files_of(history, state, world.models)), run
+
+
+def _recorded(error: UsageError, world: World, loaded: read.Loaded, history: History, state: Path) -> tuple[Loaded, Run]:
+    """Where nothing was trained for this checkout: the run that answers for it all the same, else the error that there is none."""
+    found = answer.find(loaded, world, history)
+    if found.source is None:
+        raise UsageError(error.name, f"{error.message}; {found.reason}", where=error.where, hint=error.hint) from error
+    fresh = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
+    run = answer.reused(fresh, found, iso(world.clock.now()))
+    file, kept = answer.files_of(history, state, world.models), {}
+    for suite, evaluation in found.source.evaluations.items():
+        path = file(found.source.id, evaluation.predictions.path) if evaluation.predictions else None
+        if path is not None and run.evaluations[suite].predictions is not None:
+            kept[suite] = path
+    made = answer.take(run, kept, state)
+    note = f"nothing was trained or evaluated: {loaded.config.name} is {found.reason}"
+    head = sides.from_run(made, label="this run", file=file)
+    return replace(head, notes=(*head.notes, note)), made
 
 
 def _how(run: Run) -> str:

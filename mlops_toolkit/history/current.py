@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mlops_toolkit._version import __version__
 from mlops_toolkit.ci import Context
-from mlops_toolkit.errors import UsageError
+from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.history import baseline
 from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.history.handed import Found, Handed
 from mlops_toolkit.records import run as record
 from mlops_toolkit.records.run import Job, Run
 from mlops_toolkit.system.clock import Clock, iso
@@ -119,3 +120,37 @@ def _given(given: str, state: Path, history: History, key: str) -> Run:
             "unknown-run", f'"{given[:80]}" is no run of this repository', where="run", hint="give a run id or the path of a run.json"
         )
     return run
+
+
+def handed_over(found: Found, *, history: History, git: Git | None, context: Context, config: str, model: str, state: Path) -> list[Run]:
+    """The runs of a model that another job handed over, one a leg of a matrix, their files copied into our own `.mlops` folder.
+
+    They must be this checkout's as one that lies here must be. UsageErrors: `no-run` where none is of this model, `stale-run`
+    where none is of this checkout; InvalidFile `changed-file` or `id-taken`.
+    """
+    mine = [one for one in found.runs if (one.run.config, one.run.model) == (config, model)]
+    mine = [one for one in mine if context.matrix in (None, one.run.matrix)]
+    if not mine:
+        passed = f": {'; '.join(found.refused[:3])}" if found.refused else ""
+        message = f"no run of {model} was handed over{passed}"
+        raise UsageError(
+            "no-run", message, where="run", hint="does the job that trains upload .mlops, hidden files included, also when it fails?"
+        )
+    reasons = {one.run.id: mismatch(one.run, git=git, context=context, key=key_of(config, model, one.run.matrix)) for one in mine}
+    fitting = [one for one in mine if reasons[one.run.id] is None]
+    if not fitting:
+        raise UsageError(
+            "stale-run",
+            f"the run handed over {reasons[mine[-1].run.id]}",
+            where=mine[-1].where,
+            hint="hand over the run of this very checkout",
+        )
+    latest: dict[str | None, Handed] = {}
+    for one in sorted(fitting, key=lambda one: (one.run.ci.attempt, one.run.id)):
+        latest[one.run.matrix] = one
+    for one in latest.values():
+        known = next((entry for entry in history.entries() if entry.id == one.run.id), None)
+        if known is not None and (known.key, known.commit) != (key_of(config, model, one.run.matrix), one.run.commit):
+            raise InvalidFile("id-taken", f"another run is recorded by the id {one.run.id}", where=one.where)
+        one.take(state)
+    return [_witnessed(latest[leg].run, context) for leg in sorted(latest, key=lambda leg: leg or "")]
