@@ -5,14 +5,30 @@ Nothing here raises for a refusal, and nothing changes an exit code: what could 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlops_toolkit.ci import Context
-from mlops_toolkit.forge.base import Section, State, check_name
+from mlops_toolkit.errors import ConfigErrors, MlopsError
+from mlops_toolkit.forge.base import Annotation, Section, State, check_name
+from mlops_toolkit.history.base import key_of
+from mlops_toolkit.records.result import Failure, Result
 from mlops_toolkit.world import World
 
 Trouble = tuple[str | None, str | None]  # what was refused, and the way out
+NAME = re.compile(r"^name:[ \t]*([A-Za-z0-9][A-Za-z0-9._-]{0,99})[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model as far as its configuration can be read: its name, where that stands, its leg of a matrix, whether a worse verdict is a new comment."""
+
+    name: str
+    where: str | None = None
+    renew: bool = False
+    matrix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,3 +91,68 @@ def begin(models: Sequence[str], world: World, doing: str) -> None:
         return
     for model in models:
         world.forge.status(context.head, check_name(model, context.matrix), "pending", doing, context.url)
+
+
+def known(path: Path, root: Path, matrix: str | None = None) -> Known | None:
+    """What a configuration calls its model; of one that cannot be read, the line that says so: the check that a merge waits for has that name."""
+    from mlops_toolkit.config import read
+
+    try:
+        loaded = read.load(path, root=root)
+        return Known(loaded.config.name, loaded.where, loaded.config.comment.when_worse == "new", matrix)
+    except MlopsError:
+        pass
+    try:
+        with path.open("rb") as source:
+            line = NAME.search(source.read(1 << 18).decode("utf-8", "replace"))
+        return Known(line[1], path.resolve().relative_to(root.resolve()).as_posix(), matrix=matrix) if line else None
+    except (OSError, ValueError):
+        return None
+
+
+def without_verdict(error: MlopsError, model: Known, context: Context, *, config: str) -> Result:
+    """The result of a model that an error kept from having one. config: how the configuration is called where it is not known."""
+    return Result(
+        model=model.name,
+        verdict=None,
+        gate="none",
+        sentence=f"no verdict: {error.message}",
+        exit=error.code,
+        config=model.where or config,
+        matrix=model.matrix,
+        ci_run=context.run,
+        attempt=context.attempt,
+        url=context.url,
+        # Not its hint: that may quote what the user's command printed last.
+        error=Failure(error.name, f"{error.where}: {error.message}" if error.where else error.message),
+    )
+
+
+def announce_error(result: Result, model: Known, world: World, *, comment: bool) -> list[Trouble]:
+    """The check, the comment and the issue of a result without a verdict: else the pull request would go on showing an earlier push's."""
+    from mlops_toolkit.report.comment import comment as written
+
+    text = written(result)
+    ending = Ending(
+        model=model.name,
+        matrix=model.matrix,
+        key=key_of(model.where, model.name, model.matrix) if model.where else None,
+        state="error",
+        sentence=result.sentence,
+        line=text.verdict_line,
+        blocks=text.blocks,
+        renew=model.renew,
+    )
+    return announce(ending, world, comment=comment and not world.context.read_only_token)[1]
+
+
+def annotated(error: MlopsError) -> tuple[Annotation, ...]:
+    """An error in the CI's log and diff view, each of its problems at its place."""
+    return tuple(_annotation(p.message, p.where, p.hint) for p in (error.problems if isinstance(error, ConfigErrors) else (error,)))
+
+
+def _annotation(message: str, where: str | None, hint: str | None) -> Annotation:
+    file, _, line = (where or "").rpartition(":")
+    place = (file, int(line)) if file and line.isdigit() else (None, None)
+    text = "\n".join(part for part in (f"{where}: {message}" if where and place[0] is None else message, hint) if part)
+    return Annotation("error", text, "mlops", place[0], place[1])
