@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from mlops_toolkit.forge import sticky
@@ -18,7 +18,10 @@ PATIENCE_SECONDS = 120.0  # of all waits for one posting: a report may not hold 
 
 
 class Refused(Exception):
-    """A request that was not fulfilled: a sentence, a way out, and whether asking again may help (after `wait` seconds)."""
+    """A request that was not fulfilled: a sentence, a way out, and whether asking again may help (after `wait` seconds).
+
+    status: the server's, of an answer that was understood
+    """
 
     def __init__(
         self,
@@ -29,15 +32,16 @@ class Refused(Exception):
         wait: float | None = None,
         gone: bool = False,
         too_long: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(reason)
-        self.reason, self.hint, self.wait, self.gone, self.too_long = reason, hint, wait, gone, too_long
+        self.reason, self.hint, self.wait, self.gone, self.too_long, self.status = reason, hint, wait, gone, too_long, status
         self.again = again and (wait or 0) <= LONGEST_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
 class Note:
-    """A comment that our own author wrote."""
+    """A comment, or an issue, that our own author wrote."""
 
     id: int
     body: str
@@ -45,18 +49,24 @@ class Note:
 
 
 class Board(Protocol):
-    """Where comments hang. Every method may raise Refused."""
+    """Where texts of ours hang: the comments of a pull request, or the issues of a repository. Every method may raise Refused."""
 
     def notes(self) -> Sequence[Note]:
-        """All comments of our own author, oldest first."""
+        """All of our own author that stand, oldest first."""
+        ...
+
+    def ended(self) -> Sequence[str]:
+        """The texts of those that ended lately: what they say has passed may be newer than what is to be written."""
         ...
 
     def create(self, body: str) -> Note: ...
 
-    def edit(self, note: Note, body: str) -> Note: ...
+    def edit(self, note: Note, body: str) -> Note:
+        """Write the text anew. A text without sections ends an issue."""
+        ...
 
-    def delete(self, note: Note) -> None:
-        """Remove a comment; one that is gone already is fine."""
+    def delete(self, note: Note, kept: Note) -> None:
+        """Remove one whose sections stand in `kept`; one that is gone already is fine."""
         ...
 
 
@@ -81,12 +91,48 @@ def persist(clock: Clock, ask: Callable[[], T]) -> T:
     return ask()
 
 
-def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> Posted:
-    """Put `section` into our one comment; at most TRIES writes, nothing written where nothing changes.
+@dataclass(frozen=True)
+class Step:
+    """What is to be done next. body: None where it stands already; onto: the note to edit, None to create one; late: those to remove then."""
+
+    body: str | None
+    onto: Note | None
+    late: Sequence[Note]
+
+
+def decide(
+    notes: Sequence[Note], ended: Callable[[], Sequence[str]], section: Section, *, where: str | None, limit: int, renew: bool, passed: bool
+) -> Step | Posted:
+    """The next step towards one text with `section` in it (`passed`: without it), or what is posted already. Of several texts the oldest stays,
+    save that one written to stand for others goes before them."""
+    ours = [note for note in notes if sticky.ours(note.body)]
+    renewed = {number for note in ours for number in sticky.renews(note.body)}
+    ours.sort(key=lambda note: (note.id in renewed, note.id))
+    bodies = [note.body for note in ours]
+    url = ours[0].url if ours else None
+    if sticky.superseded([*bodies, *(() if ours or passed else ended())], section):
+        return Posted(url=url, reason="a newer run has already reported here")
+    if passed:
+        if sticky.standing(bodies, section) is None:
+            return Posted(url=url)
+        return Step(sticky.without(bodies, section, limit=limit), ours[0], ours[1:])
+    if renew and sticky.worse(bodies, section):
+        # The old ones are read once more before they go: another job may be writing there.
+        return Step(sticky.merge(bodies, section, where=where, limit=limit, renewed=[note.id for note in ours]), None, ())
+    body = sticky.merge(bodies, section, where=where, limit=limit)
+    if not ours or not _same(ours[0].body, body):
+        return Step(body, ours[0] if ours else None, ours[1:])
+    return Step(None, ours[0], ours[1:]) if ours[1:] else Posted(url=url)
+
+
+def post(board: Board, section: Section, *, where: str | None, clock: Clock, renew: bool = False, passed: bool = False) -> Posted:
+    """Put `section` into our one text, or take it out where it `passed`; at most TRIES writes, nothing written where nothing changes.
+
+    renew: where its verdict is worse than the one that stands, a new text replaces the old one, which goes when the new one is there.
 
     Nothing tells a writer that it wrote over another's text, so each looks again, a random while later and after at
     least twice the time its own reading and writing took, and writes again if its section is gone. An answer that never
-    came may still have been a write; looking again covers that too. Of several comments the oldest stays.
+    came may still have been a write; looking again covers that too.
     """
     written: Note | None = None
     refused: Refused | None = None
@@ -95,19 +141,15 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
     for tries in range(TRIES + 1):
         began = clock.monotonic()
         try:
-            notes = [note for note in board.notes() if sticky.ours(note.body)]
-            bodies = [note.body for note in notes]
-            if sticky.superseded(bodies, section):
-                return Posted(url=notes[0].url, reason="a newer run has already reported here")
-            body = sticky.merge(bodies, section, where=where, limit=limit)
-            if len(notes) == 1 and _same(notes[0].body, body):
-                return Posted(url=notes[0].url)
+            step = decide(board.notes(), board.ended, section, where=where, limit=limit, renew=renew, passed=passed)
+            if isinstance(step, Posted):
+                return replace(step, url=step.url or (written.url if written else None))
             if tries == TRIES:
                 break
-            written = board.edit(notes[0], body) if notes else board.create(body)
+            written = _write(board, step)
             refused = None
-            for late in notes[1:]:
-                board.delete(late)
+            for late in step.late:
+                board.delete(late, written)
         except Refused as caught:
             refused = caught
             if caught.too_long and limit == sticky.LIMIT:
@@ -123,9 +165,15 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock) -> 
         return Posted(reason=refused.reason, hint=refused.hint)
     return Posted(
         url=written.url if written else None,
-        reason="other jobs kept writing the comment at the same time; this report may be missing from it",
+        reason="other jobs kept writing the same text at the same time; this report may be missing from it",
         hint="the report is in the job's summary; run the job again to post it",
     )
+
+
+def _write(board: Board, step: Step) -> Note:
+    if step.onto is None:
+        return board.create(step.body or "")
+    return board.edit(step.onto, step.body) if step.body is not None else step.onto
 
 
 def _same(one: str, other: str) -> bool:

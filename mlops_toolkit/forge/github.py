@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TextIO
+from typing import TextIO, TypeVar
 from urllib.parse import quote
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge import board, runner
+from mlops_toolkit.forge import asking, board, rules, runner
 from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
+from mlops_toolkit.forge.issue import Issues
 from mlops_toolkit.forge.rest import Rest
+from mlops_toolkit.forge.thread import Thread, text
 from mlops_toolkit.system.clock import Clock
 
-PAGE = 100
-PAGES = 100
+T = TypeVar("T")
 DESCRIPTION_LIMIT = 140
+APP = "ghs_"
 ACTIONS_BOT = "github-actions[bot]"
 UNABLE = board.Refused("there is no token", hint="leave the input `token` out: its default is the job's own")
 
@@ -34,7 +36,7 @@ class GitHub:
     def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
         if self.rest is None:
             return Posted(reason=f"the comment is not posted: {UNABLE.reason}", hint=UNABLE.hint)
-        posted = board.post(Thread(self, self.rest, pull_request), section, where=self.context.url, clock=self.clock)
+        posted = board.post(Thread(self, self.rest, pull_request), section, where=self.context.url, clock=self.clock, renew=renew)
         return posted if posted.url else replace(posted, reason=f"the comment is not posted: {posted.reason}")
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
@@ -49,7 +51,7 @@ class GitHub:
             "target_url": url,
         }
         try:
-            board.persist(self.clock, lambda: rest.send("POST", self.path("statuses", commit), **body))
+            board.persist(self.clock, lambda: rest.send("POST", self.path("statuses", commit), needs="statuses: write", **body))
         except board.Refused as refused:
             return Posted(reason=f"the status mlops/{name} is not set: {refused.reason}", hint=refused.hint)
         return Posted(url=url)
@@ -70,33 +72,45 @@ class GitHub:
             names = ", ".join(left_out)
             runner.annotate([Annotation("warning", f"too long for an output, so left empty: {names}", title="mlops")], self.err)
 
-    def pull_request(self, number: int) -> PullRequest | None:
-        rest = self.rest
-        if rest is None:
-            return None
-        try:
-            data = board.persist(self.clock, lambda: rest.get(self.path("pulls", number)))
-            return _pull_request(data)
-        except (board.Refused, KeyError, TypeError, ValueError, AttributeError):
-            return None
-
     def issue(self, section: Section, *, failing: bool) -> Posted:
-        return Posted()
+        if self.rest is None:
+            return Posted(reason=f"the issue is not written: {UNABLE.reason}", hint=UNABLE.hint)
+        issues = Issues(self, self.rest, self.context.default_branch or self.context.branch or "the default branch")
+        posted = board.post(issues, section, where=self.context.url, clock=self.clock, passed=not failing)
+        return replace(posted, reason=f"the issue is not written: {posted.reason}") if posted.reason and not posted.url else posted
+
+    def pull_request(self, number: int) -> PullRequest | None:
+        return self._asked(lambda rest: asking.pull_request(self, rest, number), None)
 
     def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
-        return None
+        return self._asked(lambda rest: asking.find_pull_request(self, rest, head, branch, owner), None)
 
     def may_write(self, login: str) -> bool | None:
-        return None
+        return self._asked(lambda rest: asking.may_write(self, rest, login), None)
 
     def checks(self, commit: str) -> tuple[Check, ...] | None:
-        return None
+        return self._asked(lambda rest: asking.checks(self, rest, commit), None)
 
     def rules(self, branch: str) -> BranchRules:
-        return BranchRules(reason="not asked")
+        rest = self.rest
+        if rest is None:
+            return BranchRules(reason=UNABLE.reason)
+        try:
+            return rules.ask(self, rest, branch)
+        except board.Refused as refused:
+            return BranchRules(reason=refused.reason)
 
     def lacks(self, permissions: tuple[str, ...]) -> tuple[str, ...] | None:
-        return None
+        return self._asked(lambda rest: asking.lacks(self, rest, permissions), None)
+
+    def _asked(self, ask: Callable[[Rest], T], unknown: T) -> T:
+        """The answer; what could not be asked, or was not answered as the API says, is unknown."""
+        if self.rest is None:
+            return unknown
+        try:
+            return ask(self.rest)
+        except (board.Refused, asking.Unknown):
+            return unknown
 
     def path(self, *parts: str | int) -> str:
         """`/repos/OWNER/NAME/PARTS…`, each part quoted."""
@@ -104,18 +118,21 @@ class GitHub:
         return "/" + "/".join(quote(str(part), safe="") for part in ("repos", owner, name, *parts))
 
     def login(self, rest: Rest) -> str:
-        """Who our comments are by. An app's token, the job's own among them, may not ask `/user`; then GraphQL's viewer tells."""
+        """Who our comments are by. An app's token, the job's own among them (`ghs_…`), may not ask `/user`; then GraphQL's viewer tells."""
         if self.author is None:
-            try:
-                said = rest.get("/user").get("login")
-            except board.Refused as refused:
-                if refused.again:
-                    raise
-                said = self._viewer(rest)
+            said = self._viewer(rest) if rest.token.startswith(APP) else self._user(rest)
             if not isinstance(said, str):
                 raise board.Refused("GitHub does not say who the token acts as", again=True)
             self.author = said
         return self.author
+
+    def _user(self, rest: Rest) -> str | None:
+        try:
+            return text(rest.get("/user").get("login"))
+        except board.Refused as refused:
+            if refused.again:
+                raise
+            return self._viewer(rest)
 
     @staticmethod
     def _viewer(rest: Rest) -> str | None:
@@ -127,77 +144,13 @@ class GitHub:
             return ACTIONS_BOT
 
 
-@dataclass
-class Thread:
-    """The comments of one pull request as a Board."""
-
-    forge: GitHub
-    rest: Rest
-    number: int
-
-    def notes(self) -> Sequence[board.Note]:
-        """All pages, by number: an address in an answer is never followed."""
-        author = self.forge.login(self.rest)
-        path = self.forge.path("issues", self.number, "comments")
-        found: list[Any] = []
-        for page in range(1, PAGES + 1):
-            data = self.rest.get(path, list, per_page=PAGE, page=page)
-            found += data
-            if len(data) < PAGE:
-                break
-        mine = [c for c in found if isinstance(c, dict) and _text((c.get("user") or {}).get("login")) == author]
-        return sorted(map(_note, mine), key=lambda note: note.id)
-
-    def create(self, body: str) -> board.Note:
-        return _note(self.rest.send("POST", self.forge.path("issues", self.number, "comments"), body=body))
-
-    def edit(self, note: board.Note, body: str) -> board.Note:
-        try:
-            return _note(self.rest.send("PATCH", self.forge.path("issues", "comments", note.id), body=body))
-        except board.Refused as refused:
-            if refused.gone:
-                raise board.Refused("the comment was deleted meanwhile", again=True) from refused
-            raise
-
-    def delete(self, note: board.Note) -> None:
-        try:
-            self.rest.send("DELETE", self.forge.path("issues", "comments", note.id))
-        except board.Refused as refused:
-            if not refused.gone:
-                raise
-
-
-def _note(data: dict[str, Any]) -> board.Note:
-    if not isinstance(data.get("id"), int):
-        raise board.Refused("GitHub's answer could not be read (a comment without an id)", again=True)
-    return board.Note(data["id"], _text(data.get("body")) or "", _text(data.get("html_url")))
-
-
-def _pull_request(data: dict[str, Any]) -> PullRequest:
-    head, base = data["head"], data["base"]
-    return PullRequest(
-        number=int(data["number"]),
-        head=str(head["sha"]),
-        base_branch=str(base["ref"]),
-        head_branch=str(head["ref"]),
-        open=data["state"] == "open",
-        fork=(head.get("repo") or {}).get("full_name") != (base.get("repo") or {}).get("full_name"),
-        title=str(data.get("title") or ""),
-        labels=tuple(str(label["name"]) for label in data.get("labels") or ()),
-    )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def open_forge(*, context: Context, env: Mapping[str, str], token: str | None, clock: Clock, err: TextIO) -> GitHub:
     """GitHub as the context and token reach it. A token that the runner may not know of is masked in the log first.
 
     It knows the job's own and those of apps (`ghs_…`), and naming one in a command where no runner reads would print it.
     """
     token = (token or "").strip() or None
-    if token and not token.startswith("ghs_") and token != env.get("GITHUB_TOKEN"):
+    if token and not token.startswith(APP) and token != env.get("GITHUB_TOKEN"):
         runner.mask(token, err)
     rest = None
     if token and context.repository and context.api_url:

@@ -31,7 +31,7 @@ class Memory:
     issues: list[tuple[Section, bool]] = field(default_factory=list)
 
     def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
-        return board.post(_Thread(self, pull_request), section, where=self.where, clock=self.clock)
+        return board.post(_Thread(self, pull_request), section, where=self.where, clock=self.clock, renew=renew)
 
     def issue(self, section: Section, *, failing: bool) -> Posted:
         self.issues.append((section, failing))
@@ -103,7 +103,10 @@ class _Thread:
         notes[place] = replace(note, body=body)
         return notes[place]
 
-    def delete(self, note: board.Note) -> None:
+    def ended(self) -> Sequence[str]:
+        return ()
+
+    def delete(self, note: board.Note, kept: board.Note) -> None:
         self.memory.comments[self.number] = [each for each in self._notes() if each.id != note.id]
 
 

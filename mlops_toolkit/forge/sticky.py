@@ -11,6 +11,10 @@ marker at the end of that line, so that the mail sent for a new comment starts w
     <!-- mlops-actions:1 end 5f0c… -->
     <!-- mlops-actions:1 comment -->
 
+The body of the issue about what fails on main is the same text. What passed again is taken out of it, and a marker
+(`passed 5f0c… run=813.1`) stays, so that an older run's failure does not come back. A comment that was written anew names
+those that it stands for (`comment renews=1001`): should nobody have come to delete them, they are not taken for the one.
+
 A section is named by a digest of its key, and whatever looks like one of our markers inside a text is broken up, so no
 name, branch or example can open, close or replace a section.
 """
@@ -19,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlops_toolkit.forge.base import Section
@@ -30,18 +34,28 @@ LIMIT = 65_000
 VERDICT_LIMIT = 1_000
 
 COMMENT = "<!-- mlops-actions:1 comment -->"
+LAST = re.compile(r"<!-- mlops-actions:\d+ comment(?: renews=(?P<renews>\d{1,20}(?:,\d{1,20})*))? -->")
 BLOCK = "<!-- mlops-actions:1 block -->"
 BEGIN = re.compile(
     r"^(?P<verdict>.*) <!-- mlops-actions:\d+ section (?P<digest>[0-9a-f]{16}) run=(?P<run>\d{1,20})\.(?P<attempt>\d{1,9})"
     r"(?: commit=(?P<commit>[0-9a-f]{4,64}))? -->$"
 )
 OMITTED = re.compile(r"^<!-- mlops-actions:\d+ omitted (?P<count>\d{1,9})(?: (?P<where>[!-~]+))? -->$")
+PASSED = re.compile(
+    r"^<!-- mlops-actions:\d+ passed (?P<digest>[0-9a-f]{16}) run=(?P<run>\d{1,20})\.(?P<attempt>\d{1,9}) -->\s*$", re.MULTILINE
+)
+PASSED_KEPT = 200
 END = re.compile(r"^<!-- mlops-actions:\d+ end (?P<digest>[0-9a-f]{16}) -->$")
 FORGED = re.compile(r"<!(?=-{0,3}\s*/?\s*mlops-actions)", re.IGNORECASE)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 # Worst first; a mark that is not here (❌, an error) comes before them all.
 RANKS = {"⚠": 1, "➖": 2, "ℹ": 3, "✅": 4}
+
+
+def rank(verdict: str) -> int:
+    """How good a verdict line is by its mark; greater is better."""
+    return RANKS.get(verdict[:1], 0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,13 @@ def part(section: Section, where: str | None = None) -> Part:
 def ours(body: str) -> bool:
     """Whether a comment (of our own author) is the sticky one: our marker alone on its last line, a section on its first."""
     lines = body.replace("\r\n", "\n").strip().split("\n")
-    return re.fullmatch(r"<!-- mlops-actions:\d+ comment -->", lines[-1].strip()) is not None and BEGIN.match(lines[0].rstrip()) is not None
+    return LAST.fullmatch(lines[-1].strip()) is not None and BEGIN.match(lines[0].rstrip()) is not None
+
+
+def renews(body: str) -> tuple[int, ...]:
+    """The numbers of the comments that this one was written to stand for."""
+    found = LAST.fullmatch(body.strip().rpartition("\n")[2].strip())
+    return tuple(map(int, found["renews"].split(","))) if found and found["renews"] else ()
 
 
 def parse(body: str) -> tuple[Part, ...]:
@@ -146,44 +166,86 @@ def newest(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(kept.values())
 
 
-def superseded(bodies: Sequence[str], section: Section) -> Part | None:
-    """The part of a newer run that already stands where `section` would go, if there is one."""
-    mine = part(section)
-    standing = [p for p in newest([p for body in bodies for p in parse(body)]) if p.digest == mine.digest]
-    return standing[0] if standing and standing[0].age > mine.age else None
+def standing(bodies: Sequence[str], section: Section) -> Part | None:
+    """The part that stands where `section` would go, if there is one."""
+    mine = digest(section.key)
+    return next((p for p in newest([p for body in bodies for p in parse(body)]) if p.digest == mine), None)
 
 
-def merge(bodies: Sequence[str], section: Section, *, where: str | None = None, limit: int = LIMIT) -> str:
+def superseded(bodies: Sequence[str], section: Section) -> tuple[int, int] | None:
+    """The (run, attempt) of a newer run that has reported where `section` would go: its part stands, or it has passed."""
+    mine, there = part(section), standing(bodies, section)
+    newer = max(there.age if there else mine.age, _passed(bodies).get(mine.digest, mine.age))
+    return newer if newer > mine.age else None
+
+
+def worse(bodies: Sequence[str], section: Section) -> bool:
+    """Whether the verdict is worse than the one that stands."""
+    there = standing(bodies, section)
+    return there is not None and rank(part(section).verdict) < rank(there.verdict)
+
+
+def merge(bodies: Sequence[str], section: Section, *, where: str | None = None, limit: int = LIMIT, renewed: Sequence[int] = ()) -> str:
     """The comment's text with `section` in it.
 
-    bodies  the texts of our comments as they stand, oldest first ([] or one; several where two jobs raced)
-    where   the address of the page that has all of the section, for the line that says what was left out
+    bodies   the texts of our comments as they stand, the one to be written first ([] or one; several where two jobs raced)
+    where    the address of the page that has all of the section, for the line that says what was left out
+    renewed  the numbers of the comments that this text is written to stand for, as a new one
 
     A section of an older (run, attempt) never replaces a newer one; the same (run, attempt) does.
     """
     mine = part(section, where)
     others = newest([p for body in bodies for p in parse(body)])
-    kept = [p for p in others if p.digest != mine.digest]
-    standing = [p for p in others if p.digest == mine.digest and p.age > mine.age]
-    return cap((*kept, *(standing or [mine])), limit=limit)
+    kept = [p for p in others if p.digest != mine.digest or p.age > mine.age]
+    if not any(p.digest == mine.digest for p in kept):
+        kept.append(mine)
+    passed = {key: age for key, age in _passed(bodies).items() if key != mine.digest}
+    return cap(kept, limit=limit, foot=_foot(passed, renewed or (renews(bodies[0]) if bodies else ())))
 
 
-def render(parts: Sequence[Part], dropped: int = 0) -> str:
-    """The parts as one comment, worst first."""
-    ordered = sorted(parts, key=lambda p: (RANKS.get(p.verdict[:1], 0), p.digest))
+def without(bodies: Sequence[str], section: Section, *, limit: int = LIMIT) -> str:
+    """The text without `section`, which passed; where nothing else stands in it, a last text that has no sections."""
+    mine = part(section)
+    kept = [p for p in newest([p for body in bodies for p in parse(body)]) if p.digest != mine.digest or p.age > mine.age]
+    foot = _foot(_passed(bodies) | {mine.digest: mine.age})
+    if kept:
+        return cap(kept, limit=limit, foot=foot)
+    return f"{mine.verdict}\n\nNothing that was told here fails any more. What fails next is told in a new issue.\n\n{foot}\n"
+
+
+def _passed(bodies: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """What has been taken out because it passed: digest -> (run, attempt)."""
+    ages: dict[str, tuple[int, int]] = {}
+    for found in (found for body in bodies for found in PASSED.finditer(body.replace("\r\n", "\n"))):
+        age = int(found["run"]), int(found["attempt"])
+        ages[found["digest"]] = max(age, ages.get(found["digest"], age))
+    return ages
+
+
+def _foot(passed: Mapping[str, tuple[int, int]], renewed: Sequence[int] = ()) -> str:
+    """The markers at the end of a text."""
+    latest = sorted(passed.items(), key=lambda item: (item[1], item[0]))[-PASSED_KEPT:]
+    marks = [f"<!-- mlops-actions:1 passed {key} run={run}.{attempt} -->" for key, (run, attempt) in latest]
+    last = f"<!-- mlops-actions:1 comment renews={','.join(map(str, renewed))} -->" if renewed else COMMENT
+    return "\n".join([*marks, last])
+
+
+def render(parts: Sequence[Part], dropped: int = 0, foot: str = COMMENT) -> str:
+    """The parts as one comment, worst first; foot: the markers at its end."""
+    ordered = sorted(parts, key=lambda p: (rank(p.verdict), p.digest))
     more = [
         f"_{dropped} more models are left out here: GitHub allows 65,536 characters in a comment. Each one's job summary has its report._"
     ]
-    return "\n\n---\n\n".join([*map(_text, ordered), *(more if dropped else [])]) + f"\n{COMMENT}\n"
+    return "\n\n---\n\n".join([*map(_text, ordered), *(more if dropped else [])]) + f"\n{foot}\n"
 
 
-def cap(parts: Sequence[Part], *, limit: int = LIMIT) -> str:
+def cap(parts: Sequence[Part], *, limit: int = LIMIT, foot: str = COMMENT) -> str:
     """The comment in fewer than `limit` UTF-16 units: blocks go from the end of the longest section, whole sections only if verdicts alone are too many."""
-    kept = sorted(parts, key=lambda p: (RANKS.get(p.verdict[:1], 0), p.digest))
+    kept = sorted(parts, key=lambda p: (rank(p.verdict), p.digest))
     lengths = {p.digest: length(_text(p)) for p in kept}
     dropped = 0
     between = len("\n\n---\n\n")
-    spare = len(COMMENT) + 2 + 200  # the line about dropped sections
+    spare = len(foot) + 2 + 200  # the line about dropped sections
     while kept and sum(lengths.values()) + between * len(kept) + spare > limit:
         longest = max((p for p in kept if p.blocks), key=lambda p: lengths[p.digest], default=None)
         if longest is None:
@@ -193,7 +255,7 @@ def cap(parts: Sequence[Part], *, limit: int = LIMIT) -> str:
         shorter = replace(longest, blocks=longest.blocks[:-1], omitted=longest.omitted + 1)
         kept[kept.index(longest)] = shorter
         lengths[shorter.digest] = length(_text(shorter))
-    return render(kept, dropped)
+    return render(kept, dropped, foot)
 
 
 def _text(p: Part) -> str:

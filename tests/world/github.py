@@ -78,12 +78,13 @@ class Call:
 
 @dataclass
 class FakeGitHub(Repository):
-    """The repository behind a socket. jitter_seconds: at most so much more latency, at random."""
+    """The repository behind a socket. jitter_seconds: at most so much more latency, at random; given: the faults that came to pass."""
 
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     latency_seconds: float = 0.0
     jitter_seconds: float = 0.0
+    given: list[Fault] = field(default_factory=list)
     _faults: list[tuple[re.Pattern[str], Fault, int]] = field(default_factory=list)
     _meanwhile: list[tuple[re.Pattern[str], Callable[[], None]]] = field(default_factory=list)
 
@@ -102,6 +103,7 @@ class FakeGitHub(Repository):
                     self._faults[place] = (pattern, fault, times - 1)
                 else:
                     del self._faults[place]
+                self.given.append(fault)
                 return fault
         return None
 
@@ -162,7 +164,7 @@ def serving(fake: FakeGitHub | None = None) -> Iterator[FakeGitHub]:
 
         def _serve(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-            sent = len(self.raw_requestline) + sum(len(k) + len(v) + 4 for k, v in self.headers.items()) + 2 + len(raw)
+            sent = len(self.requestline) + 2 + sum(len(k) + len(v) + 4 for k, v in self.headers.items()) + 2 + len(raw)
             made = github.handle(self.command.lower(), self.path, {k.lower(): v for k, v in self.headers.items()}, raw)
             if made is None:
                 github.calls.append(Call(self.command, self.path, 0, sent, 0))
@@ -173,7 +175,7 @@ def serving(fake: FakeGitHub | None = None) -> Iterator[FakeGitHub]:
             self.send_response(status)
             for key, value in {"content-type": content_type, "content-length": str(len(body)), **headers}.items():
                 self.send_header(key, value)
-            head = sum(len(line) for line in self._headers_buffer) + 2  # type: ignore[attr-defined]
+            head = len(b"".join(self._headers_buffer)) + 2  # type: ignore[attr-defined]
             github.calls.append(Call(self.command, self.path, status, sent, head + len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -147,7 +147,7 @@ class Repository:
             raise Answer(404, "Not Found")
         routes: list[tuple[str, Callable[..., tuple[int, Any]]]] = [
             (r"issues", lambda: self._issues(verb, query, body, token)),
-            (r"issues/(\d+)", lambda n: self._issue(int(n), body, token)),
+            (r"issues/(\d+)", lambda n: self._issue(verb, int(n), body, token)),
             (r"issues/(\d+)/comments", lambda n: self._thread(verb, int(n), query, body, token)),
             (r"issues/comments/(\d+)", lambda n: self._one(verb, int(n), body, token)),
             (r"statuses/([0-9a-f]+)", lambda sha: self._status(sha, body, token)),
@@ -237,9 +237,12 @@ class Repository:
             and set(labels) <= {label["name"] for label in each["labels"]}
         ]
 
-    def _issue(self, number: int, body: dict[str, Any], token: Token) -> tuple[int, Any]:
+    def _issue(self, verb: str, number: int, body: dict[str, Any], token: Token) -> tuple[int, Any]:
         if number not in self.issues:
             raise Answer(404, "Not Found")
+        if verb == "get":
+            may_read(token, "issues")
+            return 200, self.issues[number]
         may(token, "issues")
         fits(body.get("body") or "", "Issue")
         issue = self.issues[number]

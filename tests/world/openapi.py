@@ -18,6 +18,7 @@ CONTRADICTING = {
     ("get", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls"): "requested_teams[0] has no `type`",
     ("get", "/repos/{owner}/{repo}/collaborators/{username}/permission"): "`user` has no `role_name`",
     ("get", "/repos/{owner}/{repo}/branches/{branch}/protection"): "no `checks`, teams without a `type`, an app's owner of neither kind",
+    ("get", "/repos/{owner}/{repo}/issues/{issue_number}"): "its first one has nothing but a pinned comment",
     ("get", "/user"): "no `user_view_type`, so it is a private and a public user at once",
 }
 

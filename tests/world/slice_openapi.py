@@ -18,7 +18,7 @@ SLICE = Path(__file__).parent / "github-openapi.json.gz"
 CALLS = {
     "/user": ["get"],
     "/repos/{owner}/{repo}/issues": ["get", "post"],
-    "/repos/{owner}/{repo}/issues/{issue_number}": ["patch"],
+    "/repos/{owner}/{repo}/issues/{issue_number}": ["get", "patch"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],
     "/repos/{owner}/{repo}/statuses/{sha}": ["post"],

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_toolkit.forge import board
 from mlops_toolkit.forge.base import Posted
-from mlops_toolkit.forge.rest import PERMISSIONS, READ_ONLY
+from mlops_toolkit.forge.rest import READ_ONLY, permission
 from mlops_toolkit.system.clock import FixedClock
 from tests.unit.forge.conftest import NOW, forge, section
 from tests.world.github import BOT, UNICORN, FakeGitHub, Fault, Token
@@ -20,12 +20,11 @@ def test_without_permission_the_answer_is_the_yaml_to_paste(fake: FakeGitHub) ->
     fake.tokens["ghs_job"] = Token(may=frozenset())
     github = forge(fake)
     refusal = "the token may not do this (403: Resource not accessible by integration)"
-    assert github.comment(7, section()) == Posted(reason=f"the comment is not posted: {refusal}", hint=PERMISSIONS)
+    assert github.comment(7, section()) == Posted(reason=f"the comment is not posted: {refusal}", hint=permission("pull-requests: write"))
     assert github.status(SHA, "spam", "success", "fine", None) == Posted(
-        reason=f"the status mlops/spam is not set: {refusal}", hint=PERMISSIONS
+        reason=f"the status mlops/spam is not set: {refusal}", hint=permission("statuses: write")
     )
-    assert "  pull-requests: write" in PERMISSIONS
-    assert "  statuses: write" in PERMISSIONS
+    assert permission("pull-requests: write").endswith("\npermissions:\n  pull-requests: write   # the comment")
     assert [r for r in fake.requests if r[0] == "POST" and r[2] == 403] == [
         ("POST", "/repos/acme/models/issues/7/comments", 403),
         ("POST", f"/repos/acme/models/statuses/{SHA}", 403),
@@ -72,14 +71,17 @@ TRANSIENT = {
 
 
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
-@pytest.mark.parametrize("request_line", ["GET /user", "GET .*/comments", "POST .*/comments", "PATCH .*/comments/"])
+@pytest.mark.parametrize("request_line", ["GET /user", "POST /graphql", "GET .*/comments", "POST .*/comments", "PATCH .*/comments/"])
 def test_trouble_that_passes_is_waited_for(fake: FakeGitHub, fault: Fault, request_line: str) -> None:
+    fake.tokens["ghp_person"] = Token("octocat")
+    token, author = ("ghp_person", "octocat") if request_line == "GET /user" else ("ghs_job", BOT)
     if request_line.startswith("PATCH"):
         forge(fake).comment(7, section(verdict="❌ first"))
     fake.fail(request_line, fault)
-    posted = forge(fake).comment(7, section(verdict="✅ spam"))
+    posted = forge(fake, token=token).comment(7, section(verdict="✅ spam"))
     assert (posted.reason, posted.hint) == (None, None)
-    assert [body.split(" <!--")[0] for body in fake.bodies(7)] == ["✅ spam"]
+    assert [body.split(" <!--")[0] for body in fake.bodies(7, author)] == ["✅ spam"]
+    assert fault in fake.given
 
 
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
