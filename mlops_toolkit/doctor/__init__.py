@@ -3,12 +3,18 @@
 # In the order a person would want them: each later one makes sense once the earlier ones are well.
 CHECKS: dict[str, str] = {
     "python": "mlops_toolkit.doctor.checks.python:check",
+    "environment": "mlops_toolkit.doctor.checks.environment:check",
     "git": "mlops_toolkit.doctor.checks.git:check",
-    "configuration": "mlops_toolkit.doctor.checks.configuration:check",
-    "workflow": "mlops_toolkit.doctor.checks.workflow:check",
-    "commands": "mlops_toolkit.doctor.checks.commands:check",
     "disk": "mlops_toolkit.doctor.checks.disk:check",
+    "network": "mlops_toolkit.doctor.checks.network:check",
+    "credentials": "mlops_toolkit.doctor.checks.credentials:check",
+    "configuration": "mlops_toolkit.doctor.checks.configuration:check",
+    "gitignore": "mlops_toolkit.doctor.checks.gitignore:check",
+    "commands": "mlops_toolkit.doctor.checks.commands:check",
     "gpu": "mlops_toolkit.doctor.checks.gpu:check",
+    "workflow": "mlops_toolkit.doctor.checks.workflow:check",
+    "permissions": "mlops_toolkit.doctor.checks.permissions:check",
+    "rules": "mlops_toolkit.doctor.checks.rules:check",
     "models": "mlops_toolkit.doctor.checks.models:check",
     "history": "mlops_toolkit.doctor.checks.history:check",
 }

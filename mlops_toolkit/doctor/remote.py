@@ -14,15 +14,12 @@ GITHUB, API = "https://github.com", "https://api.github.com"
 
 @dataclass(frozen=True)
 class Origin:
-    """The remote `origin`. url as git has it (it may hold credentials: never shown); host; slug: OWNER/NAME where it looks like one."""
+    """The remote `origin`. url as git has it (it may hold credentials: never shown); slug: OWNER/NAME where it looks like one; web: http(s)."""
 
     url: str
-    host: str | None
-    slug: str | None
-
-    @property
-    def web(self) -> bool:
-        return urlsplit(self.url).scheme in ("http", "https")
+    host: str | None = None
+    slug: str | None = None
+    web: bool = False
 
 
 def origin(world: World) -> Origin | None:
@@ -34,12 +31,12 @@ def origin(world: World) -> Origin | None:
         parts = urlsplit(url)
         host, path = parts.hostname, parts.path
     except ValueError:
-        return Origin(url, None, None)
+        return Origin(url)
     if parts.scheme not in ("http", "https", "ssh", "git"):
         match = SSH.fullmatch(url)
         host, path = (match["host"], match["path"]) if match and "://" not in url else (None, "")
     slug = path.strip("/").removesuffix(".git")
-    return Origin(url, host, slug if host and slug.count("/") == 1 else None)
+    return Origin(url, host, slug if host and slug.count("/") == 1 else None, parts.scheme in ("http", "https") and bool(host))
 
 
 def api_url(world: World) -> str | None:

@@ -5,10 +5,14 @@ The user's own commands do not go through here but through `supervise`, which st
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
 
@@ -41,13 +45,15 @@ def run(
     env: Mapping[str, str] | None = None,
     data: bytes | None = None,
     timeout_seconds: float = 600,
+    whole: bool = False,
 ) -> Completed:
     """Run a program to its end. A missing program or a time-out is an EnvironmentFailure; a non-zero exit is the caller's to judge.
 
     env: the whole environment of the program (None: ours). data: bytes for its standard input (None: empty).
+    whole: after a time-out the programs that it started are ended too, like the helper with which git speaks to a server.
     """
     try:
-        done = subprocess.run(
+        done = (_run_group if whole else subprocess.run)(
             list(args),
             cwd=cwd,
             env=None if env is None else dict(env),
@@ -63,3 +69,17 @@ def run(
     except OSError as error:
         raise EnvironmentFailure("program-fails", f"{args[0]} could not be started: {error}") from error
     return Completed(tuple(args), done.returncode, done.stdout, done.stderr)
+
+
+def _run_group(args: Sequence[str], *, input: bytes, timeout: float, **settings: Any) -> subprocess.CompletedProcess[bytes]:  # noqa: A002
+    """subprocess.run in a process group of its own, which ends as a whole."""
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **{k: v for k, v in settings.items() if k in ("cwd", "env")}}
+    with subprocess.Popen(list(args), stdin=subprocess.PIPE, start_new_session=True, **settings) as process:
+        try:
+            out, err = process.communicate(input, timeout)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -42,7 +42,9 @@ def judged(flows: tuple[Flow, ...], branch: str) -> Iterator[Finding]:
         if not flow.ours:
             continue
         for job in flow.ours:
-            yield from rights.findings(job, flow)
+            yield from rights.findings(
+                job, flow, watched="schedule" in flow.events or ("push" in flow.events and course.on_branch(flow, branch))
+            )
             yield from legs.findings(job)
         yield from handover.findings(flow)
         yield from habits.findings(flow)

@@ -15,6 +15,7 @@ HEAD = re.compile(
     r"github\.event\.pull_request\.(head|merge_commit_sha|number)\b|github\.head_ref|refs/pull/|github\.event\.workflow_run\.(head_|pull_requests)"
     r"|github\.event\.(issue\.)?number|gh\s+pr\s+checkout",
 )
+TOLD = re.compile(r"\b(needs|steps)\.[\w-]+\.outputs\.")
 FETCHES = re.compile(r"\bgit\s+(?:-\S+\s+)*(fetch|checkout|switch|pull|clone|worktree)\b|\bgh\s+pr\s+checkout\b")
 PATHS = ("paths", "paths-ignore")
 
@@ -52,7 +53,7 @@ def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
     elif first and not asked and not any({"workflow_run", "issue_comment"} & set(flow.events) for flow in judging):
         hint = "on:\n  pull_request:\n  push:\n    branches: [" + branch + "]"
         yield Finding("note", "no workflow reviews pull requests: none that compares starts with each push to one", hint, where=first.path)
-    if asked and not any(_records(flow, branch) for flow in mine):
+    if asked and not any(on_branch(flow, branch) for flow in mine):
         hint = f"on:\n  push:\n    branches: [{branch}]"
         message = f"no run of {branch} itself is recorded: only a pull request that was merged as it was judged becomes a baseline"
         yield Finding("note", message, hint, where=asked[0].path)
@@ -72,7 +73,7 @@ def _each_push(flow: Flow, name: str) -> bool:
     return not types or "synchronize" in types
 
 
-def _records(flow: Flow, branch: str) -> bool:
+def on_branch(flow: Flow, branch: str) -> bool:
     """Whether it runs on the branch itself: after a merge, in the queue before it, or by the clock."""
     if {"merge_group", "schedule"} & set(flow.events):
         return True
@@ -107,13 +108,12 @@ def _filtered(flow: Flow) -> Iterator[Finding]:
 
 def _untrusted(flow: Flow) -> Iterator[Finding]:
     """The head's code beside a token that may write: whoever opens a pull request could use it."""
-    events = TRUSTED & set(flow.events)
-    for job in flow.jobs if events else ():
-        if not job.rights.writes:
-            continue
-        line = _takes_head(job)
+    for job in flow.jobs:
+        runs_it = bool(job.actions & TRAINS)
+        events = (TRUSTED | {"issue_comment"} if runs_it else TRUSTED) & set(flow.events)
+        line = _takes_head(job, told=runs_it) if events and job.rights.writes else None
         if line is not None:
-            runs = "and runs its code" if job.actions & TRAINS else "where anything in it may run"
+            runs = "and runs its code" if runs_it else "where anything in it may run"
             yield Finding(
                 "problem",
                 f"the job {job.id} checks out a pull request's head {runs}, started by {' and '.join(sorted(events))} with a token that may write",
@@ -123,12 +123,16 @@ def _untrusted(flow: Flow) -> Iterator[Finding]:
             )
 
 
-def _takes_head(job: Job) -> int | None:
-    """The line of the step that brings a pull request's head."""
+def _takes_head(job: Job, *, told: bool) -> int | None:
+    """The line of the step that brings a pull request's head. told: a commit that an earlier step or job names counts as one."""
     for step in job.steps:
         if step.uses.startswith("actions/checkout@"):
             asked = [step.given.get(key, "") for key in ("ref", "repository")]
-            if any(map(HEAD.search, asked)) or step.given.get("allow-unsafe-pr-checkout") == "true":
+            if (
+                any(map(HEAD.search, asked))
+                or (told and any(map(TOLD.search, asked)))
+                or step.given.get("allow-unsafe-pr-checkout") == "true"
+            ):
                 return step.line
         elif FETCHES.search(step.run) and HEAD.search(step.run):
             return step.line

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from mlops_toolkit.config.inputs import ACTIONS
 from mlops_toolkit.doctor.finding import Finding
-from mlops_toolkit.doctor.workflow.flow import LEVELS, Flow, Job
+from mlops_toolkit.doctor.workflow.flow import JUDGES, LEVELS, Flow, Job, Step
 
 PULL_REQUESTS = frozenset({"pull_request", "pull_request_target", "workflow_run", "issue_comment"})
 WHY = {
@@ -23,17 +23,23 @@ WHY = {
 def needed(job: Job, flow: Flow) -> tuple[str, ...]:
     """What the steps of a job need at most, `contents: write` before `statuses: write`; what only pull requests need, where there are any."""
     asked: dict[str, str] = {}
-    for step in job.steps:
-        wanted = list(ACTIONS[step.action].permissions) if step.action else []
-        if step.uses.startswith("actions/download-artifact@") and step.given.get("run-id"):
-            wanted.append("actions: read")
-        for each in wanted:
-            scope, _, level = each.partition(": ")
-            if scope == "pull-requests" and (not PULL_REQUESTS & set(flow.events) or step.given.get("comment") == "false"):
-                continue
-            if LEVELS[level] > LEVELS.get(asked.get(scope, ""), 0):
-                asked[scope] = level
+    for each in (each for step in job.steps for each in _wanted(step)):
+        scope, _, level = each.partition(": ")
+        if scope == "pull-requests" and not PULL_REQUESTS & set(flow.events):
+            continue
+        if LEVELS[level] > LEVELS.get(asked.get(scope, ""), 0):
+            asked[scope] = level
     return tuple(f"{scope}: {level}" for scope, level in asked.items())
+
+
+def _wanted(step: Step) -> Iterator[str]:
+    if step.uses.startswith("actions/download-artifact@") and step.given.get("run-id"):
+        yield "actions: read"
+    closes = step.action == "report" and step.given.get("close") == "true"
+    for each in ACTIONS[step.action].permissions if step.action else ():
+        silent = each.startswith("pull-requests") and step.given.get("comment") == "false"
+        if not silent and (not closes or each.startswith("statuses")):
+            yield each
 
 
 def lacking(job: Job, flow: Flow) -> tuple[str, ...]:
@@ -41,13 +47,19 @@ def lacking(job: Job, flow: Flow) -> tuple[str, ...]:
     return tuple(each for each in needed(job, flow) if job.rights.stated and not job.rights.allows(each))
 
 
-def findings(job: Job, flow: Flow) -> Iterator[Finding]:
-    """A problem where the file takes a right away, a note where it says nothing and the repository's setting decides."""
+def findings(job: Job, flow: Flow, *, watched: bool = False) -> Iterator[Finding]:
+    """A problem where the file takes a right away, a note where it says nothing and the repository's setting decides.
+
+    watched: it runs on the main branch or by the clock, where a failure is told in an issue.
+    """
     wanted = needed(job, flow)
     if not job.rights.stated and any(each.endswith("write") for each in wanted):
         message = f"nothing says what the token of the job {job.id} may do: the repository's setting decides, which is to read only unless somebody changed it"
         yield Finding("note", message, lines(job, wanted), where=job.at)
     missing = lacking(job, flow)
+    if watched and job.actions & JUDGES and job.rights.stated and not job.rights.allows("issues: write"):
+        message = f"the job {job.id} may open no issue: a failure on the main branch, or in the night, is told to nobody"
+        yield Finding("note", message, lines(job, (*wanted, "issues: write")), where=job.at)
     if missing:
         yield Finding(
             "problem", f"the job {job.id} lacks {' and '.join(f'`{each}`' for each in missing)}", lines(job, wanted), where=job.at
