@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit import plug
 from mlops_toolkit._version import __version__
-from mlops_toolkit.errors import DEFECT, ENVIRONMENT, Cancelled, EnvironmentFailure, MlopsError
+from mlops_toolkit.errors import DEFECT, ENVIRONMENT, Cancelled, EnvironmentFailure, MlopsError, of_system
 from mlops_toolkit.system import streams
 
 if TYPE_CHECKING:
@@ -183,24 +182,6 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }
 
-# What the system says no to is never a defect of ours, wherever it is met: space, rights, a disk that fails, too many open files, a file
-# in a folder's place.
-REFUSED = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-}
-
 EPILOG = "exit codes: 0 passed, 1 the gate failed, 2 configuration or usage, 3 undecided, 4 environment, 5 your command or its file, 70 our defect, 130/143 cancelled"
 
 
@@ -247,17 +228,11 @@ def _attempt(args: argparse.Namespace, asked: list[int]) -> int:
     except MlopsError as error:
         return _failed(error, args, world)
     except OSError as error:
-        return _failed(_refused(error), args, world) if error.errno in REFUSED else _defect(error, args, world)
+        refused = of_system(error)
+        return _failed(refused, args, world) if refused else _defect(error, args, world)
     except Exception as error:  # noqa: BLE001  # the one place where a defect of ours becomes a sentence
         # A package that was being imported says ImportError for whatever stops it.
         return _failed(Cancelled(asked[0]), args, world) if asked else _defect(error, args, world)
-
-
-def _refused(error: OSError) -> EnvironmentFailure:
-    hint = "make room, or give this user leave to write there, and run it again"
-    return EnvironmentFailure(
-        "system-refused", f"the system refuses: {error.strerror}", where=str(error.filename) if error.filename else None, hint=hint
-    )
 
 
 def _world(args: argparse.Namespace) -> World:

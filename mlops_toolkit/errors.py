@@ -16,12 +16,13 @@ generated from the places that raise.
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterable
 from typing import NamedTuple
 
 PASSED, GATE_FAILED, USAGE, UNDECIDED, ENVIRONMENT, COMMAND, DEFECT = 0, 1, 2, 3, 4, 5, 70
-PRECEDENCE = (GATE_FAILED, UNDECIDED, PASSED)  # among what a comparison can answer, the worst first
+PRECEDENCE = (143, 130, DEFECT, ENVIRONMENT, USAGE, COMMAND, GATE_FAILED, UNDECIDED, PASSED)  # of several models' codes the first counts
 
 
 class MlopsError(Exception):
@@ -97,3 +98,33 @@ class Cancelled(MlopsError):
     def __init__(self, signum: int = signal.SIGINT) -> None:
         super().__init__("cancelled", f"stopped by {signal.Signals(signum).name}")
         self.code = 128 + signum
+
+
+# What the system says no to is never a defect of ours, wherever it is met: space, rights, a disk that fails, too many open files, a file
+# in a folder's place.
+REFUSED = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOTDIR,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+    }
+)
+
+
+def of_system(error: OSError) -> EnvironmentFailure | None:
+    """What the system refused, in words; None where it is a defect of ours."""
+    if error.errno not in REFUSED:
+        return None
+    hint = "make room, or give this user leave to write there, and run it again"
+    where = str(error.filename) if error.filename else None
+    return EnvironmentFailure("system-refused", f"the system refuses: {error.strerror}", where=where, hint=hint)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from mlops_toolkit.announce import Known, known
 from mlops_toolkit.compare import heads, sides
 from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
-from mlops_toolkit.errors import ConfigErrors, UsageError
+from mlops_toolkit.errors import Cancelled, ConfigErrors, Defect, MlopsError, UsageError, of_system
 from mlops_toolkit.history import baseline, current, lineage
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.records.result import Side
@@ -42,9 +45,26 @@ class Job:
     history: History | None = None
     keep: bool = False
 
+    @property
+    def path(self) -> Path:
+        """Of its configuration."""
+        return self.state.parent / Path(self.where).name
 
-def jobs(args: argparse.Namespace, world: World) -> list[Job]:
-    """What the command line asks for: two bare files, a metrics file alone, or a comparison for every configuration."""
+
+@dataclass(frozen=True)
+class Broken:
+    """A model (or leg of a matrix) that cannot be compared, and why: the others still are. state: its `.mlops` folder."""
+
+    error: MlopsError
+    model: Known
+    state: Path
+
+
+def jobs(args: argparse.Namespace, world: World) -> Sequence[Job | Broken]:
+    """What the command line asks for: two bare files, a metrics file alone, or a comparison for every configuration.
+
+    Raises what is wrong with all of it: no configuration at all, two models of one name, a history that cannot be read, a cancel.
+    """
     words = [word for word in (args.base, args.head) if word]
     kinds = [sides.kind_of(word, cwd=world.cwd) for word in words]
     if len(words) == 2 and all(kind in ("predictions", "metrics") for kind in kinds):
@@ -63,7 +83,39 @@ def jobs(args: argparse.Namespace, world: World) -> list[Job]:
         if all(kind == "record" for kind in kinds) and len(words) == 2:
             return [_records(args, world)]
         raise
-    return [job for loaded in read.load_all(paths, root=world.root) for job in _configured(loaded, args, world)]
+    return each(paths, args, world)
+
+
+def each(paths: Sequence[Path], args: argparse.Namespace, world: World) -> list[Job | Broken]:
+    """A comparison for every configuration and leg; what is wrong with one of them stands in its place."""
+    made: list[Job | Broken] = []
+    readable = []
+    for path in paths:
+        with standing_in(made, path, world):
+            read.load(path, root=world.root)
+            readable.append(path)
+    for loaded in read.load_all(readable, root=world.root):
+        with standing_in(made, loaded.path, world):
+            made += _configured(loaded, args, world)
+    return made
+
+
+@contextlib.contextmanager
+def standing_in(made: list[Any], path: Path, world: World, matrix: str | None = None) -> Iterator[None]:
+    """What is wrong with one model goes on the list, in its place."""
+    leg = matrix or world.context.matrix
+    try:
+        yield
+    except (Cancelled, Defect):
+        raise
+    except MlopsError as error:
+        if error.name == "history-unreadable":
+            raise  # for the others too
+        made.append(Broken(error, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), path.parent / STATE))
+    except OSError as error:
+        if (refused := of_system(error)) is None:
+            raise
+        made.append(Broken(refused, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), path.parent / STATE))
 
 
 def _flags(args: argparse.Namespace, *, name: str) -> Config:
@@ -142,7 +194,7 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
     if choice.entry is not None and (recorded := history.run(choice.entry.id)) is not None:
         found = Loaded(label=choice.label or "main", run=recorded, scalars=recorded.metrics)
     elif world.git is not None and line.steps:
-        content = world.git.show(line.steps[0].commit, where)
+        content = lineage.content(world.git, history, line.steps[0].commit, where)
         if content is not None:
             found = sides.from_metrics(None, content, label=line.label or "main", name=f"{args.metrics} at {line.steps[0].commit[:7]}")
             choice = replace(choice, state="ok", note=f"{args.metrics} at {line.steps[0].commit[:7]}, {line.reason}", label=line.label)
@@ -180,13 +232,17 @@ def _head_side(run: Run | None, world: World, *, other: str | None) -> Side:
     return _side(run, label, None)
 
 
-def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> list[Job]:
-    """The run of this checkout (or HEAD as asked for) against its baseline (or BASE as asked for), by mlops.yaml."""
+def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> list[Job | Broken]:
+    """The run of this checkout (or HEAD as asked for) against its baseline (or BASE as asked for), by mlops.yaml; one a leg of a matrix."""
     config = _overlaid(loaded.config, args)
     state = loaded.folder / STATE
     history = world.history(state, config.history.at)
-    found = heads.find(args, world, loaded, history, state)
-    return [_against(replace(loaded, config=config), head, run, args, world, history) for head, run in found]
+    made: list[Job | Broken] = []
+    for leg, find in heads.find(args, world, loaded, history, state):
+        with standing_in(made, loaded.path, world, leg):
+            head, run = find()
+            made.append(_against(replace(loaded, config=config), head, run, args, world, history))
+    return made
 
 
 def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.Namespace, world: World, history: History) -> Job:
@@ -213,7 +269,7 @@ def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.
         base_side = _side(base.run if base else None, choice.label or "main", choice)
         if base is None and choice.entry is None:
             base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)
-    base_config, notes = _base_config(loaded, world, line, args)
+    base_config, notes = _base_config(loaded, world, history, line, args)
     request = Request(
         config=config,
         baseline=base_side,
@@ -226,7 +282,9 @@ def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.
         looks=_looks(history.entries(), own),
         evaluation=_evaluation_changed(world, loaded, base.run if base else None, run),
     )
-    salt = history.salt() if base is not None and base.hashed else None
+    if base is not None and head.hashed - base.hashed:
+        base = sides.hashed_like(base, head, history.salt())
+    salt = history.salt() if base is not None and base.hashed - head.hashed else None
     return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=history, keep=run is not None)
 
 
@@ -251,7 +309,7 @@ def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded 
 
 
 def _base_config(
-    loaded: read.Loaded, world: World, line: baseline.Lineage, args: argparse.Namespace
+    loaded: read.Loaded, world: World, history: History, line: baseline.Lineage, args: argparse.Namespace
 ) -> tuple[Config | None, tuple[str, ...]]:
     """The configuration at the commit the head is measured from: its gate counts where the head's is looser.
 
@@ -260,7 +318,7 @@ def _base_config(
     if world.git is None or not line.steps or args.gate:
         return None, ()
     start = line.steps[0].commit
-    content = world.git.show(start, loaded.where)
+    content = lineage.content(world.git, history, start, loaded.where)
     if content is None:
         return None, ()
     try:

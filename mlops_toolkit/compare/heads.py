@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mlops_toolkit import answer
@@ -18,29 +20,36 @@ from mlops_toolkit.records.run import MetricValue, Run
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.world import World
 
+Find = Callable[[], tuple[Loaded, "Run | None"]]
 
-def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: History, state: Path) -> list[tuple[Loaded, Run | None]]:
-    """The heads to compare and their records (a bare file has none): one, but for several legs of a matrix."""
+
+def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: History, state: Path) -> list[tuple[str | None, Find]]:
+    """The heads to compare, one a leg of a matrix: the leg, and what loads it and its record (a bare file has none) or raises why not."""
+    leg = world.context.matrix
     if args.head:
         kind = sides.kind_of(args.head, cwd=world.cwd)
         if kind != "name":
             made = bare(kind, args.head, args, world, loaded.config)
-            return [(made, made.run)]
-        return [_judged(_named_run(args.head, world, history, loaded), world, history, state)]
+            return [(leg, lambda: (made, made.run))]
+        return [(leg, lambda: _judged(_named_run(args.head, world, history, loaded), world, history, state))]
     if args.metrics:
-        path = world.cwd / args.metrics
-        run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
-        made = sides.from_metrics(path, None, label="this run", name=args.metrics)
-        run = replace(run, metrics=_numbers(made), status="succeeded")
-        return [(replace(made, run=run), run)]
+        return [(leg, lambda: _metrics(args, world, loaded))]
     given = _given(args.run, loaded, world)
     try:
         runs = _of_checkout(given, world, loaded, history, state)
     except UsageError as error:
         if error.name not in ("no-run", "stale-run"):
             raise
-        return [_recorded(error, world, loaded, history, state)]
-    return [_judged(run, world, history, state) for run in runs]
+        return [(leg, partial(_recorded, error, world, loaded, history, state))]
+    return [(run.matrix, partial(_judged, run, world, history, state)) for run in runs]
+
+
+def _metrics(args: argparse.Namespace, world: World, loaded: read.Loaded) -> tuple[Loaded, Run]:
+    """A metrics file of the work tree as this checkout's run."""
+    run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
+    made = sides.from_metrics(world.cwd / args.metrics, None, label="this run", name=args.metrics)
+    run = replace(run, metrics=_numbers(made), status="succeeded")
+    return replace(made, run=run), run
 
 
 def _of_checkout(given: str, world: World, loaded: read.Loaded, history: History, state: Path) -> list[Run]:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 Outcome = tuple[Job, Result]
 
 
-def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World) -> None:
-    """Show, keep and post every outcome."""
+def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World, without: Sequence[Result] = ()) -> None:
+    """Show, keep and post every outcome. without: results of models that have no verdict, shown among the others and posted elsewhere."""
     pictures = bool(getattr(args, "html", False)) or world.context.ci
     shown, addresses, written = [], [], []
+    worst = {job.state: result for job, result in sorted(outcomes, key=lambda outcome: PRECEDENCE.index(outcome[1].exit), reverse=True)}
     for job, result in outcomes:
         drawn = _drawn(result) if pictures and job.request.config.comment.charts else ()
         recorded, unkept = _keep(job, result, drawn, world)
@@ -44,10 +45,12 @@ def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World)
         text = comment.comment(
             result, chart_urls=urls, chart_alts={c.name: c.alt for c in drawn}, examples=job.request.config.comment.examples
         )
-        written.append(write_files(result, text, drawn, job.state, world, html=pictures))
+        # Of several legs that share a folder the worst one's report stands there.
+        written.append(result is worst[job.state] and write_files(result, text, drawn, job.state, world, html=pictures))
         addresses.append(posting.post(job, result, text, ((unkept, None),), args, world))
         shown.append(text)
-    _show([result for _, result in outcomes], shown, args, world)
+    shown += [comment.comment(result) for result in without]
+    _show([*(result for _, result in outcomes), *without], shown, args, world)
     if getattr(args, "html", False):
         for (job, _), whole in zip(outcomes, written, strict=True):
             _say_where(job.state, world, whole=whole)
@@ -148,7 +151,7 @@ def _urls(job: Job, recorded: Recorded | None, drawn: Sequence[Chart], world: Wo
 
 def _outputs(outcomes: Sequence[Outcome], url: str | None, world: World) -> None:
     """Of several models the worst one's verdict, and a line a run."""
-    if not world.context.ci:
+    if not (world.context.ci and outcomes):
         return
     job, worst = min(outcomes, key=lambda outcome: PRECEDENCE.index(outcome[1].exit))
     numbers = [(r.model, {check.metric: check.head for check in r.checks if check.slice is None}) for _, r in outcomes]

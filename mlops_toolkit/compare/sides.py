@@ -183,6 +183,19 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
     return replace(baseline, tables=tables, hashed=frozenset(hashed), notes=tuple(notes), again=len(notes) > len(baseline.notes))
 
 
+def hashed_like(baseline: Loaded, head: Loaded, salt: str) -> Loaded:
+    """The baseline with its ids (and clusters) hashed where the head's are: a head that was taken from the history has no others."""
+    from mlops_toolkit.predictions.anonymous import hash_ids
+
+    tables = dict(baseline.tables)
+    suites = [suite for suite in tables if suite in head.hashed - baseline.hashed]
+    for suite in suites:
+        frame = tables[suite].frame
+        named = [column for column in ("id", "cluster") if column in frame.columns]
+        tables[suite] = replace(tables[suite], frame=frame.with_columns([hash_ids(frame[column], salt) for column in named]))
+    return replace(baseline, tables=tables, hashed=baseline.hashed | frozenset(suites))
+
+
 def _suite_of(metric: str) -> str:
     """`safety/refusal-rate` -> `safety`; `accuracy` -> ``."""
     return metric.rpartition("/")[0] if "/" in metric else ""

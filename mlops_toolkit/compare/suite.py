@@ -37,7 +37,7 @@ def judge_suite(
     wanted = metric_requests(suite, request, name, table)
     columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
     base_table = baseline.tables.get(name) if baseline else None
-    both = aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed else None)
+    both = aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed - head.hashed else None)
     metrics = [resolve(r, labels=both.head.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
         if not available(metric, both.head):
