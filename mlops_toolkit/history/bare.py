@@ -50,6 +50,7 @@ NOT_OURS = {
 }
 PACKS = 150
 FETCH = ("fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc")
+FOLDER = "40000"  # a tree's mode for a folder
 HIDDEN = ("unadvertised", "not our ref")  # the server gives out no object by id, or has not this one
 NOBODY = {
     f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "mlops"), ("EMAIL", "mlops@localhost"))

@@ -107,6 +107,10 @@ class History(Protocol):
         """
         ...
 
+    def content(self, commit: str, path: str) -> bytes | None:
+        """A file of the code at a commit (its full id) as the code's remote has it; None where it is not there, or cannot be had."""
+        ...
+
 
 def key_of(config: str, model: str, matrix: str | None) -> str:
     """The text that sections, runs and baselines are keyed by."""

@@ -316,6 +316,18 @@ class GitHistory(LocalHistory):
             self.note(f"commits that this clone lacks could not be fetched: {error.message}")
             return ()
 
+    def content(self, commit: str, path: str) -> bytes | None:
+        if self.commits is None:
+            return None
+        try:
+            with self.alone():
+                return self.commits.file(commit, path)
+        except EnvironmentFailure as error:
+            if self.ci:
+                raise
+            self.note(f"{path} at {commit[:7]} could not be fetched: {error.message}")
+            return None
+
 
 def without_examples(bundle: Bundle) -> Bundle:
     """The bundle as git may keep it: examples and their previews stay in the report artifact, the totals are kept."""

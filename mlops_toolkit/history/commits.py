@@ -1,12 +1,13 @@
-"""The code's own commits as its remote has them: what a shallow clone lacks, fetched (commits alone) into a repository of ours."""
+"""The code's own commits as its remote has them: what a shallow clone lacks, fetched (commits, and single files) into a repository of ours."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.history.bare import HIDDEN, Bare
+from mlops_toolkit.history.bare import FOLDER, HIDDEN, Bare, Node, tree
 from mlops_toolkit.system.git import Commit
 
 
@@ -35,6 +36,32 @@ class Commits:
                 return line
             raise
         return self._here(oid, depth)
+
+    def file(self, commit: str, path: str) -> bytes | None:
+        """A file's bytes at a commit, asked for a folder at a time: None where there is no such file, or the remote gives out no object by id.
+
+        EnvironmentFailure `history-unreadable` where the remote cannot be asked.
+        """
+        line = self.line(commit, 1)
+        try:
+            return self._below(Node(FOLDER, line[0].tree), path.split("/")) if line else None
+        except EnvironmentFailure as error:
+            if any(word in error.message for word in HIDDEN):
+                return None
+            raise
+
+    def _below(self, node: Node, path: Sequence[str]) -> bytes | None:
+        for name in path:
+            found = tree(self._have(node.oid), len(node.oid) // 2).get(name) if node.mode == FOLDER else None
+            if found is None:
+                return None
+            node = found
+        return self._have(node.oid) if node.mode.startswith("100") else None  # a link or a submodule is no file
+
+    def _have(self, oid: str) -> bytes:
+        if self.bare.missing([oid]):
+            self.bare.fetch([oid])
+        return self.bare.objects([oid])[oid]
 
     def _here(self, oid: str, depth: int) -> list[Commit]:
         """The line as far as our repository has it; a commit it was cut off at keeps the parents it really has."""

@@ -52,6 +52,13 @@ def choose(git: Git | None, context: Context, history: History, question: Questi
     return baseline.pick(question, entries, line)
 
 
+def content(git: Git, history: History, commit: str, path: str) -> bytes | None:
+    """A file of the code at a commit: from the clone, or where that lacks the commit (checkout's default is one commit) from its remote."""
+    if git.commit(commit) is None:
+        return history.content(commit, path)
+    return git.show(commit, path)
+
+
 def find(
     git: Git | None, context: Context, ancestry: Ancestry, *, base: str | None = None, known: Iterable[str] = (), limit: int = LIMIT
 ) -> Lineage:

@@ -133,3 +133,6 @@ class LocalHistory:
 
     def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
         return ()
+
+    def content(self, commit: str, path: str) -> bytes | None:
+        return None

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.history.bare import HIDDEN, Bare, Node, tree
+from mlops_toolkit.history.bare import FOLDER, HIDDEN, Bare, Node, tree
 from mlops_toolkit.history.entry import Index
 from mlops_toolkit.history.local import SALT
 
 BROKEN = re.compile(r"corrupt|is empty|bad (object|tree)|loose object|inflate|packfile|unable to read")  # a cache that a crash damaged
-FOLDER = "40000"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import Defect, EnvironmentFailure, UsageError
-from mlops_toolkit.history import branch, upkeep
+from mlops_toolkit.history import branch, lineage, upkeep
 from mlops_toolkit.history.base import Bundle
 from mlops_toolkit.history.local import LocalHistory
 from mlops_toolkit.records import codec
@@ -84,6 +84,34 @@ def test_servers_that_allow_less_are_read_and_written_too(tmp_path: Path, settin
     assert found is not None
     assert found.read_bytes() == FILES["predictions/main.hashed.parquet"]
     assert [c.subject for c in past.ancestry("refs/heads/next", 50)] == ["change next", "change main"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"uploadpack.allowFilter": "true", "uploadpackfilter.tree.allow": "false"}], ids=["all", "no-tree-filter"]
+)
+def test_a_file_of_a_commit_that_a_shallow_clone_lacks_comes_from_the_remote_and_stays_out_of_the_clone(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    remote = bare_remote(tmp_path / "origin.git")
+    for key, value in settings.items():
+        git(remote, "config", key, value)
+    draw(remote, "main:")
+    one = clone(remote, tmp_path / "one")
+    (one.root / "models" / "cats").mkdir(parents=True)
+    (one.root / "models" / "cats" / "mlops.yaml").write_text("name: cats\n")
+    (one.root / "link").symlink_to("models/cats/mlops.yaml")
+    git(one.root, "add", "-A")
+    git(one.root, "commit", "--quiet", "-m", "cats")
+    then = git(one.root, "rev-parse", "HEAD")
+    git(one.root, "rm", "-r", "--quiet", "models")
+    git(one.root, "commit", "--quiet", "-m", "no cats")
+    git(one.root, "push", "--quiet", "origin", "HEAD:main")
+    here = clone(remote, tmp_path / "shallow", "--depth=1")
+    past = history(here)
+    assert lineage.content(here, past, then, "models/cats/mlops.yaml") == b"name: cats\n"
+    assert [lineage.content(here, past, then, path) for path in ("models/cats", "models/dogs/mlops.yaml", "link", "link/x")] == [None] * 4
+    assert lineage.content(here, past, git(one.root, "rev-parse", "HEAD"), "models/cats/mlops.yaml") is None
+    assert here.commit(then) is None
 
 
 def test_over_ssh_the_clones_own_key_is_used_and_nothing_stops_to_ask(tmp_path: Path) -> None:
