@@ -223,6 +223,10 @@ def _attempt(args: argparse.Namespace, asked: list[int]) -> int:
         world = _world(args)
         if world.wrong is not None:
             return _failed(world.wrong, args, world)
+        if world.context.ci and args.verb in ("train", "review"):
+            from mlops_toolkit import preflight
+
+            preflight.before(args, world)
         code: int = plug.load("verb", VERBS, args.verb)(args, world)
         return code
     except MlopsError as error:

@@ -23,8 +23,12 @@ def check(patient: Patient) -> Iterator[Finding]:
     branch = patient.world.context.base_branch or default_branch(patient.world)
     rules = asked.rules(branch)
     if rules.reason is not None:
-        yield Finding("note", f"the rules of {branch} cannot be read: {rules.reason}", f"{WHERE}: require the check {_checks(patient)[0]}")
-    else:
+        yield Finding(
+            "note",
+            f"the rules of {branch} cannot be read as a whole: {rules.reason}",
+            f"{WHERE}: {branch} should require {_checks(patient)[0]}",
+        )
+    if rules.reason is None or rules.required or rules.queue:
         flows, _ = read(patient.world.root)
         yield from required(rules, branch, _checks(patient), flows)
     yield from history(asked, patient)

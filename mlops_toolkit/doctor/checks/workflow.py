@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from mlops_toolkit.errors import MlopsError
 
 FOLDER = ".github/workflows"
 MOST_FILES = 300
+# Others need not be read at all: a repository may have a hundred of them.
+CONCERNS = re.compile(rb"mlops-actions|uses['\"]?\s*:\s*['\"]?[.$]/|<<|[*&]\w")
+NAMED = re.compile(rb"^name:[ \t]*([^#\r\n]*[^#\s])", re.MULTILINE)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -51,12 +55,16 @@ def judged(flows: tuple[Flow, ...], branch: str) -> Iterator[Finding]:
 
 
 def read(root: Path) -> tuple[tuple[Flow, ...], list[Finding]]:
-    """The workflows of a work tree, and a note for each that cannot be read."""
+    """The workflows of a work tree (of those that can have nothing to do with us the name alone), and a note for each that cannot be read."""
     flows, unread = [], []
     for path in sorted([*(root / FOLDER).glob("*.yml"), *(root / FOLDER).glob("*.yaml")])[:MOST_FILES]:
         where = f"{FOLDER}/{path.name}"
         raw = bytes_of(root, where)
         if raw is None:
+            continue
+        if not CONCERNS.search(raw):
+            named = NAMED.search(raw)
+            flows.append(Flow(where, named[1].decode("utf-8", "replace").strip("'\"") if named else where))
             continue
         try:
             flows.append(parse(raw, where, lambda name: bytes_of(root, name)))

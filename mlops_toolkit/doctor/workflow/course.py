@@ -61,7 +61,7 @@ def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
     for flow in mine:
         yield from _unknown_source(flow, names)
         yield from _filtered(flow)
-        yield from _untrusted(flow)
+        yield from untrusted(flow)
 
 
 def _judges(flow: Flow) -> bool:
@@ -106,7 +106,7 @@ def _filtered(flow: Flow) -> Iterator[Finding]:
         )
 
 
-def _untrusted(flow: Flow) -> Iterator[Finding]:
+def untrusted(flow: Flow) -> Iterator[Finding]:
     """The head's code beside a token that may write: whoever opens a pull request could use it."""
     for job in flow.jobs:
         runs_it = bool(job.actions & TRAINS)

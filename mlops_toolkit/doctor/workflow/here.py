@@ -12,9 +12,20 @@ REFERENCE = re.compile(r"^[^/]+/[^/]+/(?P<path>\.github/workflows/[^@]+)@")
 
 
 def flow(flows: Sequence[Flow], env: Mapping[str, str]) -> Flow | None:
-    """The workflow that runs, by GITHUB_WORKFLOW_REF; None where it is not among these files, or not told."""
+    """The workflow that runs, by GITHUB_WORKFLOW_REF or its name; None where it is not among these files, or not told."""
     match = REFERENCE.match(env.get("GITHUB_WORKFLOW_REF", ""))
-    return next((each for each in flows if match and each.path == match["path"]), None)
+    if match:
+        return next((each for each in flows if each.path == match["path"]), None)
+    named = [each for each in flows if each.name == env.get("GITHUB_WORKFLOW")]
+    return named[0] if len(named) == 1 else None
+
+
+def judges_of(running: Flow, flows: Sequence[Flow]) -> tuple[Flow, ...]:
+    """The workflow itself, and those that start when it ends."""
+    after = [
+        each for each in flows if "workflow_run" in each.events and running.name in each.events["workflow_run"].filters.get("workflows", ())
+    ]
+    return (running, *after)
 
 
 def job(flows: Sequence[Flow], env: Mapping[str, str]) -> tuple[Job, Flow] | None:

@@ -1,0 +1,132 @@
+"""Before a CI trains: what would surely fail it stops it at once, and what would keep its outcome from being told is warned of.
+
+Quick: files and git of this machine, and at most two questions to the forge that nobody waits long for.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
+from typing import NoReturn
+
+from mlops_toolkit.doctor.checks import credentials, disk, git, gitignore, gpu
+from mlops_toolkit.doctor.checks.rules import history
+from mlops_toolkit.doctor.checks.workflow import read
+from mlops_toolkit.doctor.finding import Finding, Patient
+from mlops_toolkit.doctor.run import patient_of
+from mlops_toolkit.doctor.workflow import course, handover, here, legs, rights
+from mlops_toolkit.doctor.workflow.flow import JUDGES
+from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.forge.base import Annotation, Forge
+from mlops_toolkit.system.clock import Clock
+from mlops_toolkit.world import World
+
+VERBS = ("train", "review")
+SHOWN = 6
+
+
+def before(args: argparse.Namespace, world: World) -> None:
+    """Raises the EnvironmentFailure that every run here would end in; anything else at most writes warnings, and keeps nobody."""
+    if not world.context.ci or args.verb not in VERBS:
+        return
+    patient = patient_of(args.config, world)
+    for check, found in (("git", git.program(patient)), ("disk", disk.check(patient))):
+        for finding in found:
+            if finding.sure:
+                _stop(check, finding)
+    warnings: list[Finding] = []
+    for part in (_machine, _workflow, _forge):
+        try:
+            warnings += [finding for finding in part(patient) if finding.level == "problem"]
+        except Exception:  # noqa: BLE001, S112, PERF203 -- whatever a look ahead meets, the verb is not held up by it
+            continue
+    world.forge.annotate(tuple(map(_annotation, warnings[:SHOWN])))
+
+
+def _stop(check: str, finding: Finding) -> NoReturn:
+    if check == "git":
+        raise EnvironmentFailure("git-too-old", finding.message, where=finding.where, hint=finding.hint)
+    raise EnvironmentFailure("disk-full", finding.message, where=finding.where, hint=finding.hint)
+
+
+def _machine(patient: Patient) -> Iterator[Finding]:
+    """What this checkout and this machine lack."""
+    yield from disk.check(patient)
+    if patient.world.git is not None:
+        yield from git.absent(patient, patient.world.git)
+    yield from gitignore.check(patient)
+    yield from credentials.check(patient)
+    if len(patient.configs) > 1:  # of one alone the launcher says it, once it is clear that it must train
+        yield from gpu.check(patient)
+
+
+def _workflow(patient: Patient) -> Iterator[Finding]:
+    """What the running workflow's file says, and those that start when it ends. Another job may post what this one may not."""
+    world = patient.world
+    flows, _ = read(world.root)
+    running = here.flow(flows, world.env)
+    for flow in here.judges_of(running, flows) if running else ():
+        for job in flow.ours:
+            if not (world.context.read_only_token and flow is running):
+                yield from rights.findings(job, flow)
+            yield from legs.findings(job)
+        yield from handover.findings(flow)
+        yield from course.untrusted(flow)
+
+
+def _forge(patient: Patient) -> Iterator[Finding]:
+    """Two questions at most: what the token may, where the file does not tell; else whether a rule refuses the history's branch."""
+    world = patient.world
+    if world.context.read_only_token:
+        return
+    flows, _ = read(world.root)
+    found = here.job(flows, world.env)
+    asked = hasty(world.forge, world.clock)
+    if found and not found[0].rights.stated and found[0].actions & JUDGES:
+        wanted = [each for each in rights.needed(*found) if each.startswith(("statuses", "pull-requests: write"))]
+        refused = asked.lacks(tuple(wanted)) or ()
+        if refused:
+            yield Finding(
+                "problem",
+                f"the token may not do this: {', '.join(refused)}",
+                rights.lines(found[0], rights.needed(*found)),
+                where=found[0].at,
+            )
+    elif len({loaded.config.history.at for loaded in patient.configs}) == 1:
+        yield from history(asked, patient)
+
+
+def hasty(forge: Forge, clock: Clock) -> Forge:
+    """The same forge, which gives up where it would wait to ask again."""
+    if is_dataclass(forge) and not isinstance(forge, type) and any(field.name == "clock" for field in fields(forge)):
+        return replace(forge, clock=_Hasty(clock))
+    return forge
+
+
+class _Enough(Exception):
+    """The forge asked for patience."""
+
+
+class _Hasty:
+    """A clock that nobody sleeps by."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        raise _Enough
+
+
+def _annotation(finding: Finding) -> Annotation:
+    file, _, line = (finding.where or "").rpartition(":")
+    place = (file, int(line)) if file and line.isdigit() else (None, None)
+    text = "\n".join(part for part in (finding.message if place[0] else finding.said, finding.hint) if part)
+    return Annotation("warning", text, "mlops", place[0], place[1])
