@@ -17,14 +17,14 @@ from pathlib import Path
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.history import page
-from mlops_toolkit.history.bare import Bare
+from mlops_toolkit.history.bare import FOLDER, Bare
 from mlops_toolkit.history.base import Bundle, Entry, History, Recorded
 from mlops_toolkit.history.commits import Commits
 from mlops_toolkit.history.entry import of_run
 from mlops_toolkit.history.local import LocalHistory, bundle_files, prepare
 from mlops_toolkit.history.outbox import Outbox, Waiting
 from mlops_toolkit.history.remote import Remote, in_words, parse_at, refusal
-from mlops_toolkit.history.snapshot import FOLDER, Reader, Snapshot, folder
+from mlops_toolkit.history.snapshot import Reader, Snapshot, folder
 from mlops_toolkit.history.stream import Draft
 from mlops_toolkit.records import run
 from mlops_toolkit.system.clock import Clock

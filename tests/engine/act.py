@@ -1,6 +1,7 @@
 """The actions as a workflow runs them: act executes the shipped workflow files against a fake GitHub and a real git remote.
 
-What stands in for the rest of the world is small: `runs-on` names this machine, and the two artifact actions copy a folder.
+What stands in for the rest of the world is small: `runs-on` names this machine, checkout is a shallow fetch of the commit from
+the remote, and the two artifact actions copy a folder (`artifacts.py`). Every job has a workspace of its own, empty at first.
 """
 
 from __future__ import annotations
@@ -9,48 +10,52 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests import needs
+from tests.engine import artifacts
+from tests.engine.events import Event, Happenings
 from tests.world.github import FakeGitHub
 from tests.world.project import Project
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "workflows-templates"
-SHIPPED = ("action.yml", "actions", "train", "evaluate", "compare-to-main", "mlops_toolkit", "requirements")
+SHIPPED = ("action.yml", "actions", "train", "evaluate", "compare-to-main", "plan", "report", "mlops_toolkit", "requirements")
 JOB_TOKEN = "ghs_the_job_s_own"
-UPLOAD = """\
-name: upload
-description: keeps files
-inputs: {name: {required: true}, path: {required: true}, include-hidden-files: {default: 'false'}, if-no-files-found: {default: ''}, retention-days: {default: ''}}
+READ_ONLY = "ghs_reads_only"
+CHECKOUT = """\
+name: checkout
+description: fetches one commit, as deep as the real one does
+inputs: {ref: {default: ''}, persist-credentials: {default: 'true'}}
 runs:
   using: composite
   steps:
     - shell: bash
-      env: {NAME: "${{ inputs.name }}", FILES: "${{ inputs.path }}"}
+      env: {REF: "${{ inputs.ref }}"}
       run: |
-        mkdir -p "$MLOPS_TEST_ARTIFACTS/$NAME"
-        for each in $FILES; do if [ -e "$each" ]; then cp -r "$each" "$MLOPS_TEST_ARTIFACTS/$NAME/"; fi; done
+        git init -q . && git remote add origin "$MLOPS_TEST_REMOTE"
+        git fetch -q --no-tags --depth=1 origin "${REF:-$GITHUB_SHA}" && git checkout -q --force --detach FETCH_HEAD
+        case "${REF:+detached}$GITHUB_REF" in refs/heads/*) git checkout -q -B "${GITHUB_REF#refs/heads/}" ;; esac
 """
-DOWNLOAD = """\
-name: download
-description: brings them
-inputs: {name: {required: true}, path: {required: true}}
-runs:
-  using: composite
-  steps:
-    - shell: bash
-      env: {NAME: "${{ inputs.name }}", FOLDER: "${{ inputs.path }}"}
-      run: mkdir -p "$FOLDER"; cp -r "$MLOPS_TEST_ARTIFACTS/$NAME/." "$FOLDER/"
-"""
+STAND_INS = {"checkout": "checkout", "upload-artifact": "upload", "download-artifact": "download"}
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a workflow run did. outputs: by the name of our action, as its caller sees them; inner: as its step set them."""
+    """What a workflow run did.
+
+    outputs   by the name of our action, as its caller sees them; inner: as its step set them
+    jobs      how each job ended, by its id, one for each leg of a matrix; what never started is not there
+    logs      what each job printed, by its name
+    number    GITHUB_RUN_ID
+    """
 
     passed: bool
     outputs: dict[str, dict[str, str]]
@@ -58,16 +63,22 @@ class Ran:
     summary: str
     annotations: list[tuple[str, str]]
     log: str
+    jobs: dict[str, list[str]]
+    logs: dict[str, str]
+    number: int
+
+    @property
+    def trainings(self) -> int:
+        """How often the user's training command ran."""
+        return self.log.count("training with")
 
 
 @dataclass
-class Engine:
+class Engine(Happenings):
     """One repository's CI: act, the fake GitHub, our actions as `org/mlops-actions@v1`."""
 
     act: str
     folder: Path
-    project: Project
-    github: FakeGitHub
     number: int = 800
     token: str = JOB_TOKEN
     env: dict[str, str] = field(default_factory=dict)
@@ -87,54 +98,74 @@ class Engine:
                 shutil.copytree(source, self.ours / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, self.ours / name)
-        for name, text in (("upload-artifact", UPLOAD), ("download-artifact", DOWNLOAD)):
+        self.project.allow_any_commit()
+        for name, verb in STAND_INS.items():
             (self.folder / name).mkdir()
-            (self.folder / name / "action.yml").write_text(text)
+            (self.folder / name / "action.yml").write_text(CHECKOUT if name == "checkout" else _artifact_action(verb))
 
-    def pull_request(self, number: int, head: str, branch: str, *, fork: bool = False) -> tuple[str, dict[str, Any]]:
-        """The event of a pull request whose head is pushed; its test merge is checked out."""
-        self.github.add_pull(number, head=head, head_branch=branch, fork=fork)
-        repository = {"full_name": self.github.repository}
-        self.project.test_merge(head)
-        sides = {
-            "head": {"sha": head, "ref": branch, "repo": {"full_name": "someone/models"} if fork else repository},
-            "base": {"sha": self.project.git("rev-parse", "main"), "ref": "main", "repo": repository},
-        }
-        return "pull_request", {"number": number, "pull_request": {"number": number, "user": {"login": "octocat"}, **sides}}
+    def artifact(self, ran: Ran, name: str) -> Path:
+        """The folder with what a run uploaded."""
+        return self.folder / "artifacts" / str(ran.number) / name
 
-    def push(self) -> tuple[str, dict[str, Any]]:
-        """The event of a push to main, which is checked out."""
-        self.project.git("checkout", "-q", "main")
-        return "push", {"ref": "refs/heads/main", "after": self.project.git("rev-parse", "HEAD")}
+    def run(self, event: Event, flow: str = "model.yml", *, number: int | None = None, token: str | None = None, **env: str) -> Ran:
+        """Run the workflow file `flow` of the commit that GitHub takes it from. number: of a run that is run again."""
+        with self.running(event, flow, number=number, token=token, **env) as process:
+            out, err = process.communicate(timeout=300)
+        return _ran(process.returncode, out, err, self.number if number is None else number)
 
-    def run(self, event: tuple[str, dict[str, Any]]) -> Ran:
-        """Run the workflow of the commit that is checked out."""
-        self.number += 1
-        name, payload = event
-        file = self.folder / "event.json"
-        about = {"full_name": self.github.repository, "private": True, "default_branch": "main"}
-        file.write_text(json.dumps({**payload, "repository": about}))
-        flow = (self.project.root / ".github" / "workflows" / "model.yml").read_text()
-        command = [self.act, name, "--json", "-e", file, "-P", "self-hosted=-self-hosted", "-s", f"GITHUB_TOKEN={self.token}"]
-        command += ["--action-cache-path", cache() / "act", "--no-cache-server"]
+    @contextmanager
+    def running(
+        self, event: Event, flow: str = "model.yml", *, number: int | None = None, token: str | None = None, **env: str
+    ) -> Iterator[subprocess.Popen[str]]:
+        """The same while it runs; whatever still does when the block ends is killed, as a machine that is lost."""
+        if number is None:
+            self.number += 1
+            number = self.number
+        own = self.folder / "events" / str(number)
+        own.mkdir(parents=True, exist_ok=True)
+        (own / "event.json").write_text(json.dumps(event.payload))
+        text = self.project.git("show", f"{event.file_of}:.github/workflows/{flow}")
+        (own / flow).write_text(text)
+        process = subprocess.Popen(
+            self._command(event, own, flow, text, number, token or self.token, env),
+            cwd=own,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(cache() / "home")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+    def _command(self, event: Event, own: Path, flow: str, text: str, number: int, token: str, env: dict[str, str]) -> list[str]:
+        command = [self.act, event.name, "--json", "-W", str(own / flow), "-e", str(own / "event.json"), "--actor", event.actor]
+        command += ["-P", "self-hosted=-self-hosted", "-s", f"GITHUB_TOKEN={token}"]
+        command += ["--action-cache-path", str(cache() / "act"), "--no-cache-server", "--no-skip-checkout"]
         command += ["--local-repository", f"org/mlops-actions@v1={self.ours}"]
-        for artifact, commit in set(re.findall(r"actions/((?:up|down)load-artifact)@([0-9a-f]{40})", flow)):
-            command += ["--local-repository", f"actions/{artifact}@{commit}={self.folder / artifact}"]
+        for name, commit in sorted(set(re.findall(r"actions/([a-z-]+)@([0-9a-f]{40})", text))):
+            command += ["--local-repository", f"actions/{name}@{commit}={self.folder / name}"]
         variables = {
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": self.github.repository,
-            "GITHUB_RUN_ID": str(self.number),
+            "GITHUB_RUN_ID": str(number),
+            "GITHUB_REF": event.ref,
+            "SHA_REF": event.sha,  # act's name for GITHUB_SHA
             "RUNNER_ENVIRONMENT": "self-hosted",
             "MLOPS_TEST_ARTIFACTS": str(self.folder / "artifacts"),
+            "MLOPS_TEST_REMOTE": self.project.remote.as_uri(),
             "MLOPS_TEST_SEEN": str(self.folder / "seen.json"),
             "XDG_DATA_HOME": str(self.folder / "data"),
             **self.env,
+            **env,
         }
         for key, value in variables.items():
             command += ["--env", f"{key}={value}"]
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(cache() / "home")}
-        done = subprocess.run(command, cwd=self.project.root, env=env, capture_output=True, text=True, check=False, timeout=300)
-        return _ran(done)
+        return command
 
     def step(self, verb: str, env: dict[str, str]) -> subprocess.Popen[str]:
         """One action's step without act, started as a runner starts it, in the environment that act's runs use."""
@@ -151,15 +182,36 @@ class Engine:
         )
 
 
-def _ran(done: subprocess.CompletedProcess[str]) -> Ran:
+def _artifact_action(verb: str) -> str:
+    inputs = ", ".join(f"{name}: {{default: ''}}" for name in artifacts.INPUTS[verb])
+    return f"""\
+name: {verb}
+description: {verb}s files
+inputs: {{{inputs}}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {{ARTIFACT: "${{{{ toJSON(inputs) }}}}"}}
+      run: exec {sys.executable} -I {artifacts.__file__} {verb}
+"""
+
+
+def _ran(code: int, out: str, err: str, number: int) -> Ran:
     outputs: dict[str, dict[str, str]] = {}
     within: dict[str, dict[str, str]] = {}
+    jobs: dict[str, list[str]] = {}
+    logs: dict[str, str] = {}
     summary, annotations, log = [], [], []
-    for line in done.stdout.splitlines():
-        entry = json.loads(line) if line.startswith("{") else {}
+    for line in out.splitlines():
+        entry: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
         command, inner = entry.get("command"), len(entry.get("stepID") or []) > 1
         if entry.get("raw_output"):
             log.append(entry["msg"])
+            job = entry["job"].partition("/")[2].strip()
+            logs[job] = logs.get(job, "") + entry["msg"]
+        if "jobResult" in entry:
+            jobs.setdefault(entry["jobID"], []).append(entry["jobResult"])
         if command == "set-output":
             side, name = within if inner else outputs, entry["step"].partition("@")[0].rpartition("/")[2]
             side.setdefault(name, {})[entry["name"]] = entry["arg"]
@@ -167,7 +219,7 @@ def _ran(done: subprocess.CompletedProcess[str]) -> Ran:
             summary.append(entry.get("content") or entry["msg"])
         elif command in ("error", "warning", "notice"):
             annotations.append((command, entry["arg"]))
-    return Ran(done.returncode == 0, outputs, within, "\n".join(summary), annotations, "".join(log) or done.stderr)
+    return Ran(code == 0, outputs, within, "\n".join(summary), annotations, "".join(log) or err, jobs, logs, number)
 
 
 def cache() -> Path:

@@ -12,6 +12,14 @@ from tests.engine import act
 from tests.world.github import FakeGitHub, Token, serving
 from tests.world.project import project
 
+ALL = frozenset({"pull-requests", "statuses", "issues"})
+
+
+def tokens() -> dict[str, Token]:
+    """What a job's token may: by its `permissions:`, or, of a fork or Dependabot, only read."""
+    return {act.JOB_TOKEN: Token(may=ALL), act.READ_ONLY: Token(may=frozenset())}
+
+
 Make = Callable[..., act.Engine]
 
 
@@ -24,10 +32,10 @@ def make_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
 
         def make(files: dict[str, str] | None = None) -> act.Engine:
             folder: Path = tmp_path_factory.mktemp("engine")
-            github = open_servers.enter_context(serving(FakeGitHub(tokens={act.JOB_TOKEN: Token()})))
+            github = open_servers.enter_context(serving(FakeGitHub(tokens=tokens())))
             servers.append(github)
             (folder / "home").mkdir()
-            engine = act.Engine(program, folder, project(folder, files), github)
+            engine = act.Engine(project(folder, files), github, program, folder)
             engine.install()
             return engine
 

@@ -41,7 +41,7 @@ def test_with_two_jobs_the_run_travels_from_the_one_that_trains_to_the_one_that_
     assert ran.log.count("training with") == 1
     assert ran.outputs["compare-to-main"]["exit"] == "1"
     assert engine.github.bodies(7)[0].startswith("❌ spam-filter: accuracy −6.0 pp")
-    assert (engine.folder / "artifacts" / "mlops-report" / "report.json").exists()
+    assert (engine.artifact(ran, "mlops-report") / "report.json").exists()
 
 
 def test_the_root_action_does_all_three_in_one_step(make_engine: Make) -> None:

@@ -84,6 +84,10 @@ class Project:
             self.git("push", "-q", "origin", "HEAD")
         return self.git("rev-parse", "HEAD")
 
+    def allow_any_commit(self) -> None:
+        """As on GitHub, any commit may be fetched by its id, not only the tip of a branch."""
+        subprocess.run(["git", "-C", self.remote, "config", "uploadpack.allowAnySHA1InWant", "true"], check=True)
+
     def branch(self, name: str, at: str = "main") -> None:
         self.git("checkout", "-q", "-B", name, at)
 

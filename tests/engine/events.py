@@ -1,0 +1,122 @@
+"""What happens in a repository, as GitHub tells it to a workflow: the event's name, its payload, and what is checked out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.world.github import FakeGitHub
+from tests.world.project import Project
+
+
+@dataclass(frozen=True)
+class Event:
+    """name, payload: of the webhook · sha, ref: GITHUB_SHA and GITHUB_REF · flow: the commit whose workflow file is run"""
+
+    name: str
+    payload: dict[str, Any]
+    sha: str
+    ref: str
+    actor: str = "octocat"
+    flow: str = field(default="")
+
+    @property
+    def file_of(self) -> str:
+        return self.flow or self.sha
+
+
+@dataclass
+class Happenings:
+    """Makes events of one project, and what GitHub knows of them."""
+
+    project: Project
+    github: FakeGitHub
+
+    def _repository(self) -> dict[str, Any]:
+        return {"full_name": self.github.repository, "private": True, "default_branch": "main", "owner": {"login": "acme"}}
+
+    def _event(self, name: str, payload: dict[str, Any], sha: str, ref: str, actor: str = "octocat", flow: str = "") -> Event:
+        whole = {"repository": self._repository(), "sender": {"login": actor}, **payload}
+        return Event(name, whole, sha, ref, actor, flow)
+
+    def _main(self) -> str:
+        return self.project.git("rev-parse", "main")
+
+    def push(self, branch: str = "main") -> Event:
+        """A push to the branch, whose commits are on the remote."""
+        sha, ref = self.project.git("rev-parse", branch), f"refs/heads/{branch}"
+        return self._event("push", {"ref": ref, "after": sha, "deleted": False}, sha, ref)
+
+    def pull_request(
+        self, number: int, head: str, branch: str, *, fork: bool = False, base: str = "main", author: str = "octocat"
+    ) -> Event:
+        """A pull request whose head is pushed: GitHub merges it into its base, and runs the workflow of the merge."""
+        payload = self._pull(number, head, branch, fork=fork, base=base, author=author)
+        before = self.project.git("rev-parse", "--abbrev-ref", "HEAD")
+        merge = self.project.test_merge(head, base)
+        self.project.git("push", "-q", "-f", "origin", f"{merge}:refs/pull/{number}/merge")
+        if before != "HEAD":
+            self.project.git("checkout", "-q", before)
+        payload |= {"action": "synchronize"}
+        return self._event("pull_request", payload, merge, f"refs/pull/{number}/merge", author)
+
+    def labelled(self, number: int, head: str, branch: str, label: str, *, fork: bool = False, by: str = "octocat") -> Event:
+        """A label that somebody set (only who may write or triage can), as `pull_request_target` tells it."""
+        payload = self._pull(number, head, branch, fork=fork, base="main", author="stranger" if fork else "octocat")
+        payload |= {"action": "labeled", "label": {"name": label}}
+        return self._event("pull_request_target", payload, self._main(), "refs/heads/main", by)
+
+    def commented(self, number: int, text: str, *, by: str = "octocat", at: str = "2026-03-01T13:00:00Z") -> Event:
+        """A comment on a pull request."""
+        issue = {"number": number, "pull_request": {"url": f"{self.github.url}/repos/{self.github.repository}/pulls/{number}"}}
+        comment = {"body": text, "user": {"login": by}, "created_at": at, "author_association": "NONE"}
+        return self._event("issue_comment", {"action": "created", "issue": issue, "comment": comment}, self._main(), "refs/heads/main", by)
+
+    def queue(self, number: int, head: str, onto: str = "main") -> Event:
+        """A merge group: the head merged into what stands before it in the queue (`onto`), on a branch of GitHub's."""
+        base = self.project.git("rev-parse", onto)
+        before = self.project.git("rev-parse", "--abbrev-ref", "HEAD")
+        merge = self.project.test_merge(head, base)
+        ref = f"refs/heads/gh-readonly-queue/main/pr-{number}-{base}"
+        self.project.git("push", "-q", "-f", "origin", f"{merge}:{ref}")
+        if before != "HEAD":
+            self.project.git("checkout", "-q", before)
+        group = {"head_sha": merge, "head_ref": ref, "base_sha": base, "base_ref": "refs/heads/main"}
+        return self._event("merge_group", {"action": "checks_requested", "merge_group": group}, merge, ref, "github-merge-queue[bot]")
+
+    def schedule(self) -> Event:
+        return self._event("schedule", {"schedule": "17 3 * * *"}, self._main(), "refs/heads/main")
+
+    def ended(self, event: Event, run: int, *, concluded: str = "success", attempt: int = 1) -> Event:
+        """The end of the workflow run that `event` started, told to a workflow of the default branch."""
+        pull = event.payload.get("pull_request")
+        head = pull["head"] if pull else {"sha": event.sha, "ref": event.ref.removeprefix("refs/heads/"), "repo": self._repository()}
+        theirs = head["repo"]["full_name"]
+        ours = theirs == self.github.repository
+        told = {
+            "id": run,
+            "run_attempt": attempt,
+            "event": event.name,
+            "status": "completed",
+            "conclusion": concluded,
+            "head_sha": head["sha"],
+            "head_branch": head["ref"],
+            "head_repository": {"full_name": theirs, "owner": {"login": theirs.partition("/")[0]}, "fork": not ours},
+            "repository": self._repository(),
+            "actor": {"login": event.actor},
+            "triggering_actor": {"login": event.actor},
+            "pull_requests": [{"number": event.payload["number"]}] if pull and ours else [],  # of a fork, GitHub names none
+        }
+        return self._event("workflow_run", {"action": "completed", "workflow_run": told}, self._main(), "refs/heads/main", event.actor)
+
+    def _pull(self, number: int, head: str, branch: str, *, fork: bool, base: str, author: str) -> dict[str, Any]:
+        self.github.add_pull(number, head=head, head_branch=branch, fork=fork, base_branch=base)
+        self.project.git("push", "-q", "-f", "origin", f"{head}:refs/pull/{number}/head")
+        ours = {"full_name": self.github.repository, "owner": {"login": "acme"}}
+        theirs = {"full_name": "someone/models", "owner": {"login": "someone"}, "fork": True}
+        sides = {
+            "head": {"sha": head, "ref": branch, "repo": theirs if fork else ours},
+            "base": {"sha": self.project.git("rev-parse", base), "ref": base, "repo": ours},
+        }
+        about = {"number": number, "state": "open", "user": {"login": author}, "updated_at": "2026-03-01T13:00:00Z"}
+        return {"number": number, "pull_request": {**about, **sides}}
