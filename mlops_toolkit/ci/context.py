@@ -31,11 +31,13 @@ class Context:
 
     head       the commit whose model is judged: the pull request's head, not the CI's test merge
     checkout   the commit that is checked out (on GitHub's pull_request event the test merge)
-    base       commit given by the event where it is authoritative (merge queue's base, push's before); never a pull request's base.sha, which is stale
+    base       commit given by the event where it is authoritative, which is a merge queue's; a pull request's base.sha is stale, a push's `before`
+               need not be an ancestor
     actor      who started the run
     asked_by   the person who asked for this very run of a pull request, by a comment or a label; whether they may is not known yet
     request    what they wrote (the comment's first line), or the label's name
     source     of a `workflow_run`: the run that ended
+    self_hosted  the machine is somebody's own: what runs on it stays there
     matrix     which leg of a matrix this job is, where one configuration runs in several
     """
 

@@ -1,4 +1,8 @@
-"""GitHub Actions: its environment and webhook payload as a Context."""
+"""GitHub Actions: its environment and webhook payload as a Context.
+
+What the payload says of a head is believed only as far as it says it: a head whose repository is not named is a fork's,
+and so is one whose pull request an event brings along without being about it (a review, a review's comment).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ QUEUE_REF = re.compile(r"^refs/heads/gh-readonly-queue/(?P<base>.+)/pr-(?P<numbe
 EVENTS: dict[str, Event] = {
     "pull_request": "pull_request",
     "pull_request_target": "pull_request",
+    "pull_request_review": "pull_request",
+    "pull_request_review_comment": "pull_request",
     "push": "push",
     "merge_group": "merge_group",
     "schedule": "schedule",
@@ -21,7 +27,9 @@ EVENTS: dict[str, Event] = {
     "workflow_run": "workflow_run",
     "issue_comment": "comment",
 }
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 DEPENDABOT = "dependabot[bot]"
+PULLED = ("pull_request", "pull_request_target")
 
 
 def _dig(payload: Mapping[str, Any], *path: str) -> Any:
@@ -34,6 +42,11 @@ def _dig(payload: Mapping[str, Any], *path: str) -> Any:
 def _text(payload: Mapping[str, Any], *path: str) -> str | None:
     value = _dig(payload, *path)
     return value if isinstance(value, str) and value else None
+
+
+def _commit(payload: Mapping[str, Any], *path: str) -> str | None:
+    value = _text(payload, *path)
+    return value if value and COMMIT.fullmatch(value) else None
 
 
 def _number(value: object) -> int | None:
@@ -49,6 +62,8 @@ def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
     comes from a fork counts as one.
     """
     kind: Event = EVENTS.get(env.get("GITHUB_EVENT_NAME", ""), "other")
+    if kind == "other" and "pull_request" in event:
+        kind = "pull_request"
     sha = env.get("GITHUB_SHA") or None
     server = (env.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
     slug = env.get("GITHUB_REPOSITORY") or None
@@ -72,7 +87,7 @@ def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         url=url,
         server_url=server,
         api_url=(env.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"),
-        self_hosted=env.get("RUNNER_ENVIRONMENT") == "self-hosted",
+        self_hosted=_self_hosted(env, server),
     )
     if kind == "pull_request":
         return _pull_request(at, env, event)
@@ -82,9 +97,17 @@ def context(env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         return _workflow_run(at, event)
     if kind == "comment":
         return _comment(at, event)
-    if env.get("GITHUB_REF_TYPE") == "tag":
-        return replace(at, event="tag", tag=at.branch, branch=None)
+    if env.get("GITHUB_REF_TYPE") == "tag":  # of a tag that is an object of its own, the commit behind it
+        return replace(at, event="tag", tag=at.branch, branch=None, head=_commit(event, "head_commit", "id") or sha)
+    if kind == "push" and actor == DEPENDABOT and (at.branch or "").startswith("dependabot"):
+        return replace(at, dependabot=True, read_only_token=True)
     return at
+
+
+def _self_hosted(env: Mapping[str, str], server: str) -> bool:
+    """Whose machine the runner says it is on; one too old to say so is GitHub's own only for github.com, which renews its runners."""
+    said = env.get("RUNNER_ENVIRONMENT")
+    return said == "self-hosted" if said is not None else server != "https://github.com"
 
 
 def _pull_request(at: Context, env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
@@ -95,7 +118,7 @@ def _pull_request(at: Context, env: Mapping[str, str], event: Mapping[str, Any])
     labelled = _text(event, "label", "name") if _text(event, "action") == "labeled" else None
     return replace(
         at,
-        head=_text(event, "pull_request", "head", "sha") or at.head,
+        head=_commit(event, "pull_request", "head", "sha") or at.head,
         branch=env.get("GITHUB_HEAD_REF") or _text(event, "pull_request", "head", "ref"),
         base_branch=at.base_branch or _text(event, "pull_request", "base", "ref"),
         pull_request=_number(_dig(event, "pull_request", "number") or _dig(event, "number")),
@@ -112,48 +135,69 @@ def _workflow_run(at: Context, event: Mapping[str, Any]) -> Context:
     """What ended: its head is judged, by the default branch's code. Which pull request that is, the payload tells of our own branches alone."""
     theirs, ours = _text(event, "workflow_run", "head_repository", "full_name"), _text(event, "workflow_run", "repository", "full_name")
     people = [_text(event, "workflow_run", key, "login") for key in ("actor", "triggering_actor")]
-    numbers = [n for pull in _list(event, "workflow_run", "pull_requests") if (n := _number(_dig(pull, "number")))]
+    started_by, branch = _text(event, "workflow_run", "event"), _text(event, "workflow_run", "head_branch")
+    head = _commit(event, "workflow_run", "head_sha")
+    # A branch that is proposed to a parent repository, too, lists that one's pull request: its number means nothing here.
+    pulls = [
+        pull
+        for pull in _list(event, "workflow_run", "pull_requests")
+        if _ours(pull, event) and _commit(pull, "head", "sha") in (None, head)
+    ]
+    numbers = [number for pull in pulls if (number := _number(_dig(pull, "number")))]
+    tag = branch if started_by == "release" else None
     return replace(
         at,
-        head=_text(event, "workflow_run", "head_sha"),
-        branch=_text(event, "workflow_run", "head_branch"),
-        pull_request=numbers[0] if len(numbers) == 1 else None,
+        head=head,
+        branch=None if tag else branch,
+        tag=tag,
+        pull_request=numbers[0] if len(numbers) == 1 and started_by in PULLED else None,
         fork=theirs is None or theirs != (ours or at.repository),
         dependabot=DEPENDABOT in people,
         source=Source(
             run=str(_number(_dig(event, "workflow_run", "id")) or "") or None,
             attempt=_number(_dig(event, "workflow_run", "run_attempt")) or 1,
-            event=_text(event, "workflow_run", "event"),
+            event=started_by,
             concluded=_text(event, "workflow_run", "conclusion"),
             owner=_text(event, "workflow_run", "head_repository", "owner", "login"),
         ),
     )
 
 
+def _ours(pull: Any, event: Mapping[str, Any]) -> bool:
+    """Whether a pull request that is listed is one of this repository, as far as both say it."""
+    base, here = _dig(pull, "base", "repo", "id"), _dig(event, "repository", "id")
+    return isinstance(pull, Mapping) and (base is None or here is None or base == here)
+
+
 def _comment(at: Context, event: Mapping[str, Any]) -> Context:
-    """A comment on a pull request. Its head is whatever the workflow checked out (`build` asks git); until it is known, it is a stranger's."""
+    """A comment on a pull request. Its head is whatever the workflow checked out (`build` asks git); until it is known, it is a stranger's.
+
+    Only who writes a comment asks for something: one that is edited or deleted may be so by somebody else.
+    """
     if not isinstance(_dig(event, "issue", "pull_request"), Mapping):
         return at
     said = (_text(event, "comment", "body") or "").strip().partition("\n")[0].strip()
+    written = _text(event, "action") == "created"
     return replace(
         at,
         head=None,
         branch=None,
         pull_request=_number(_dig(event, "issue", "number")),
         fork=True,
-        asked_by=_text(event, "comment", "user", "login"),
-        request=said[:200] or None,
-        asked_at=_text(event, "comment", "created_at"),
+        asked_by=_text(event, "comment", "user", "login") if written else None,
+        request=(said[:200] or None) if written else None,
+        asked_at=_text(event, "comment", "created_at") if written else None,
     )
 
 
 def _merge_group(at: Context, env: Mapping[str, str], event: Mapping[str, Any]) -> Context:
     match = QUEUE_REF.match(_text(event, "merge_group", "head_ref") or env.get("GITHUB_REF", ""))
+    into = (_text(event, "merge_group", "base_ref") or "").removeprefix("refs/heads/") or at.base_branch
     return replace(
         at,
-        head=_text(event, "merge_group", "head_sha") or at.head,
-        base=_text(event, "merge_group", "base_sha"),
-        base_branch=match["base"] if match else at.base_branch,
+        head=_commit(event, "merge_group", "head_sha") or at.head,
+        base=_commit(event, "merge_group", "base_sha"),
+        base_branch=match["base"] if match else into,
         pull_request=_number(match["number"]) if match else None,
     )
 
