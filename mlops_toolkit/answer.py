@@ -183,7 +183,9 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
     def base() -> Entry | None:
         return lineage.choose(world.git, context, history, question).entry
 
-    return decide(asked, history.entries(), run=history.run, lacks=lambda run: lacking(run, config, suites, file), base=base)
+    # What lies in a CI's checkout may have been handed over by anybody: only what is on the branch answers for others there.
+    entries = [entry for entry in history.entries() if not context.ci or entry.where == "recorded"]
+    return decide(asked, entries, run=history.run, lacks=lambda run: lacking(run, config, suites, file), base=base)
 
 
 def reused(fresh: Run, found: Answer, now: str) -> Run:
@@ -203,18 +205,19 @@ def reused(fresh: Run, found: Answer, now: str) -> Run:
         environment=source.environment,
         trained=source.trained,
         evaluations={
-            suite: replace(one, baseline_predictions=None, baseline_run=None, predictions=_beside(one.predictions))
+            suite: replace(one, baseline_predictions=None, baseline_run=None, predictions=beside(one.predictions))
             for suite, one in source.evaluations.items()
         },
         metrics=source.metrics,
         measures=source.measures,
         slices=source.slices,
         self_reported=source.self_reported,
+        elsewhere=source.elsewhere,
         ended=now,
     )
 
 
-def _beside(kept: Artifact | None) -> Artifact | None:
+def beside(kept: Artifact | None) -> Artifact | None:
     """A file of a run as another run keeps it: never by the address of a store."""
     return replace(kept, path=f"predictions/{Path(kept.path.rpartition('#')[2]).name}") if kept else None
 

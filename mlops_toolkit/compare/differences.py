@@ -1,4 +1,4 @@
-"""What else differs between two runs: parameters, environment, commands, cost. Pure."""
+"""What else differs between two runs: the model's address, parameters, environment, commands, cost. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from mlops_toolkit.models.base import redacted
 from mlops_toolkit.records.result import Difference
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.report import words
 
-Section = Literal["params", "environment", "data", "command", "gate", "cost"]
+Section = Literal["model", "params", "environment", "data", "command", "gate", "cost"]
 
 
 def between(baseline: Run, head: Run) -> tuple[Difference, ...]:
     """Differences in reading order; equal things are left out."""
     return (
+        *_rows("model", _model(baseline), _model(head)),
         *_rows("params", {k: _text(v) for k, v in baseline.params.items()}, {k: _text(v) for k, v in head.params.items()}),
         *_rows("command", _commands(baseline), _commands(head)),
         *_rows("environment", _environment(baseline), _environment(head)),
@@ -28,6 +30,16 @@ def _rows(section: Section, old: Mapping[str, str], new: Mapping[str, str]) -> I
     for name in (*old, *(name for name in new if name not in old)):
         if old.get(name) != new.get(name):
             yield Difference(section, name, old.get(name), new.get(name))
+
+
+def _model(run: Run) -> dict[str, str]:
+    """A model from elsewhere by its address, and the prompts that are part of it."""
+    if run.elsewhere is None:
+        return {}
+    return {
+        "model": redacted(run.elsewhere.uri),
+        **{name: digest.removeprefix("sha256:")[:12] for name, digest in run.elsewhere.prompts.items()},
+    }
 
 
 def _text(value: object) -> str:

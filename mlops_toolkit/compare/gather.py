@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.announce import Known, known
-from mlops_toolkit.compare import heads, sides
+from mlops_toolkit.compare import heads, reported, sides
 from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import flags, read
@@ -171,6 +171,7 @@ def _side(run: Run | None, label: str | None, choice: baseline.Choice | None) ->
         behind=choice.behind if choice else (),
         url=run.ci.url if run else None,
         started=run.started if run else None,
+        self_reported=bool(run and run.self_reported),
     )
 
 
@@ -277,7 +278,7 @@ def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.
         today=world.clock.now().date(),
         base_config=base_config,
         forks_gate=world.context.fork and base_config is not None,
-        notes=(*notes, *_trained_before(history.entries(), own)),
+        notes=(*notes, *reported.notes(run, base.run if base else None, config), *_trained_before(history.entries(), own)),
         options="" if loaded.where == read.DEFAULT else f" --config {shlex.quote(loaded.where)}",
         looks=_looks(history.entries(), own),
         evaluation=_evaluation_changed(world, loaded, base.run if base else None, run),

@@ -19,7 +19,7 @@ def check(config: Config) -> Found:
     """Every contradiction of a configuration, with the dotted key it stands at."""
     yield from _model(config)
     if config.evaluate is not None:
-        yield from _evaluate(config.evaluate)
+        yield from _evaluate(config.evaluate, recorded=config.model is not None)
     for name, rule in config.gate.items():
         yield from _rule(name, rule, config)
     yield from _accepted(config)
@@ -50,7 +50,8 @@ def _model(config: Config) -> Found:
             yield "train.output", Problem("wrong-value", message, hint="name the file or folder that holds only the model, like model/")
 
 
-def _evaluate(evaluate: Evaluate) -> Found:
+def _evaluate(evaluate: Evaluate, *, recorded: bool) -> Found:
+    """recorded: a model from elsewhere comes with what it answered, so that nothing need be run here."""
     if evaluate.suites:
         for key in ("run", "metrics", "predictions", "metrics_file", "task", "slices", "data", "inputs", "measures", "positive", "timeout"):
             if getattr(evaluate, key):
@@ -58,16 +59,16 @@ def _evaluate(evaluate: Evaluate) -> Found:
                 hint = f"move `{written}` into each suite"
                 yield f"evaluate.{written}", Problem("mixed-suites", f"evaluate has `suites` and `{written}` beside them", hint=hint)
     else:
-        yield from _suite(evaluate, "evaluate")
+        yield from _suite(evaluate, "evaluate", recorded=recorded)
     for name, suite in evaluate.suites.items():
         path = f"evaluate.suites.{name}"
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             yield path, Problem("invalid-name", f"a suite cannot be called {shown(name)}", hint="use letters, digits, - and _")
-        yield from _suite(suite, path)
+        yield from _suite(suite, path, recorded=recorded)
 
 
-def _suite(suite: Suite, path: str) -> Found:
-    if not (suite.run or suite.predictions or suite.metrics_file):
+def _suite(suite: Suite, path: str, *, recorded: bool) -> Found:
+    if not (suite.run or suite.predictions or suite.metrics_file or recorded):
         message, hint = f"{path} does nothing: it has no `run`", "add `run: python evaluate.py`, or `predictions:` if training writes them"
         yield f"{path}.run", Problem("nothing-to-evaluate", message, hint=hint)
     seen: dict[str, str] = {}

@@ -18,6 +18,7 @@ from mlops_toolkit.config.yaml_text import MOST_BYTES, Scalar, compose, lines, s
 from mlops_toolkit.errors import ConfigErrors, EnvironmentFailure, Problem, UsageError
 
 SCHEMA = 1
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$"  # fit for any disk and shell
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*):")
 VENDOR = "vendor:"
@@ -53,6 +54,15 @@ class Pointer:
     )
     size: int | None = field(default=None, metadata=doc("Its bytes.", least=0, most=10**15))
     kind: Literal["file", "folder"] | None = field(default=None, metadata=doc("Whether it is one file or a folder."))
+    name: str | None = field(
+        default=None,
+        metadata=doc(
+            "What its file or folder is called where it is used.",
+            example="spam.onnx",
+            pattern=NAME,
+            like="a plain file name",
+        ),
+    )
     tried: int = field(default=1, metadata=doc("How many candidates it was chosen from.", example="50", least=1, most=1_000_000))
     recorded: str | None = field(
         default=None,
@@ -79,11 +89,6 @@ class Pointer:
     def here(self) -> bool:
         """Whether the model lies in this repository."""
         return SCHEME.match(self.uri) is None
-
-    @property
-    def named(self) -> str:
-        """What the model's file or folder is called."""
-        return re.sub(r"[^\w.+-]+", "-", self.uri.partition("?")[0].rstrip("/").rpartition("/")[2])[-100:].lstrip(".-") or "model"
 
 
 def place_of(loaded: Loaded) -> Path | None:
@@ -188,6 +193,11 @@ def wrong_uri(uri: str, depth: int | None) -> tuple[str, str, str] | None:
     else:
         well = scheme[1] in ("s3", "gs", "az", "oci", "https", "http", "memory") and re.fullmatch(r"\w+://[^/\s?#][^\s]*", uri) is not None
     return None if well else ("unknown-address", f"is {shown(uri)}: no address of a model", f"write {known}")
+
+
+def name_of(text: str) -> str:
+    """A file name that a pointer may hold, as near to a model's own as may be."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).lstrip(".-+")[-100:].lstrip(".-+") or "model"
 
 
 def dumps(pointer: Pointer) -> str:

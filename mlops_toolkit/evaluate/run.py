@@ -17,7 +17,7 @@ from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import Cancelled, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.evaluate import baseline, outputs, reuse, say
+from mlops_toolkit.evaluate import baseline, outputs, pointed, reuse, say
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.history import current
@@ -81,17 +81,25 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
     history = world.history(job.state, job.loaded.config.history.at)
     with job.alone():
         record = _record(job, given, history)
+        found = None
+        if job.loaded.config.model is not None:
+            found, record = pointed.known(job, record, history)
         record = replace(record, fingerprints=reuse.fingerprints_of(job, record.fingerprints))
         earlier = reuse.earlier(job, record, history, again=again)
-        ends: Status = "reused" if record.status == "reused" else "succeeded"
+        taken = pointed.take(job, found, history) if found is not None and earlier is None else None
+        source = taken.source if taken else None
+        ends: Status = "reused" if record.status == "reused" or source else "succeeded"
         started = replace(record, status="running", reason=None, evaluations={}, metrics={}, slices={}, gate=None, ended=None)
         started = replace(started, commands=tuple(command for command in record.commands if command.phase == "train"))
-        if record.trained is not None and fetch(record.trained, _model(job, record), world.models, env=world.env):
+        if found is None and record.trained is not None and fetch(record.trained, _model(job, record), world.models, env=world.env):
             job.say(f"{record.trained.path} was fetched from {record.trained.stores[0].partition('sha256')[0]}")
         job.save(started)
-        attempt = _Attempt(job, started)
+        attempt = _Attempt(job, started, pointed.named(job, found) if found else None)
         try:
-            text = attempt.take(earlier) if earlier else attempt.execute()
+            if taken is not None and source is not None:
+                text = attempt.report(taken, history)
+            else:
+                text = attempt.take(earlier) if earlier else attempt.execute()
             attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment())
             shutil.rmtree(attempt.checkpoints, ignore_errors=True)
         except BaseException as error:
@@ -140,6 +148,7 @@ class _Attempt:
 
     job: Job
     record: Run
+    model: str | None = None  # what MLOPS_MODEL says, of a model that was trained elsewhere
     tables: dict[str, Table] = field(default_factory=dict)
 
     @property
@@ -196,6 +205,15 @@ class _Attempt:
             self.record = replace(self.record, metrics={**numbers, **self.record.metrics})
         return "\n".join(texts)
 
+    def report(self, taken: pointed.Taken, history: History) -> str:
+        """Take over the numbers as they were recorded by whoever trained the model."""
+        self.record = pointed.numbers(self.job, self.record, taken, history)
+        if taken.why is not None:  # what could be computed was not: this run answers for no other
+            self.record = replace(self.record, fingerprints=replace(self.record.fingerprints, evaluate=None))
+            self.job.say(f"the model cannot be evaluated here: {taken.why}")
+        said = say.suite("", None, Scored(self.record.metrics, self.record.slices, {}), self.record.measures)
+        return f"as recorded by whoever trained it, not computed here (run {self.record.source})\n{said}"
+
     def environment(self) -> dict[str, str]:
         """What the commands see: their own environment, and ours by name."""
         job, train = self.job, self.job.loaded.config.train
@@ -203,7 +221,7 @@ class _Attempt:
         return {
             **job.world.env,
             "MLOPS_RUN_DIR": str(self.folder),
-            "MLOPS_MODEL": str(_model(job, self.record)),
+            "MLOPS_MODEL": self.model or str(_model(job, self.record)),
             "MLOPS_CHECKPOINTS": str(self.checkpoints),
             "MLOPS_SEED": str((train.seed if train else None) or 0),
             "MLOPS_DEVICE": "cuda" if _gpu(job.world.env) else "cpu",

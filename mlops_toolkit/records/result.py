@@ -32,6 +32,9 @@ class Side:
     behind: tuple[str, ...] = field(default=(), metadata={"doc": "commits of the base branch that the baseline lacks, `sha subject`"})
     url: str | None = None
     started: str | None = None
+    self_reported: bool = field(
+        default=False, metadata={"key": "self-reported", "doc": "its numbers come from whoever trained it, and were not computed in a CI"}
+    )
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Examples:
 class Difference:
     """A parameter, package or environment entry that differs between the two runs."""
 
-    section: Literal["params", "environment", "data", "command", "gate", "cost"]
+    section: Literal["model", "params", "environment", "data", "command", "gate", "cost"]
     name: str
     baseline: str | None
     head: str | None

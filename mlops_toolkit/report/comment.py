@@ -36,7 +36,14 @@ _BUDGET = {
     "more data": 2_000,
 }
 _YAML, _URL = 3_000, 500
-_PLURAL = {"params": "parameter", "environment": "environment entry", "data": "data entry", "command": "command", "gate": "gate rule"}
+_PLURAL = {
+    "model": "part of the model",
+    "params": "parameter",
+    "environment": "environment entry",
+    "data": "data entry",
+    "command": "command",
+    "gate": "gate rule",
+}
 _ORDER = ("table", "notes", "slices", "examples", "charts", "measures", "changes", "next")
 
 
@@ -91,6 +98,8 @@ def verdict_line(result: Result) -> str:
     parts = [f"{rows.ICONS[rows.tone(result)]} {escape.colon(escape.inline(title(result)))} {said}"]
     if against := against_what(result.baseline):
         parts.append(f"against {escape.inline(against)}")
+    if result.head.self_reported:
+        parts.append("self-reported")
     parts += [escape.inline(note, 200) for note in result.notes if _is_loud(note)]
     return " · ".join(parts)
 
@@ -104,12 +113,20 @@ def against_what(side: Side) -> str | None:
     """`main a1b2c3d`, `main.parquet`; None on a first run."""
     if side.state == "first-run":
         return None
-    return " ".join(p for p in (side.label or side.branch, words.short(side.commit)) if p) or None
+    return (
+        " ".join(p for p in (side.label or side.branch, words.short(side.commit), "(self-reported)" if side.self_reported else None) if p)
+        or None
+    )
 
 
 def names(result: Result) -> tuple[str, str]:
-    """What the two columns are called."""
-    return result.baseline.label or result.baseline.branch or "baseline", result.head.label or "this PR"
+    """What the two columns are called; numbers that were not computed here are marked, however long the name."""
+    left, right = result.baseline.label or result.baseline.branch or "baseline", result.head.label or "this PR"
+    return _marked(left, result.baseline), _marked(right, result.head)
+
+
+def _marked(label: str, side: Side) -> str:
+    return f"{escape.clean(label, 14)}, self-reported" if side.self_reported else label
 
 
 def _is_loud(note: str) -> bool:
@@ -278,7 +295,7 @@ def _difference(found: Difference) -> str:
 
 def _changes_say(found: Sequence[Difference]) -> str:
     counts = {section: sum(d.section == section for d in found) for section in dict.fromkeys(d.section for d in found)}
-    irregular = {"environment": "environment entries", "data": "data entries"}
+    irregular = {"model": "parts of the model", "environment": "environment entries", "data": "data entries"}
     return ", ".join("cost" if s == "cost" else words.count(n, _PLURAL[s], irregular.get(s)) for s, n in counts.items())
 
 

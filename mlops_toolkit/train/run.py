@@ -40,7 +40,8 @@ def run(args: argparse.Namespace, world: World) -> int:
         begin([loaded.config.name for loaded in found], world, "training")
     for loaded in found:
         if loaded.config.train is None:
-            print(f"{loaded.config.name}: {loaded.where} has no `train:`: there is nothing to train", file=world.err)
+            why = f"it was trained elsewhere ({loaded.config.model})" if loaded.config.model else f"{loaded.where} has no `train:`"
+            print(f"{loaded.config.name}: {why}: there is nothing to train", file=world.err)
             continue
         job = Job(loaded, world, loaded.config.train)
         done.append((job.shown(job.state / "run.json"), _train(job, again=bool(getattr(args, "again", False))).id))

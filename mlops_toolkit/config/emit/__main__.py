@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlops_toolkit.config.emit import reference
 from mlops_toolkit.config.emit.actions import action_yml
 from mlops_toolkit.config.emit.jsonschema import schema
 from mlops_toolkit.config.inputs import ACTIONS
+from mlops_toolkit.config.pointer import Pointer
 from mlops_toolkit.records import codec
 from mlops_toolkit.records import result as results
 from mlops_toolkit.records import run as runs
@@ -25,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[3]
 def generated(package: Path) -> Mapping[str, str]:
     """Path in the repository -> text, of every generated file. package: the folder whose errors are listed."""
     files = {
-        "schema/mlops.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        "schema/mlops.schema.json": _pretty(schema()),
+        "schema/pointer.schema.json": _pretty(schema(Pointer, name="pointer", title="The committed pointer to a model trained elsewhere")),
         "schema/run.schema.json": _of(Run, "A run record: .mlops/run.json", f"run:{runs.SCHEMA}"),
         "schema/result.schema.json": _of(
             Result, "The result of a comparison: .mlops/report.json and `mlops compare --json`", f"result:{results.SCHEMA}"
@@ -42,7 +45,11 @@ def generated(package: Path) -> Mapping[str, str]:
 
 def _of(kind: type, title: str, name: str) -> str:
     """The JSON Schema of a record, which other programs may read."""
-    return json.dumps(codec.schema(kind, title=title, identifier=f"urn:mlops:{name}"), indent=2, ensure_ascii=False) + "\n"
+    return _pretty(codec.schema(kind, title=title, identifier=f"urn:mlops:{name}"))
+
+
+def _pretty(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:

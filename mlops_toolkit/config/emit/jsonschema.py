@@ -40,14 +40,14 @@ def example(text: str) -> Any:
     return plain(compose(f"x: {text}", where="example").entries["x"][1])
 
 
-def schema() -> dict[str, Any]:
+def schema(kind: type = Config, *, name: str = "mlops", title: str = "mlops.yaml") -> dict[str, Any]:
     """The whole schema (JSON Schema 2020-12)."""
     definitions: dict[str, Any] = {}
-    top = _record(Config, definitions)
+    top = _record(kind, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": IDENTIFIER,
-        "title": "mlops.yaml",
+        "$id": IDENTIFIER.replace("mlops.schema", f"{name}.schema"),
+        "title": title,
         **top,
         "$defs": dict(sorted(definitions.items())),
     }

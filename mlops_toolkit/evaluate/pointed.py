@@ -1,0 +1,233 @@
+"""A model that was trained elsewhere: had by its pointer to be evaluated here, or taken with its numbers as they were recorded.
+
+What is had is what the pointer's digest says, or an error; what cannot be had from here is a state: then the recorded numbers count,
+marked, where `self-reported: allow`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlops_toolkit import answer
+from mlops_toolkit.config import pointer
+from mlops_toolkit.config.pointer import Pointer
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError, UsageError
+from mlops_toolkit.evaluate.job import Job
+from mlops_toolkit.history.base import History
+from mlops_toolkit.models import prints, tree
+from mlops_toolkit.models.base import redacted, short
+from mlops_toolkit.models.open import fetch
+from mlops_toolkit.records.run import Elsewhere, Model, Run
+from mlops_toolkit.system.files import sha256
+
+# Of a model that stands at its address, but cannot be what the pointer says or cannot be written here: nothing that another machine mends.
+WRONG = frozenset({"model-damaged", "model-not-written", "model-in-the-way", "model-not-stored"})
+LOOKED_AT = 50  # later runs of a pointer whose recorded one is gone
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How a pointed model comes to its numbers: evaluated here, or (`source`) as a run recorded them; why: what forbids the first."""
+
+    source: Run | None = None
+    why: str | None = None
+
+
+def evaluated_here(job: Job) -> bool:
+    """Whether every evaluation has a command."""
+    return all(suite.run for suite in job.suites.values())
+
+
+def known(job: Job, record: Run, history: History) -> tuple[Pointer, Run]:
+    """The pointer, and the record with the model that it names. UsageErrors `no-pointer`, `prompt-gone` and as of `pointer.read`."""
+    found = pointer.read(job.loaded, job.world.root)
+    prompts = prints.prompts(job.loaded, found)
+    if gone := next((name for name, digest in prompts.items() if digest is None), None):
+        hint = "bring it back, or record the model without it"
+        raise UsageError("prompt-gone", f"the prompt {gone} that the pointer names is not there", where=job.loaded.config.model, hint=hint)
+    elsewhere = Elsewhere(found.uri, {name: digest or "" for name, digest in prompts.items()}, found.tried, found.run)
+    return found, replace(record, trained=_model(found), elsewhere=elsewhere, params=params_of(found, history), self_reported=False)
+
+
+def take(job: Job, found: Pointer, history: History) -> Taken:
+    """The model for this machine's evaluation, or the recorded run.
+
+    EnvironmentFailure `model-damaged` or `model-unreachable`, UsageErrors `wrong-model`, `self-reported`, `pointer-stale`, `not-recorded`.
+    """
+    why = None
+    if evaluated_here(job):
+        try:
+            have(job, found)
+            return Taken()
+        except EnvironmentFailure as error:
+            cause = error.__cause__
+            if isinstance(cause, MlopsError) and cause.name in WRONG:
+                raise EnvironmentFailure(cause.name, cause.message, where=job.loaded.config.model, hint=cause.hint) from error
+            why = error
+    if job.loaded.config.self_reported == "refuse":
+        raise _refused(why)
+    source = _recorded(job, found, history)
+    if source is None:
+        if why is not None:
+            raise EnvironmentFailure(
+                why.name,
+                why.message,
+                where=job.loaded.config.model,
+                hint=f"and run {found.run}, which recorded its numbers, is not in the history",
+            ) from why
+        hint = "`mlops history push` on the machine where it was recorded, or record it again"
+        raise UsageError(
+            "not-recorded", f"run {found.run}, which recorded this model, is not in the history", where=job.loaded.config.model, hint=hint
+        )
+    _fresh(job, found)
+    return Taken(source, why.message if why else None)
+
+
+def _refused(why: MlopsError | None) -> MlopsError:
+    message = "the numbers of this model are as they were recorded, and `self-reported: refuse`"
+    if why is None:
+        hint = "let them be computed here\nevaluate: {run: python evaluate.py}   # for the model at $MLOPS_MODEL\nor accept them\nself-reported: allow"
+        return UsageError("self-reported", message, hint=hint)
+    hint = "keep it where this machine reaches it (models: {store: s3://bucket/models}, and record it again)\nor accept them\nself-reported: allow"
+    return EnvironmentFailure("self-reported", f"{message}; they cannot be computed here: {why.message}", hint=hint)
+
+
+def _fresh(job: Job, found: Pointer) -> None:
+    """Recorded numbers are of the prompts that were recorded."""
+    now = prints.prompts(job.loaded, found)
+    if changed := [name for name, digest in found.prompts.items() if now[name] != digest]:
+        hint = "record the model again, with what it answers now"
+        raise UsageError(
+            "pointer-stale", f"{changed[0]} is not what it was when the model was recorded", where=job.loaded.config.model, hint=hint
+        )
+    if found.here:
+        have(job, found)
+
+
+def have(job: Job, found: Pointer) -> str:
+    """The place of the pointed model on this machine, verified: where it lies in the repository, else in our cache; a vendor's address.
+
+    EnvironmentFailure as of `fetch`; UsageError `wrong-model` for a file of the repository that is another one.
+    """
+    if found.vendor:
+        return found.uri
+    model, place = _model(found), job.loaded.folder / found.uri
+    assert model is not None  # noqa: S101  # only a vendor's has none
+    if found.here:
+        return str(_here(job, model, place))
+    place = job.loaded.folder / model.path
+    for other in place.parent.parent.iterdir() if place.parent.parent.is_dir() else ():
+        if other != place.parent:
+            tree.remove(other)
+    if fetch(model, place, job.world.models, env=job.world.env, replace=True):
+        job.say(f"the model {short(model.digest)} was fetched from {redacted(found.uri)}")
+    return str(place)
+
+
+def _here(job: Job, model: Model, place: Path) -> Path:
+    if not place.exists():
+        message, hint = f"there is no model at {model.path}", "commit it with the pointer, or record it again"
+        raise UsageError("wrong-model", message, where=job.loaded.config.model, hint=hint)
+    try:
+        fetch(model, place, job.world.models, env=job.world.env)
+    except EnvironmentFailure as error:
+        hint = "record it again, or bring back the model that was recorded; of one in Git LFS, `lfs: true` at actions/checkout"
+        raise UsageError(
+            "wrong-model",
+            f"{model.path} is not the model {short(model.digest)} that was recorded",
+            where=job.loaded.config.model,
+            hint=hint,
+        ) from error
+    return place
+
+
+def _model(found: Pointer) -> Model | None:
+    """The pointed model as a record names it; its path is where it is put."""
+    if found.digest is None:
+        return None
+    path = found.uri if found.here else f".mlops/cache/models/{found.digest.removeprefix('sha256:')[:16]}/{found.name or 'model'}"
+    return Model(found.digest, found.size or 0, path, found.kind or "file", () if found.here else (found.uri,))
+
+
+def _recorded(job: Job, found: Pointer, history: History) -> Run | None:
+    """The run that the pointer names; where it is gone, a later one that took its numbers over."""
+    run = history.run(found.run)
+    if run is not None and _same(run, found):
+        if run.withdrawn is not None:
+            message = f"run {run.id}, which recorded this model, was withdrawn: {run.withdrawn[:200]}"
+            raise UsageError("run-withdrawn", message, where=job.loaded.config.model, hint="record the model again")
+        return run
+    mine = [entry for entry in history.entries() if entry.key == job.key and entry.status == "reused" and not entry.withdrawn]
+    for entry in reversed(mine[-LOOKED_AT:]):
+        run = history.run(entry.id)
+        if run is not None and run.source == found.run and run.self_reported and _same(run, found):
+            return run
+    return None
+
+
+def _same(run: Run, found: Pointer) -> bool:
+    """Whether a run is of the model that the pointer names: a pointer that was edited by hand borrows nobody's numbers."""
+    if run.elsewhere is None:
+        return False
+    prompts = dict(run.elsewhere.prompts) == dict(found.prompts)
+    return prompts and (run.trained.digest == found.digest if run.trained else found.vendor and run.elsewhere.uri == found.uri)
+
+
+def numbers(job: Job, record: Run, taken: Taken, history: History) -> Run:
+    """The record with the recorded numbers, and a copy of the predictions behind them as far as they are to be had."""
+    source = taken.source
+    assert source is not None  # noqa: S101  # the caller has looked
+    file = answer.files_of(history, job.state, job.world.models)
+    kept: dict[str, Path] = {}
+    evaluations = {}
+    for suite, one in source.evaluations.items():
+        path = file(source.id, one.predictions.path) if one.predictions else None
+        if path is not None and one.predictions is not None:
+            if sha256(path) != one.predictions.sha256:
+                message = f"the predictions of run {source.id} are not those that its record names: the sha256 differs"
+                raise InvalidFile("changed-file", message, where=one.predictions.path, hint="record the model again")
+            kept[suite] = path
+        elif one.predictions is not None:
+            job.say(f"the predictions of run {source.id} are not to be had here: its numbers are compared alone")
+        evaluations[suite] = replace(one, predictions=answer.beside(one.predictions), baseline_predictions=None, baseline_run=None)
+    record = replace(
+        record,
+        source=source.source or source.id,
+        reason=taken.why,
+        self_reported=True,
+        evaluations=evaluations,
+        metrics=source.metrics,
+        slices=source.slices,
+        measures=source.measures,
+        params=source.params,
+    )
+    return answer.take(record, kept, job.state)
+
+
+def params_of(found: Pointer, history: History) -> dict[str, object]:
+    """The parameters as recorded; where the run is not to be had, as the pointer shows them."""
+    run = None
+    with contextlib.suppress(MlopsError):
+        run = history.run(found.run)
+    if run is not None and run.elsewhere is not None:
+        return dict(run.params)
+    return {name: _typed(text) for name, text in found.params.items()}
+
+
+def _typed(text: str) -> object:
+    """`0.001` as the number it was; what JSON has no word for stays text."""
+    try:
+        value = json.loads(text, parse_constant=lambda word: word)
+    except ValueError:
+        return text
+    return text if (isinstance(value, float) and not math.isfinite(value)) or isinstance(value, dict) else value
+
+
+def named(job: Job, found: Pointer) -> str:
+    """What MLOPS_MODEL says, whether the model is there or not."""
+    model = _model(found)
+    return found.uri if model is None else str(job.loaded.folder / model.path)
