@@ -20,6 +20,7 @@ def workflow(*, config: str = "mlops.yaml", branch: str = "main", install: Seque
 name: model
 on:
   pull_request:
+  merge_group:
   push:
     branches: [{scalar(branch, flow=True)}]
 permissions: {{}}
@@ -57,10 +58,12 @@ def _train(config: str, install: Sequence[str], *, gpu: bool) -> str:
         with:
           name: mlops-run
           path: |
-            {_state(config)}
-            !{_state(config)}/cache
-            !{_state(config)}/checkpoints
+            {_state(config)}/run.json
+            {_state(config)}/runs/
           include-hidden-files: true
+          if-no-files-found: ignore
+          overwrite: true # by a job that is run again
+          retention-days: 7
 """
 
 
@@ -72,24 +75,38 @@ def _model(config: str, branch: str) -> str:
     needs: train
     if: ${{{{ !cancelled() }}}}
     runs-on: ubuntu-latest
-    timeout-minutes: 20
+    timeout-minutes: 30
     permissions:
       contents: write # the recorded runs, on the branch mlops-history
       pull-requests: write # the comment
       statuses: write # the check to require: mlops/NAME
+      issues: write # the issue that tells of a failure on {branch}
     steps:
       - name: Check out
         uses: {CHECKOUT}
         with:
           persist-credentials: false
       - name: Take the run over
+        continue-on-error: true # without a run, the next step says what is missing
         uses: {DOWNLOAD}
         with:
           name: mlops-run
           path: {scalar(_state(config))}
       - name: Compare
         uses: {OURS}/compare-to-main@v1
-{_with(config)}"""
+{_with(config)}      - name: Leave no check pending
+        if: ${{{{ always() }}}}
+        uses: {OURS}/report@v1
+{_with(config, "close: true")}      - name: Keep the report
+        if: ${{{{ !cancelled() }}}}
+        uses: {UPLOAD}
+        with:
+          name: mlops-report
+          path: {scalar(_state(config) + "/report.*")}
+          include-hidden-files: true
+          if-no-files-found: ignore
+          overwrite: true
+"""
 
 
 def _state(config: str) -> str:
@@ -98,5 +115,7 @@ def _state(config: str) -> str:
     return f"{folder}/.mlops" if folder else ".mlops"
 
 
-def _with(config: str) -> str:
-    return "" if config == "mlops.yaml" else f"        with:\n          config: {scalar(config)}\n"
+def _with(config: str, *more: str) -> str:
+    """The inputs of one of our actions."""
+    inputs = [*([] if config == "mlops.yaml" else [f"config: {scalar(config)}"]), *more]
+    return "".join(["        with:\n" if inputs else "", *(f"          {line}\n" for line in inputs)])

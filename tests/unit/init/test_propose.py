@@ -121,14 +121,27 @@ def test_the_workflow_keeps_write_permissions_away_from_the_users_code(config: s
         "org/mlops-actions/train@v1",
         "org/mlops-actions/evaluate@v1",
         "org/mlops-actions/compare-to-main@v1",
+        "org/mlops-actions/report@v1",
     ]
-    assert [step.get("with", {}).get("config", "mlops.yaml") for step in ours] == [config] * 3
+    assert [step.get("with", {}).get("config", "mlops.yaml") for step in ours] == [config] * 4
     handed, taken = (next(s for s in job["steps"] if "artifact@" in s.get("uses", "")) for job in (train, model))
-    assert handed["with"]["path"].split("\n")[0] == taken["with"]["path"]
+    folder = taken["with"]["path"]
+    assert handed["with"]["path"] == f"{folder}/run.json\n{folder}/runs/\n"
     assert handed["with"]["name"] == taken["with"]["name"]
 
 
 def test_actions_of_others_are_pinned_by_full_sha() -> None:
     uses = re.findall(r"^ +uses: (\S+)", workflow(), flags=re.M)
-    assert len(uses) == 7
+    assert len(uses) == 9
     assert all(re.search(r"@[0-9a-f]{40}$", name) for name in uses if not name.startswith("org/mlops-actions/"))
+
+
+def test_what_init_writes_is_the_template_with_this_repository_s_names() -> None:
+    """Steps, rights, conditions and artifacts are those of workflows-templates/pull-request.yml; only names and the installing step differ."""
+    template = Path(__file__).parents[3] / "workflows-templates" / "pull-request.yml"
+    ours, theirs = yaml.safe_load(workflow()), yaml.safe_load(template.read_text())
+    for document in (ours, theirs):
+        for job in document["jobs"].values():
+            del job["name"]
+            job["steps"] = [{key: value for key, value in step.items() if key != "name"} for step in job["steps"] if "run" not in step]
+    assert ours == theirs

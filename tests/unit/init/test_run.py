@@ -121,7 +121,7 @@ def test_a_model_in_a_folder_gets_its_file_there_and_the_workflow_names_it(tmp_p
     assert "wrote models/spam/mlops.yaml\n" in said
     assert load(root / "models" / "spam" / "mlops.yaml").config.name == "spam"
     text = (root / WORKFLOW).read_text()
-    assert text.count("config: models/spam/mlops.yaml") == 3
+    assert text.count("config: models/spam/mlops.yaml") == 4
     assert "path: models/spam/.mlops\n" in text
     assert call(world(root), "models/other/mlops.yaml").startswith("wrote models/other/mlops.yaml")
 
@@ -215,4 +215,4 @@ def test_zizmor_finds_in_the_workflow_only_that_our_own_actions_are_named_by_tag
     )
     found = set(re.findall(r"^(?:error|warning|info|help|note)\[([\w-]+)\]", done.stdout, flags=re.M))
     assert found == {"unpinned-uses"}, done.stdout + done.stderr
-    assert done.stdout.count("error[unpinned-uses]") == done.stdout.count("uses: org/mlops-actions/") == 3
+    assert done.stdout.count("error[unpinned-uses]") == done.stdout.count("uses: org/mlops-actions/") == 4
