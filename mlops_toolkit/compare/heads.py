@@ -55,11 +55,17 @@ def _metrics(args: argparse.Namespace, world: World, loaded: read.Loaded) -> tup
 def _of_checkout(given: str, world: World, loaded: read.Loaded, history: History, state: Path) -> list[Run]:
     """What ran for this checkout: in a folder that another job handed over, a run that was named, or the one here."""
     name, context = loaded.config.name, world.context
-    if given and (world.cwd / given).is_dir():
+    if given and _folder(given, world):
         found = handed.find(world.cwd / given)
         return current.handed_over(found, history=history, git=world.git, context=context, config=loaded.where, model=name, state=state)
     key = key_of(loaded.where, name, context.matrix)
     return [current.find(given, state=state, history=history, git=world.git, context=context, key=key)]
+
+
+def _folder(given: str, world: World) -> bool:
+    """Whether a folder is meant: where no artifact was downloaded it was never made, and holds no run."""
+    place = world.cwd / given
+    return place.is_dir() or not (place.exists() or place.suffix == ".json" or baseline.PREFIX.fullmatch(given))
 
 
 def _given(text: str, loaded: read.Loaded, world: World) -> str:
