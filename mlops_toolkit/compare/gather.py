@@ -33,6 +33,7 @@ class Job:
 
     run     the head's record, None where the head is a bare file
     state   the `.mlops` folder; where: the configuration's path in the repository
+    configuration  its file, where that does not stand beside the `.mlops` folder
     """
 
     request: Request
@@ -44,11 +45,12 @@ class Job:
     run: Run | None = None
     history: History | None = None
     keep: bool = False
+    configuration: Path | None = None
 
     @property
     def path(self) -> Path:
         """Of its configuration."""
-        return self.state.parent / Path(self.where).name
+        return self.configuration or self.state.parent / Path(self.where).name
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def jobs(args: argparse.Namespace, world: World) -> Sequence[Job | Broken]:
     kinds = [sides.kind_of(word, cwd=world.cwd) for word in words]
     if len(words) == 2 and all(kind in ("predictions", "metrics") for kind in kinds):
         return [_bare(args, world, kinds)]
-    if world.context.event == "workflow_run":
+    if world.apart is not None:
         from mlops_toolkit.compare import trusted
 
         return trusted.jobs(args, world)
@@ -111,11 +113,11 @@ def standing_in(made: list[Any], path: Path, world: World, matrix: str | None = 
     except MlopsError as error:
         if error.name == "history-unreadable":
             raise  # for the others too
-        made.append(Broken(error, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), path.parent / STATE))
+        made.append(Broken(error, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), world.state(path.parent)))
     except OSError as error:
         if (refused := of_system(error)) is None:
             raise
-        made.append(Broken(refused, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), path.parent / STATE))
+        made.append(Broken(refused, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), world.state(path.parent)))
 
 
 def _flags(args: argparse.Namespace, *, name: str) -> Config:
@@ -242,11 +244,11 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
     for leg, find in heads.find(args, world, loaded, history, state):
         with standing_in(made, loaded.path, world, leg):
             head, run = find()
-            made.append(_against(replace(loaded, config=config), head, run, args, world, history))
+            made.append(against(replace(loaded, config=config), head, run, args, world, history))
     return made
 
 
-def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.Namespace, world: World, history: History) -> Job:
+def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.Namespace, world: World, history: History) -> Job:
     """One head against its baseline."""
     config, state = loaded.config, loaded.folder / STATE
     file = sides.files_of(history, state, world.models)
@@ -278,7 +280,7 @@ def _against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.
         today=world.clock.now().date(),
         base_config=base_config,
         forks_gate=world.context.fork and base_config is not None,
-        notes=(*notes, *reported.notes(run, base.run if base else None, config), *_trained_before(history.entries(), own)),
+        notes=(*notes, *reported.notes(run, base.run if base else None, config, base_config), *_trained_before(history.entries(), own)),
         options="" if loaded.where == read.DEFAULT else f" --config {shlex.quote(loaded.where)}",
         looks=_looks(history.entries(), own),
         evaluation=_evaluation_changed(world, loaded, base.run if base else None, run),

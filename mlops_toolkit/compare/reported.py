@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from mlops_toolkit.compare.whole import accepts_gate
 from mlops_toolkit.config.measures import bounded_fraction
 from mlops_toolkit.config.schema import Config
+from mlops_toolkit.errors import UsageError
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.report import words
 from mlops_toolkit.stats.best_of import flattery
@@ -12,10 +16,26 @@ HEAD = "the numbers of this run are as recorded by whoever trained it, not compu
 BASE = "the baseline's numbers are as recorded by whoever trained it, not computed here"
 
 
-def notes(head: Run | None, base: Run | None, config: Config) -> tuple[str, ...]:
+def refused(head: Run | None, config: Config, base_config: Config | None, today: date) -> UsageError | None:
+    """Why the head's numbers do not count; None where they do. What the base branch refuses, a pull request does not allow itself."""
+    if head is None or not head.self_reported or head.elsewhere is None:
+        return None
+    held = base_config is not None and base_config.self_reported == "refuse" and not accepts_gate(config.accepted, today)
+    if not held and config.self_reported != "refuse":
+        return None
+    whose = "the base branch's mlops.yaml" if held else "mlops.yaml"
+    hint = "let them be computed here\nevaluate: {run: python evaluate.py}   # for the model at $MLOPS_MODEL"
+    return UsageError(
+        "self-reported", f"the numbers of run {head.id} are as they were recorded, and {whose} says `self-reported: refuse`", hint=hint
+    )
+
+
+def notes(head: Run | None, base: Run | None, config: Config, base_config: Config | None = None) -> tuple[str, ...]:
     """Sentences for the comment."""
     said = []
     if head is not None and head.self_reported:
+        if base_config is not None and base_config.self_reported == "refuse":  # and it was said yes to: see `refused`
+            said.append("gate loosened: self-reported refuse → allow")
         said.append(HEAD + (f": {head.reason}" if head.reason else ""))
     if base is not None and base.self_reported:
         # `mlops history push` sends the numbers of an evaluation on somebody's own machine, too.

@@ -10,6 +10,7 @@ CHECKS: dict[str, str] = {
     "credentials": "mlops_toolkit.doctor.checks.credentials:check",
     "configuration": "mlops_toolkit.doctor.checks.configuration:check",
     "gitignore": "mlops_toolkit.doctor.checks.gitignore:check",
+    "pointer": "mlops_toolkit.doctor.checks.pointer:check",
     "commands": "mlops_toolkit.doctor.checks.commands:check",
     "gpu": "mlops_toolkit.doctor.checks.gpu:check",
     "workflow": "mlops_toolkit.doctor.checks.workflow:check",

@@ -21,6 +21,7 @@ from mlops_toolkit.history.base import History
 from mlops_toolkit.models import prints, tree
 from mlops_toolkit.models.base import redacted, short
 from mlops_toolkit.models.open import fetch
+from mlops_toolkit.models.pointed import model_of
 from mlops_toolkit.records.run import Elsewhere, Model, Run
 from mlops_toolkit.system.files import sha256
 
@@ -50,7 +51,7 @@ def known(job: Job, record: Run, history: History) -> tuple[Pointer, Run]:
         hint = "bring it back, or record the model without it"
         raise UsageError("prompt-gone", f"the prompt {gone} that the pointer names is not there", where=job.loaded.config.model, hint=hint)
     elsewhere = Elsewhere(found.uri, {name: digest or "" for name, digest in prompts.items()}, found.tried, found.run)
-    return found, replace(record, trained=_model(found), elsewhere=elsewhere, params=params_of(found, history), self_reported=False)
+    return found, replace(record, trained=model_of(found), elsewhere=elsewhere, params=params_of(found, history), self_reported=False)
 
 
 def take(job: Job, found: Pointer, history: History) -> Taken:
@@ -115,7 +116,7 @@ def have(job: Job, found: Pointer) -> str:
     """
     if found.vendor:
         return found.uri
-    model, place = _model(found), job.loaded.folder / found.uri
+    model, place = model_of(found), job.loaded.folder / found.uri
     assert model is not None  # noqa: S101  # only a vendor's has none
     if found.here:
         return str(_here(job, model, place))
@@ -143,14 +144,6 @@ def _here(job: Job, model: Model, place: Path) -> Path:
             hint=hint,
         ) from error
     return place
-
-
-def _model(found: Pointer) -> Model | None:
-    """The pointed model as a record names it; its path is where it is put."""
-    if found.digest is None:
-        return None
-    path = found.uri if found.here else f".mlops/cache/models/{found.digest.removeprefix('sha256:')[:16]}/{found.name or 'model'}"
-    return Model(found.digest, found.size or 0, path, found.kind or "file", () if found.here else (found.uri,))
 
 
 def _recorded(job: Job, found: Pointer, history: History) -> Run | None:
@@ -229,5 +222,5 @@ def _typed(text: str) -> object:
 
 def named(job: Job, found: Pointer) -> str:
     """What MLOPS_MODEL says, whether the model is there or not."""
-    model = _model(found)
+    model = model_of(found)
     return found.uri if model is None else str(job.loaded.folder / model.path)

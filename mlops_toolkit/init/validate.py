@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from mlops_toolkit.config import pointer
 from mlops_toolkit.config.read import Loaded, discover, load_all
 from mlops_toolkit.config.schema import Config, Rule, Suite
 from mlops_toolkit.world import World
@@ -13,6 +14,8 @@ from mlops_toolkit.world import World
 def run(args: argparse.Namespace, world: World) -> int:
     """0 where all files can be meant, with notes on what is not there yet; else ConfigErrors, UsageError or EnvironmentFailure."""
     for one in load_all(discover(args.config, cwd=world.cwd, root=world.root), root=world.root):
+        if (place := pointer.place_of(one)) is not None and place.exists():
+            pointer.read(one, world.root)
         print(f"{one.where}: fine — {summary(one.config)}", file=world.out)
         for note in notes(one):
             print(f"  {note}", file=world.out)
@@ -49,6 +52,8 @@ def notes(loaded: Loaded) -> Iterator[str]:
         yield "nothing is gated yet: the first `mlops compare` proposes margins that this test set can decide"
     elif config.gate and not any(_limits(rule) for rule in config.gate.values()):
         yield "the gate has no max-drop or max-rise: nothing is compared with the baseline"
+    if (place := pointer.place_of(loaded)) is not None and not place.exists():
+        yield f"{loaded.at('model')}: {config.model} is not there: `mlops record URI --predictions FILE` writes it"
     for key, path in _paths(config):
         if not any(c in path for c in "*?[") and "://" not in path and not (loaded.folder / path).exists():
             yield f"{loaded.at(key)}: {path} is not there"
@@ -60,8 +65,6 @@ def _limits(rule: Rule) -> bool:
 
 def _paths(config: Config) -> Iterator[tuple[str, str]]:
     """(dotted key, path) of what must be there before a command runs."""
-    if config.model:
-        yield "model", config.model
     if config.train is not None:
         if config.train.params:
             yield "train.params", config.train.params
