@@ -182,7 +182,8 @@ def _certificate_git(host: str, text: str, env: Mapping[str, str]) -> Trouble:
             f"git: {host} does not speak TLS", "is the port right, or does a proxy answer in its place? (https_proxy, http.proxy)"
         )
     if re.search(r"certificate|CAfile", text):
-        return Trouble(f"git: the certificate of {host} is signed by nobody who is known here", OWN_CA_GIT)
+        either = ", or has expired" if "server certificate verification failed" in text else ""  # GnuTLS does not say which
+        return Trouble(f"git: the certificate of {host} is signed by nobody who is known here{either}", OWN_CA_GIT)
     return Trouble(
         f"git: {host} breaks the TLS connection off", "does a firewall or proxy look into it? (https_proxy, http.proxy, GIT_SSL_CAINFO)"
     )
