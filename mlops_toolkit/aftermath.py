@@ -18,7 +18,7 @@ from mlops_toolkit.world import World
 def failed(error: MlopsError, args: argparse.Namespace, world: World) -> None:
     """Leave the error where the CI's next steps and people look for the outcome."""
     state = Path(args.config).parent / ".mlops" if not any(c in args.config for c in "*?[") else Path(".mlops")
-    state = world.cwd / state
+    state = (world.apart or world.cwd) / state
     models = _models(args.config, world)
     only = models[0] if len(models) == 1 else Known("model", matrix=world.context.matrix)
     result = without_verdict(error, only, world.context, config=args.config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import sys
@@ -36,9 +37,11 @@ def world(args: argparse.Namespace) -> World:
 
         token, wrong = inputs.token(text), error
     env = dict(os.environ)
-    cwd = Path.cwd()
+    cwd, apart = Path.cwd(), None
     context = replace(ci.detect(env, _event(env)), matrix=_matrix(getattr(args, "matrix", "")))
-    repository = git_module.find(cwd, env)
+    judging = args.verb == "compare" and context.event == "workflow_run"
+    # Where another job's run is judged nothing is checked out, and what lies in the workspace may be anybody's: no git runs there.
+    repository = None if judging else git_module.find(cwd, env)
     root = repository.root if repository else cwd
 
     def history(state: Path, at: str) -> History:
@@ -54,6 +57,12 @@ def world(args: argparse.Namespace) -> World:
 
     forge = connect(context=context, env=env, token=token, clock=SystemClock(), err=sys.stderr)
     context = completed(context, repository, forge)
+    if judging:
+        from mlops_toolkit.compare import trusted
+
+        seat = trusted.seat(args, context, env, cwd, lambda: token)
+        apart, cwd, root, repository, context = cwd, seat.root, seat.root, seat.git, seat.context
+        wrong = wrong or seat.wrong
     return World(
         cwd=cwd,
         root=root,
@@ -67,7 +76,17 @@ def world(args: argparse.Namespace) -> World:
         out=sys.stdout,
         err=sys.stderr,
         wrong=wrong,
+        apart=apart,
     )
+
+
+def _repository(cwd: Path, env: Mapping[str, str], config: str) -> git_module.Git | None:
+    """The repository that we stand in; of a workspace that holds it in a folder (`path:` at checkout), the one of the configuration."""
+    found = git_module.find(cwd, env)
+    if found is None and config.isprintable():
+        first = min(glob.glob(config, root_dir=cwd, recursive=True), default="")  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        found = git_module.find((cwd / first).parent, env) if first else None
+    return found
 
 
 def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str | None:

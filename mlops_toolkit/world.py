@@ -22,7 +22,7 @@ class World:
 
     cwd        the folder the command was given in; root: the work tree's top, or cwd outside of git
     env        our environment without the token and MLOPS_INPUTS: fit to be given to the user's commands
-    state      folder -> its `.mlops` is where records live (the folder of the mlops.yaml)
+    apart      where nothing is checked out, the workspace: root holds the configurations alone, and outcomes go there; else None
     models     address or store word (`auto`, `file:`, `oci://…`) -> Store
     wrong      what is wrong with the action's inputs: raised once there is a world to tell it those who wait for the outcome
     out, err   standard output (only what was asked for: JSON with --json) and error (progress, hints)
@@ -40,3 +40,8 @@ class World:
     out: TextIO
     err: TextIO
     wrong: MlopsError | None = None
+    apart: Path | None = None
+
+    def state(self, folder: Path) -> Path:
+        """The `.mlops` folder in which the outcome of the configuration in `folder` is left for the next steps."""
+        return (self.apart / folder.relative_to(self.root) if self.apart else folder) / ".mlops"

@@ -31,7 +31,7 @@ def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: H
         if kind != "name":
             made = bare(kind, args.head, args, world, loaded.config)
             return [(leg, lambda: (made, made.run))]
-        return [(leg, lambda: _judged(_named_run(args.head, world, history, loaded), world, history, state))]
+        return [(leg, lambda: judged(_named_run(args.head, world, history, loaded), world, history, state))]
     if args.metrics:
         return [(leg, lambda: _metrics(args, world, loaded))]
     given = _given(args.run, loaded, world)
@@ -41,7 +41,7 @@ def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: H
         if error.name not in ("no-run", "stale-run"):
             raise
         return [(leg, partial(_recorded, error, world, loaded, history, state))]
-    return [(run.matrix, partial(_judged, run, world, history, state)) for run in runs]
+    return [(run.matrix, partial(judged, run, world, history, state)) for run in runs]
 
 
 def _metrics(args: argparse.Namespace, world: World, loaded: read.Loaded) -> tuple[Loaded, Run]:
@@ -77,7 +77,7 @@ def _given(text: str, loaded: read.Loaded, world: World) -> str:
     return next((line for line in lines if (world.cwd / line).resolve().parent == state), "")
 
 
-def _judged(run: Run, world: World, history: History, state: Path) -> tuple[Loaded, Run]:
+def judged(run: Run, world: World, history: History, state: Path) -> tuple[Loaded, Run]:
     """A run that has something to compare, with its files."""
     if run.status not in ("succeeded", "reused") or not (run.metrics or run.evaluations or run.measures):
         raise UsageError(

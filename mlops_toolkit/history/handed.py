@@ -50,6 +50,21 @@ class Handed:
             raise self._changed(artifact, "the size differs")
         return place
 
+    def read(self, artifact: Artifact, most: int) -> bytes | None:
+        """The bytes of a file of the run, None where it was not handed over. InvalidFile `changed-file` where they are not those that the
+        record names, `too-large` where they are more than `most`."""
+        found = self.file(artifact)
+        if found is None:
+            return None
+        if artifact.size > most:
+            raise InvalidFile("too-large", f"{artifact.size:,} bytes are more than the {most:,} that are read", where=_shown(artifact.path))
+        handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as reading:
+            raw = reading.read(most + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+        if hashlib.sha256(raw).hexdigest() != artifact.sha256:
+            raise self._changed(artifact, "the sha256 differs")
+        return raw
+
     def take(self, state: Path) -> None:
         """Copy the files that the record names, and the record last, into our own `.mlops` folder, each checked by its sha256.
 

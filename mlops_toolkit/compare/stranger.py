@@ -1,0 +1,148 @@
+"""A run that a stranger's job handed over, as far as it may be believed: its answers to the baseline's examples, and its measures.
+
+Everything that is computed comes from these answers and the baseline's own targets; what the record says of itself only picks the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlops_toolkit.ci import Context
+from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.config import measures as known
+from mlops_toolkit.config.schema import Config, Evaluate, Suite
+from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.history.base import Entry
+from mlops_toolkit.history.handed import Found, Handed
+from mlops_toolkit.records.run import Measure
+
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.table import Table
+
+MOST_BYTES = 256_000_000  # of a file of predictions
+MOST_VALUES = 1_000  # of a measure
+NOBODY = Loaded("this run")  # until the baseline is known, which says what is taken from a stranger
+EVALUATE = "a maintainer's comment `/evaluate` on the pull request judges its model with what only your own jobs may see"
+
+
+def whose(context: Context) -> str:
+    """Who wrote the code, as the reader is told."""
+    return "the fork" if context.fork else "the dependency's update"
+
+
+def legs(found: Found, entries: Sequence[Entry], context: Context, *, config: str, model: str) -> dict[str | None, Handed | None]:
+    """The run of each leg of a matrix that has to be judged; None where a leg that main has was not handed over.
+
+    A leg that no run of ours ever had is nobody's: a stranger does not invent checks.
+    """
+    ours = [e for e in entries if e.key.split("|")[:2] == [config, model] and not e.fork and e.metrics]
+    recorded = {e.key.split("|", 2)[2] or None for e in ours}
+    main = [e for e in ours if e.pull_request is None and e.branch == (context.base_branch or context.default_branch)]
+    latest = {e.key.split("|", 2)[2] or None for e in main if e.commit == main[-1].commit}
+    mine = [one for one in found.runs if (one.run.config, one.run.model) == (config, model)]
+    mine = [one for one in mine if one.run.commit == context.head and one.run.ci.run == context.run]
+    wanted = {context.matrix} if context.matrix is not None else latest | {one.run.matrix for one in mine if one.run.matrix in recorded}
+    last = {one.run.matrix: one for one in sorted(mine, key=lambda one: (one.run.ci.attempt, one.run.id))}
+    return {leg: last.get(leg) for leg in sorted(wanted or set(last) or {None}, key=lambda leg: leg or "")}
+
+
+def absent(model: str, found: Found, context: Context) -> UsageError:
+    """The error where nothing of this head was handed over."""
+    passed = f" ({'; '.join(found.refused[:3])})" if found.refused else ""
+    text = f"no run of {model} at {(context.head or '')[:7]} was handed over by CI run {context.run}{passed}"
+    return UsageError("no-run", printable(text), where="run", hint="does the job that trains upload .mlops, hidden files included?")
+
+
+def printable(text: str) -> str:
+    """A sentence that quotes a stranger, on one line."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:500]
+
+
+def usable(handed: Handed) -> Handed:
+    """The run, if it ended well. Its own words on why it did not stay where they are."""
+    status = handed.run.status
+    if status in ("succeeded", "reused"):
+        return handed
+    ended = {"running": "did not end", "interrupted": "was interrupted"}.get(status, "failed")
+    raise UsageError("run-not-evaluated", f"the run that was handed over {ended}", where="run", hint="its job's log says why")
+
+
+def judgeable(config: Config, baseline: Loaded | None, config_path: str) -> tuple[Config, tuple[str, ...]]:
+    """The configuration without the numbers that only the stranger's own code computed, and what is left out, as sentences.
+
+    UsageError `no-trusted-targets` where one of them is gated, or where nothing is left.
+    """
+    if baseline is None or not baseline.tables:
+        raise _untrusted("no predictions of the baseline are to be had", config_path)
+    recorded = baseline.run.evaluations if baseline.run else {}
+    for suite, evaluation in recorded.items():
+        if suite in _suites(config) and evaluation.data is not None and suite not in baseline.tables:
+            raise _untrusted(f"the baseline's predictions{f' of {suite}' if suite else ''} are not to be had", config_path)
+    for suite, table in baseline.tables.items():
+        if not table.task_has_target:
+            raise _untrusted(f"the baseline's predictions{f' of {suite}' if suite else ''} have no targets", config_path)
+    evaluate, dropped = config.evaluate or Evaluate(), list[str]()
+    suites = {name: _with_targets(suite, name, dropped) for name, suite in evaluate.suites.items()}
+    top = _with_targets(evaluate, "", dropped)
+    dropped += [name for name in baseline.scalars if name not in dropped]
+    if gated := [name for name in dropped if name in config.gate]:
+        raise _untrusted(f"{gated[0]} is computed by the pull request's own code alone, and gated", config_path)
+    notes = (f"not shown, because only the pull request's own code computes it: {', '.join(dropped)}",) if dropped else ()
+    return replace(config, evaluate=replace(evaluate, metrics=top.metrics, suites=suites)), notes
+
+
+def _untrusted(why: str, where: str) -> UsageError:
+    return UsageError("no-trusted-targets", f"there is nothing to judge this pull request's answers by: {why}", where=where, hint=EVALUATE)
+
+
+def _suites(config: Config) -> tuple[str, ...]:
+    return tuple(config.evaluate.suites) or ("",) if config.evaluate else ()
+
+
+def _with_targets(suite: Suite, name: str, dropped: list[str]) -> Suite:
+    """The suite without means and quantiles of columns: what stands in those, the stranger wrote."""
+    own = [m for m in suite.metrics if m.family in ("mean", "quantile")]
+    dropped += [f"{name}/{m.name}" if name else m.name for m in own]
+    return replace(suite, metrics=tuple(m for m in suite.metrics if m not in own))
+
+
+def head(handed: Handed, baseline: Loaded, config: Config, *, salt: str | None, context: Context) -> Loaded:
+    """The head's side: the baseline's examples with the stranger's answers, and the measures that the base branch knows.
+
+    InvalidFile where an answer is missing, one too many, changed or no answer at all.
+    """
+    tables = {suite: _answers(handed, suite, table, salt if suite in baseline.hashed else None) for suite, table in baseline.tables.items()}
+    measures = _measures(handed, baseline, config)
+    notes = [
+        f"the predictions come from {whose(context)}'s own code; the targets, weights and slices are the baseline's, and every number was "
+        "computed here from those"
+    ]
+    if measures:
+        notes.append(f"{', '.join(measures)}: as {whose(context)}'s own code reports, not measured here")
+    return Loaded("this run", tables=tables, hashed=baseline.hashed, measures=measures, notes=tuple(notes))
+
+
+def _answers(handed: Handed, suite: str, base: Table, salt: str | None) -> Table:
+    from mlops_toolkit.predictions import quarantine
+
+    name = f"the predictions{f' of {suite}' if suite else ''} that were handed over"
+    evaluation = handed.run.evaluations.get(suite)
+    artifact = evaluation.predictions if evaluation else None
+    raw = handed.read(artifact, MOST_BYTES) if artifact is not None and "#" not in artifact.path else None
+    if raw is None:
+        raise InvalidFile("fork-data-changed", f"{name} are not there", where="run", hint=EVALUATE)
+    return quarantine.answers(raw, base, salt=salt, name=name)
+
+
+def _measures(handed: Handed, baseline: Loaded, config: Config) -> dict[str, Measure]:
+    """Those that the base branch knows, with what it says of them: which direction is better is not for the stranger to say."""
+    found = {}
+    for name, measure in handed.run.measures.items():
+        old = baseline.measures.get(name)
+        if old is None and name not in config.measures:
+            continue  # nor may it stand in for a metric that is gated
+        noisy = old.noisy if old else known.noisy(name)
+        found[name] = Measure(measure.values[:MOST_VALUES], old.better if old else None, noisy, old.unit if old else None)
+    return found

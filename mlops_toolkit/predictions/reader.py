@@ -1,0 +1,64 @@
+"""A program: the answers in a Parquet file that nobody has read yet, from standard input to JSON on standard output, under limits.
+
+It is started in a process of its own (`quarantine`) and needs only polars: a file that crashes or fills it ends this process alone.
+It says what is wrong as one line on standard error, with exit status 3.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import polars as pl
+
+REFUSED = 3
+MEMORY, SECONDS = 6 << 30, 120  # address space (most of it is never touched) and processor time
+LONGEST_CELL, MOST_TEXT = 1 << 16, 256 << 20  # bytes
+MOST_COLUMNS = 10_000
+
+
+def main(most_rows: int, wanted: list[str]) -> None:
+    """Print {column: [cells]} of the wanted columns that are there. Floats that are none are written NaN, Infinity."""
+    for what, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(what, (limit, limit))
+    import polars as pl
+
+    raw = sys.stdin.buffer.read()
+    if not raw.startswith(b"PAR1"):
+        refuse("it is no Parquet file")
+    schema = pl.read_parquet_schema(io.BytesIO(raw))
+    if len(schema) > MOST_COLUMNS:
+        refuse(f"it has more than {MOST_COLUMNS:,} columns")
+    names = [name for name in wanted if name in schema]
+    for name in names:
+        if not (schema[name] in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) or schema[name].is_numeric()):
+            refuse(f"its column {name} holds neither text nor numbers")
+    rows = pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item()
+    if rows > most_rows:
+        refuse(f"it claims {rows:,} rows, more than the {most_rows:,} that were asked for")
+    frame = pl.read_parquet(io.BytesIO(raw), columns=names, n_rows=most_rows + 1)
+    print(json.dumps({name: cells(frame[name]) for name in names}))
+
+
+def cells(column: pl.Series) -> list[object]:
+    """The cells of a column, if they are no longer than a page each and no longer than a book together."""
+    import polars as pl
+
+    if not column.dtype.is_numeric() and column.dtype != pl.Boolean:
+        size = column.cast(pl.String).str.len_bytes()
+        if int(size.max() or 0) > LONGEST_CELL or int(size.sum()) > MOST_TEXT:
+            refuse(f"its column {column.name} holds too much text")
+    return column.to_list()
+
+
+def refuse(why: str) -> NoReturn:
+    print(why, file=sys.stderr)
+    sys.exit(REFUSED)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])
