@@ -77,7 +77,7 @@ def _given(text: str, job: Job) -> str:
 def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
     """The completed record of one model, and what to print of it."""
     world = job.world
-    refuse_fork(world.context, world.git, job.loaded)
+    refuse_fork(world.context, world.git, job.loaded, world.forge.may_write)
     history = world.history(job.state, job.loaded.config.history.at)
     with job.alone():
         record = _record(job, given, history)

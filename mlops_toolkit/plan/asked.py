@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlops_toolkit.ci import Context
+from mlops_toolkit.config.forks import COMMAND, LABEL
 from mlops_toolkit.forge.base import PullRequest
 
-COMMAND, LABEL = "/evaluate", "evaluate"
 SHA = re.compile(r"[0-9a-f]{7,40}")
 
 

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, world: World) -> int:
 
 def _train(job: Job, *, again: bool) -> Run:
     world, config = job.world, job.loaded.config
-    refuse_fork(world.context, world.git, job.loaded)
+    refuse_fork(world.context, world.git, job.loaded, world.forge.may_write)
     _check_output(job)
     launcher: Launcher = plug.load("launcher", LAUNCHERS, job.config.launcher, where=job.loaded.at("train.launcher"))
     expired((), config.models.keep, world.clock.now())  # a mistake in it must not come up after hours of training

@@ -11,7 +11,7 @@ import pytest
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.config import read
-from mlops_toolkit.config.forks import refuse_fork
+from mlops_toolkit.config.forks import MayWrite, refuse_fork
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.system import git as git_module
 
@@ -44,9 +44,9 @@ def merged(folder: Path, *, base: str, fork: str) -> Context:
     return Context(provider="github", event="pull_request", head=head, checkout=merge, base_branch="main", fork=True, self_hosted=True)
 
 
-def refused(folder: Path, context: Context) -> bool:
+def refused(folder: Path, context: Context, may_write: MayWrite = lambda who: None) -> bool:
     try:
-        refuse_fork(context, git_module.find(folder, ENV), read.load(folder / "mlops.yaml"))
+        refuse_fork(context, git_module.find(folder, ENV), read.load(folder / "mlops.yaml"), may_write)
     except EnvironmentFailure as error:
         return (error.name, error.code) == ("fork-on-self-hosted", 4)
     return False
@@ -82,3 +82,52 @@ def test_ours_and_hosted_ones_may_always(tmp_path: Path) -> None:
     context = merged(tmp_path, base=SAYS_NO, fork=SAYS_NO)
     assert not refused(tmp_path, replace(context, fork=False))
     assert not refused(tmp_path, replace(context, self_hosted=False))
+
+
+PEOPLE: dict[str, bool | None] = {"ada": True, "mallory": False, "nobody-knows": None}
+
+
+@pytest.mark.parametrize(
+    ("who", "said", "expected"),
+    [
+        ("ada", "/evaluate", False),
+        ("ada", "/evaluate HEAD", False),  # its commit, see below
+        ("ada", "/evaluate 0123456789", True),
+        ("ada", "/evaluate HEAD now", True),
+        ("ada", "looks good, /evaluate", True),
+        ("ada", "/evaluated", True),
+        ("ada", "", True),
+        ("mallory", "/evaluate", True),
+        ("nobody-knows", "/evaluate", True),
+        ("stranger", "/evaluate", True),
+        (None, "/evaluate", True),
+    ],
+)
+def test_a_comment_of_somebody_who_may_write_allows_this_run(tmp_path: Path, who: str | None, said: str, expected: bool) -> None:
+    context = merged(tmp_path, base=SAYS_NO, fork=SAYS_YES)
+    git(tmp_path, "checkout", "-q", "--detach", str(context.head))
+    context = replace(context, event="comment", checkout=context.head, asked_by=who, request=said.replace("HEAD", str(context.head)))
+    assert refused(tmp_path, context, PEOPLE.get) is expected
+
+
+@pytest.mark.parametrize(
+    ("who", "label", "expected"),
+    [("ada", "evaluate", False), ("ada", "bug", True), ("mallory", "evaluate", True), (None, "evaluate", True)],
+)
+def test_so_does_the_label_that_they_set(tmp_path: Path, who: str | None, label: str, expected: bool) -> None:
+    context = replace(merged(tmp_path, base=SAYS_NO, fork=SAYS_YES), asked_by=who, request=label)
+    assert refused(tmp_path, context, PEOPLE.get) is expected
+
+
+def test_a_label_allows_the_head_that_had_it_and_no_other(tmp_path: Path) -> None:
+    context = replace(merged(tmp_path, base=SAYS_NO, fork=SAYS_YES), asked_by="ada", request="evaluate")
+    git(tmp_path, "checkout", "-q", "fork")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "pushed since")
+    assert refused(tmp_path, context, PEOPLE.get)
+
+
+def test_nobody_is_asked_about_people_where_nobody_asked(tmp_path: Path) -> None:
+    def never(who: str) -> bool | None:
+        raise AssertionError(who)
+
+    assert refused(tmp_path, merged(tmp_path, base=SAYS_NO, fork=SAYS_NO), never)
