@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import PurePosixPath
@@ -120,9 +121,10 @@ def _used(patient: Patient, git: Git, names: Sequence[str]) -> tuple[str, str] |
         base = PurePosixPath(loaded.where).parent.as_posix()
         for key, listed in watched(loaded.config):
             patterns = compile_patterns([text for text in listed if "://" not in text], base="" if base == "." else base)
-            # A submodule is named by what lies in it, too.
+            # A submodule is named by what lies in it, too, none of which is there to be matched.
+            within = [posixpath.normpath(f"{base}/{text}/") for text in listed if not text.startswith("!")]
             for name in names:
-                if select([name, f"{name}/-"], patterns):
+                if select([name, f"{name}/-"], patterns) or any(path.startswith(f"{name}/") for path in within):
                     return loaded.at(key), name
     return None
 
