@@ -41,7 +41,7 @@ def world(args: argparse.Namespace) -> World:
     context = replace(ci.detect(env, _event(env)), matrix=_matrix(getattr(args, "matrix", "")))
     judging = args.verb == "compare" and context.event == "workflow_run"
     # Where another job's run is judged nothing is checked out, and what lies in the workspace may be anybody's: no git runs there.
-    repository = None if judging else git_module.find(cwd, env)
+    repository = None if judging else _repository(cwd, env, str(getattr(args, "config", "")))
     root = repository.root if repository else cwd
 
     def history(state: Path, at: str) -> History:

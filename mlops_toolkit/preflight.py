@@ -20,6 +20,7 @@ from mlops_toolkit.doctor.workflow import course, handover, here, legs, rights
 from mlops_toolkit.doctor.workflow.flow import JUDGES
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.forge.base import Annotation, Forge
+from mlops_toolkit.history.lineage import no_repository
 from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.world import World
 
@@ -31,6 +32,8 @@ def before(args: argparse.Namespace, world: World) -> None:
     """Raises the EnvironmentFailure that every run here would end in; anything else at most writes warnings, and keeps nobody."""
     if not world.context.ci or args.verb not in VERBS:
         return
+    if world.git is None:
+        raise no_repository(None)
     patient = patient_of(args.config, world)
     for check, found in (("git", git.program(patient)), ("disk", disk.check(patient))):
         for finding in found:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mlops_toolkit.ci import Context
-from mlops_toolkit.errors import UsageError
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history import baseline
 from mlops_toolkit.history.base import History
 from mlops_toolkit.history.baseline import Choice, Lineage, Question, Step
@@ -65,15 +65,30 @@ def find(
     """The line of first parents that a baseline is looked for on.
 
     known: commits and trees that have a usable run; the remote is asked for older commits only until one of them is met, and if
-    there is none at all not beyond its first answer.
+    there is none at all not beyond its first answer. EnvironmentFailure `no-repository` in a CI without a commit: there every model would
+    pass as the first one.
     """
     if git is None or git.commit("HEAD") is None:
+        if context.ci and context.event != "workflow_run" and not base:
+            raise no_repository(git)
         return Lineage(reason="there is no commit here")
     start = asked(git, ancestry, base) if base else (_start_in_ci if context.ci else _start_on_laptop)(git, context, ancestry)
     if start.commit is None:
         return Lineage(reason=start.reason, label=start.label, released=start.released)
     steps, cut = walk(git, start.commit, ancestry, frozenset(known), limit)
     return Lineage(steps, start.reason, start.label, start.released, cut)
+
+
+def no_repository(git: Git | None) -> EnvironmentFailure:
+    """The error of a CI that checked nothing out, or not where we were told to look."""
+    return EnvironmentFailure(
+        "no-repository",
+        "there is no git commit here that says what to compare with",
+        where=str(git.root) if git else None,
+        hint="""\
+check the code out with git on the machine (without it actions/checkout takes an archive);
+of a checkout into a folder (`path: code`) name the configuration in it: `config: code/mlops.yaml`""",
+    )
 
 
 def asked(git: Git, ancestry: Ancestry, base: str) -> Start:

@@ -264,7 +264,12 @@ def test_outside_of_git_there_is_no_line() -> None:
 
 def test_an_empty_repository_has_no_line(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
-    assert lineage.find(Git(tmp_path, {"PATH": "/usr/bin:/bin"}), CI, nothing).reason == "there is no commit here"
+    empty = Git(tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert lineage.find(empty, Context(), nothing).reason == "there is no commit here"
+    for where in (empty, None):
+        with pytest.raises(EnvironmentFailure) as error:  # in a CI every model would pass as the first one
+            lineage.find(where, CI, nothing)
+        assert error.value.name == "no-repository"
 
 
 def test_after_a_squash_merge_the_pull_requests_own_run_is_the_baseline_of_the_next_one(tmp_path: Path) -> None:
