@@ -1,7 +1,8 @@
 """The actions as a workflow runs them: act executes the shipped workflow files against a fake GitHub and a real git remote.
 
 What stands in for the rest of the world is small: `runs-on` names this machine, checkout is a shallow fetch of the commit from
-the remote, and the two artifact actions copy a folder (`artifacts.py`). Every job has a workspace of its own, empty at first.
+the remote, and the two artifact actions copy a folder (`artifacts.py`). Every job has a workspace of its own, empty at first, and a
+token of its own, which may what its `permissions:` say.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests import needs
 from tests.engine import artifacts
 from tests.engine.events import Event, Happenings
-from tests.world.github import FakeGitHub
-from tests.world.project import Project
+from tests.world.project import CONFIG, EVALUATE, GOOD, TRAIN
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "workflows-templates"
 SHIPPED = ("action.yml", "actions", "train", "evaluate", "compare-to-main", "plan", "report", "mlops_toolkit", "requirements")
+PLAIN = f"{CONFIG}comment: {{charts: false}}\n"  # pictures take the longest of a comparison; test_review.py draws them
 JOB_TOKEN = "ghs_the_job_s_own"
 READ_ONLY = "ghs_reads_only"
 CHECKOUT = """\
@@ -98,6 +101,8 @@ class Engine(Happenings):
                 shutil.copytree(source, self.ours / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, self.ours / name)
+        for path in (self.ours / "action.yml", *self.ours.glob("actions/*/action.yml")):
+            path.write_text(path.read_text().replace("${{ github.token }}", "${{ github.token }}-${{ github.job }}"))
         self.project.allow_any_commit()
         for name, verb in STAND_INS.items():
             (self.folder / name).mkdir()
@@ -126,6 +131,7 @@ class Engine(Happenings):
         (own / "event.json").write_text(json.dumps(event.payload))
         text = self.project.git("show", f"{event.file_of}:.github/workflows/{flow}")
         (own / flow).write_text(text)
+        self._give_tokens(text, token or self.token)
         process = subprocess.Popen(
             self._command(event, own, flow, text, number, token or self.token, env),
             cwd=own,
@@ -141,6 +147,14 @@ class Engine(Happenings):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
+
+    def _give_tokens(self, text: str, token: str) -> None:
+        """A token for each job of a workflow: what the repository's allows (nothing but reading, for a fork's), of what the job asks for."""
+        whole, of_all = yaml.safe_load(text), self.github.tokens[token]
+        for name, job in whole["jobs"].items():
+            asked = job.get("permissions", whole.get("permissions", {}))
+            written = {key for key, value in asked.items() if value == "write"}
+            self.github.tokens[f"{token}-{name}"] = replace(of_all, may=of_all.may & written, may_read=of_all.may_read & asked.keys())
 
     def _command(self, event: Event, own: Path, flow: str, text: str, number: int, token: str, env: dict[str, str]) -> list[str]:
         command = [self.act, event.name, "--json", "-W", str(own / flow), "-e", str(own / "event.json"), "--actor", event.actor]
@@ -230,6 +244,16 @@ def cache() -> Path:
 def workflow(template: str) -> str:
     """A shipped workflow, run on this machine."""
     return (TEMPLATES / template).read_text().replace("ubuntu-latest", "self-hosted")
+
+
+def models(*names: str) -> dict[str, str]:
+    """The files of a repository of several models, each in its own folder, and saying what of it it depends on."""
+    files = {".gitignore": "model/\n", "README.md": "Models.\n"}
+    for name in names:
+        own = {"train.py": TRAIN, "evaluate.py": EVALUATE, "src/wrong.txt": f"{GOOD}\n", "mlops.yaml": PLAIN.replace("spam-filter", name)}
+        own["mlops.yaml"] = own["mlops.yaml"].replace("  task:", "  inputs: [evaluate.py]\n  task:")
+        files |= {f"models/{name}/{path}": text for path, text in own.items()}
+    return files
 
 
 def program() -> str:

@@ -16,7 +16,7 @@ ALL = frozenset({"pull-requests", "statuses", "issues"})
 
 
 def tokens() -> dict[str, Token]:
-    """What a job's token may: by its `permissions:`, or, of a fork or Dependabot, only read."""
+    """What a job's token may at most: all that ours ever ask for, or, of a fork or Dependabot, only read."""
     return {act.JOB_TOKEN: Token(may=ALL), act.READ_ONLY: Token(may=frozenset())}
 
 
