@@ -131,36 +131,46 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock, ren
     renew: where its verdict is worse than the one that stands, a new text replaces the old one, which goes when the new one is there.
 
     Nothing tells a writer that it wrote over another's text, so each looks again, a random while later and after at
-    least twice the time its own reading and writing took, and writes again if its section is gone. An answer that never
-    came may still have been a write; looking again covers that too.
+    least twice the time its own reading and writing took, and writes again if its section is gone; where others have
+    written meanwhile it goes on looking until nothing changes. An answer that never came may still have been a write;
+    looking again covers that too.
     """
     written: Note | None = None
     refused: Refused | None = None
-    limit = sticky.LIMIT
+    seen: str | None = None  # the text as we left it, or as we saw it last
+    limit, tries, looks = sticky.LIMIT, 0, 0
     patience = clock.monotonic() + PATIENCE_SECONDS
-    for tries in range(TRIES + 1):
+    while True:
         began = clock.monotonic()
         try:
-            step = decide(board.notes(), board.ended, section, where=where, limit=limit, renew=renew, passed=passed)
+            notes = board.notes()
+            step = decide(notes, board.ended, section, where=where, limit=limit, renew=renew, passed=passed)
             if isinstance(step, Posted):
-                return replace(step, url=step.url or (written.url if written else None))
-            if tries == TRIES:
+                text = "\n".join(note.body for note in notes if sticky.ours(note.body))
+                if written is None or looks == TRIES or _same(text, seen or ""):
+                    return replace(step, url=step.url or (written.url if written else None))
+                seen, looks = text, looks + 1
+            elif tries == TRIES:
                 break
-            written = _write(board, step)
-            refused = None
-            for late in step.late:
-                board.delete(late, written)
+            else:
+                written = _write(board, step)
+                text = step.body or written.body
+                refused, seen, tries = None, text if sticky.ours(text) else "", tries + 1
+                for late in step.late:
+                    board.delete(late, written)
         except Refused as caught:
             refused = caught
+            wait = pause(tries, caught.wait)
             if caught.too_long and limit == sticky.LIMIT:
                 limit //= 2  # servers have counted in more ways than they say
+                tries += 1
                 continue
-            wait = pause(tries, caught.wait)
-            if not caught.again or tries == TRIES or clock.monotonic() + wait > patience:
+            if not caught.again or tries >= TRIES or clock.monotonic() + wait > patience:
                 return Posted(reason=caught.reason, hint=caught.hint)
             clock.sleep(wait)
+            tries += 1
             continue
-        clock.sleep(random.uniform(0.3, 0.9) * 1.5**tries + 2 * (clock.monotonic() - began))  # noqa: S311
+        clock.sleep(random.uniform(0.3, 0.9) * 1.5 ** (tries - 1) + 2 * (clock.monotonic() - began))  # noqa: S311
     if refused is not None:
         return Posted(reason=refused.reason, hint=refused.hint)
     return Posted(

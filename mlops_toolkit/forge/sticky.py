@@ -190,7 +190,7 @@ def merge(bodies: Sequence[str], section: Section, *, where: str | None = None, 
 
     bodies   the texts of our comments as they stand, the one to be written first ([] or one; several where two jobs raced)
     where    the address of the page that has all of the section, for the line that says what was left out
-    renewed  the numbers of the comments that this text is written to stand for, as a new one
+    renewed  the numbers of the comments that this text is written to stand for, as a new one; else those that any of `bodies` stands for
 
     A section of an older (run, attempt) never replaces a newer one; the same (run, attempt) does.
     """
@@ -200,7 +200,9 @@ def merge(bodies: Sequence[str], section: Section, *, where: str | None = None, 
     if not any(p.digest == mine.digest for p in kept):
         kept.append(mine)
     passed = {key: age for key, age in _passed(bodies).items() if key != mine.digest}
-    return cap(kept, limit=limit, foot=_foot(passed, renewed or (renews(bodies[0]) if bodies else ())))
+    # A comment that goes leaves what it stood for to the one that stays: should another writer find only some of them deleted, it
+    # takes the same one to stay.
+    return cap(kept, limit=limit, foot=_foot(passed, renewed or sorted({number for body in bodies for number in renews(body)})))
 
 
 def without(bodies: Sequence[str], section: Section, *, limit: int = LIMIT) -> str:

@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from mlops_toolkit.forge import sticky
+from mlops_toolkit.forge.base import Posted
 from mlops_toolkit.forge.board import post
-from mlops_toolkit.forge.github import Thread
+from mlops_toolkit.forge.thread import Thread
 from mlops_toolkit.system.clock import SystemClock
 from tests.unit.forge.conftest import forge, section
 from tests.world.github import BOT, FakeGitHub, Token
@@ -75,30 +76,62 @@ def test_an_enterprise_server_is_spoken_to_under_its_own_paths(fake: FakeGitHub)
 
 
 class Hurried(SystemClock):
-    """A clock whose waits are short, so that eight writers really meet."""
+    """A clock that runs fast, so that eight writers really meet and nobody waits for long."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 10
 
     def sleep(self, seconds: float) -> None:
-        super().sleep(seconds / 8)
+        super().sleep(seconds / 10)
 
 
-@pytest.mark.parametrize("jobs", [2, 8])
-def test_jobs_that_report_at_once_end_in_one_comment_with_every_section(fake: FakeGitHub, jobs: int) -> None:
-    fake.latency_seconds = 0.005
-    start = threading.Barrier(jobs)
-    answers = {}
+def at_once(fake: FakeGitHub, jobs: int, run: int, mark: str, **how: bool) -> list[Posted]:
+    """The answers of so many jobs that report at the same time, each for a model of its own."""
+    start, answers = threading.Barrier(jobs), {}
+    forges = [forge(fake) for _ in range(jobs)]
 
     def job(number: int) -> None:
-        own = forge(fake)
+        own = forges[number]
         assert own.rest
         own.login(own.rest)
         start.wait()
-        answers[number] = post(Thread(own, own.rest, 7), section(f"m{number}", f"✅ m{number}"), where=None, clock=Hurried())
+        told = section(f"m{number}", f"{mark} m{number}: run {run}", run=run)
+        answers[number] = post(Thread(own, own.rest, 7), told, where=None, clock=Hurried(), **how)
 
     threads = [threading.Thread(target=job, args=(n,)) for n in range(jobs)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return list(answers.values())
+
+
+def slow(fake: FakeGitHub) -> FakeGitHub:
+    fake.latency_seconds, fake.jitter_seconds = 0.001, 0.004
+    return fake
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 5, 8])
+def test_jobs_that_report_at_once_end_in_one_comment_with_every_section(fake: FakeGitHub, jobs: int) -> None:
+    answers = at_once(slow(fake), jobs, 812, "✅")
     (body,) = fake.bodies(7)
-    assert {p.verdict for p in sticky.parse(body)} == {f"✅ m{n}" for n in range(jobs)}
-    assert [a.reason for a in answers.values()] == [None] * jobs
+    assert {p.verdict for p in sticky.parse(body)} == {f"✅ m{n}: run 812" for n in range(jobs)}
+    assert [a.reason for a in answers] == [None] * jobs
+    assert {a.url for a in answers} == {fake.comments[7][0]["html_url"]}
+
+
+@pytest.mark.parametrize(("how", "rounds"), [("edited", 20), ("renewed", 6), ("two markers", 6)])
+def test_eight_jobs_in_twenty_rounds_leave_one_comment_with_all_sections(fake: FakeGitHub, how: str, rounds: int) -> None:
+    slow(fake).checked = False  # each kind of request is held against the description elsewhere
+    for round_ in range(rounds):
+        if how == "two markers":  # as two jobs leave them that were killed when each had made its own
+            fake.comments[7] = []
+            for key in ("kept", "m3"):
+                fake.add_comment(7, sticky.merge([], section(key, f"➖ {key}: long ago", run=1)), BOT)
+        # Every other round is worse than the one before it, so that all eight want a new comment.
+        answers = at_once(fake, 8, 812 + round_, "✅" if how == "renewed" and round_ % 2 == 0 else "❌", renew=how == "renewed")
+        (body,) = fake.bodies(7)
+        found = {p.verdict for p in sticky.parse(body)} - {"➖ kept: long ago"}
+        assert {verdict[2:] for verdict in found} == {f"m{n}: run {812 + round_}" for n in range(8)}, round_
+        assert [a.reason for a in answers] == [None] * 8, round_
+        assert ("➖ kept" in body) is (how == "two markers")
