@@ -21,7 +21,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     world = patient.world
     address = api_url(world)
     if address is not None:
-        yield _finding(network.api(address, world.env), f"the API answers at {address}")
+        yield _finding(network.api(f"{address}/user", world.env), f"the API answers at {address}")  # without a token it says 401
     here = origin(world)
     if here is not None and here.web:
         yield _finding(git(world, without_secrets(here.url)), f"git reaches {urlsplit(here.url).hostname}")

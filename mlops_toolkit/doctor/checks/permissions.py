@@ -27,11 +27,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     flows, _ = read(world.root)
     job = here.job(flows, world.env) if world.context.ci else None
     wanted = rights.needed(*job) if job else ALL
-    refused = asked.lacks(wanted)
-    if refused is None:
-        return
+    answers = {each: asked.lacks((each,)) for each in wanted}
+    refused, granted = [each for each, lost in answers.items() if lost], [each for each, lost in answers.items() if lost == ()]
     if refused:
         hint = rights.lines(job[0], wanted) if job else "permissions:\n" + "\n".join(f"  {each}" for each in wanted)
         yield Finding("problem", f"the token may not do this: {', '.join(f'`{each}`' for each in refused)}", hint)
-    else:
-        yield Finding("fine", "the token may do what was asked of it")
+    elif granted:
+        yield Finding("fine", f"the token has {', '.join(f'`{each}`' for each in granted)}")
