@@ -46,6 +46,7 @@ class Question:
     """A model in this checkout.
 
     undeclared  what is trained or evaluated without declared data, so that a schedule could not see it change ("train.data")
+    open        what is trained or evaluated without declared inputs, so that any tracked file counts ("train", "evaluate")
     idle        there is nothing to train or evaluate
     fork        whether the head is a fork's: only such a one takes a fork's run
     """
@@ -56,6 +57,7 @@ class Question:
     pull_request: int | None = None
     fork: bool = False
     undeclared: str | None = None
+    open: tuple[str, ...] = ()
     idle: bool = False
 
 
@@ -149,7 +151,9 @@ def _why(asked: Question, mine: Sequence[Entry], equal: Sequence[Entry], trouble
     if asked.seen.untold is not None:
         return "what it reads changed"
     trained = made.train is None or any(_same(e.train, made.train) for e in mine)
-    return "what its evaluation reads is new" if trained else "what its training reads is new"
+    what, whole = ("evaluation", "evaluate") if trained else ("training", "train")
+    anything = f" ({whole}.inputs is not set: every tracked file counts)" if whole in asked.open else ""
+    return f"its {what} reads something new{anything}"
 
 
 def shown(run: Run) -> str:
@@ -174,6 +178,7 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
         pull_request=context.pull_request,
         fork=context.fork,
         undeclared=f"{undeclared[0]}.data" if undeclared else None,
+        open=tuple(n for n, items in (("train", [config.train]), ("evaluate", suites.values())) if any(i and not i.inputs for i in items)),
         idle=config.train is None and not suites,
     )
     here = world.git.commit("HEAD") if world.git else None
