@@ -12,6 +12,8 @@ import dataclasses
 import functools
 import json
 import math
+import re
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -20,6 +22,8 @@ from typing import Any, Literal, TypeVar, Union
 from mlops_toolkit.errors import Defect, InvalidFile
 
 T = TypeVar("T")
+DEEPEST = 50  # of JSON that is kept as it is
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(value: Any) -> Any:
@@ -52,16 +56,22 @@ def loads(text: str | bytes, *, where: str) -> Any:
     def constant(word: str) -> Any:
         raise ValueError(f"{word} is not JSON")
 
+    def number(word: str) -> float:
+        value = float(word)
+        if not math.isfinite(value):
+            raise ValueError(f"{word[:20]} is larger than any number")
+        return value
+
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in items:
             if key in seen:
-                raise ValueError(f'the key "{key}" stands twice')
+                raise ValueError(f'the key "{_line(key)}" stands twice')
             seen[key] = value
         return seen
 
     try:
-        return json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
+        return json.loads(text, parse_constant=constant, parse_float=number, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
         raise InvalidFile("not-json", f"not readable as JSON: {error}", where=where) from error
 
@@ -77,14 +87,19 @@ def from_json(kind: type[T], data: Any, *, where: str) -> T:
 
 
 def _wrong(where: str, path: str, wanted: str, data: Any) -> InvalidFile:
-    shown = json.dumps(data, ensure_ascii=False, default=str)[:60]
-    return InvalidFile("wrong-shape", f"{path or 'the document'} should be {wanted}, is {shown}", where=where)
+    shown = _line(json.dumps(data, ensure_ascii=False, default=str)[:60])
+    return InvalidFile("wrong-shape", f"{_line(path) or 'the document'} should be {wanted}, is {shown}", where=where)
+
+
+def _line(text: str) -> str:
+    """Text of a record as a message may show it."""
+    return "".join(c if c.isprintable() else "?" for c in (text if len(text) <= 200 else f"…{text[-199:]}"))
 
 
 def _read(kind: Any, data: Any, where: str, path: str) -> Any:
     origin = typing.get_origin(kind)
     if kind is Any or kind is object:
-        return data
+        return _plain(data, where, path)
     if origin in (Union, types.UnionType):
         options = typing.get_args(kind)
         if data is None and type(None) in options:
@@ -111,7 +126,7 @@ def _read(kind: Any, data: Any, where: str, path: str) -> Any:
             if key in data:
                 values[field.name] = _read(hints[field.name], data[key], where, f"{path}.{key}".lstrip("."))
             elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-                raise InvalidFile("wrong-shape", f'{path or "the document"} has no "{key}"', where=where)
+                raise InvalidFile("wrong-shape", f'{_line(path) or "the document"} has no "{key}"', where=where)
         return typing.cast(Any, kind)(**values)
     if origin in (tuple, list):
         if not isinstance(data, list):
@@ -123,16 +138,39 @@ def _read(kind: Any, data: Any, where: str, path: str) -> Any:
         if not isinstance(data, Mapping):
             raise _wrong(where, path, "an object", data)
         inner = typing.get_args(kind)[1]
+        if not all(_whole(k) for k in data):
+            raise _wrong(where, path, "text throughout", None)
         return {str(k): _read(inner, v, where, f"{path}.{k}".lstrip(".")) for k, v in data.items()}
     if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
+        if abs(data) > sys.float_info.max:  # a whole number of JSON's may be of any length
+            raise _wrong(where, path, "a number", "one larger than any")
         return float(data)
     if kind is int and isinstance(data, int) and not isinstance(data, bool):
         return data
     if kind in (str, bool) and isinstance(data, kind):
+        if not _whole(data):
+            raise _wrong(where, path, "text", "half of a character")
         return data
     if kind is type(None) and data is None:
         return None
     raise _wrong(where, path, describe(kind), data)
+
+
+def _whole(data: object) -> bool:
+    """Whether it can be written again: JSON's escapes can spell half of a character, which is no text."""
+    return not (isinstance(data, str) and SURROGATE.search(data))
+
+
+def _plain(data: Any, where: str, path: str) -> Any:
+    """Any JSON, if it is no deeper than one that a person wrote and whole text throughout."""
+    waiting = [(data, 0)]
+    while waiting:
+        one, depth = waiting.pop()
+        inner = [*one, *one.values()] if isinstance(one, Mapping) else one if isinstance(one, list) else []
+        if depth > DEEPEST or not _whole(one):
+            raise _wrong(where, path, f"text and numbers, at most {DEEPEST} deep", "something else")
+        waiting += [(each, depth + 1) for each in inner]
+    return data
 
 
 def describe(kind: Any) -> str:
