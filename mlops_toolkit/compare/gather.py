@@ -273,6 +273,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         if base is None and choice.entry is None:
             base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)
     base_config, notes = _base_config(loaded, world, history, line, args)
+    if refused := reported.refused(run, config, base_config, world.clock.now().date()):
+        raise refused
     request = Request(
         config=config,
         baseline=base_side,
