@@ -83,7 +83,7 @@ def _protected(protection: Parameters) -> list[str]:
             *(str(each.get("login")) for each in _mappings(restrictions.get("users"))),
             *(str(each.get("slug")) for key in ("teams", "apps") for each in _mappings(restrictions.get(key))),
         ]
-        found.append(f"only {_listed(who) or 'nobody'} may push to it")
+        found.append(f"only {_listed(who)} may push to it" if who else "nobody may push to it")
     if _at(protection, "required_signatures", "enabled") is True:
         found.append(SIGNED)
     if _at(protection, "lock_branch", "enabled") is True:
@@ -103,7 +103,8 @@ def _pattern(what: str, ours: str | None = None) -> Callable[[Parameters, str], 
     def words(parameters: Parameters, branch: str) -> str | None:
         operator, pattern = str(parameters.get("operator")), str(parameters.get("pattern"))
         negate = parameters.get("negate") is True
-        if _matches(operator, pattern, branch if ours is None else ours) is not negate:
+        matches = _matches(operator, pattern, branch if ours is None else ours)
+        if matches is not None and matches is not negate:
             return None
         return f"{what} must {'not ' if negate else ''}{BELONGS.get(operator, operator)} “{pattern}”"
 

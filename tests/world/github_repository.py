@@ -97,12 +97,12 @@ class Repository:
                 "title": title,
                 "body": body,
                 "state": "open",
-                "state_reason": None,
                 "labels": [label | {"id": i, "name": name} for i, name in enumerate(labels)],
                 "url": f"{self.url}/repos/{self.repository}/issues/{self._next}",
                 "html_url": f"https://github.com/{self.repository}/issues/{self._next}",
             }
-            made.pop("pull_request", None)
+            for key in ("pull_request", "state_reason"):  # of an open one GitHub says null, which its description forgot
+                made.pop(key, None)
             made["user"] |= {"login": author, "type": "Bot" if author.endswith("[bot]") else "User"}
             self.issues[self._next] = made
             return made
