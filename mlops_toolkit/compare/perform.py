@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_toolkit import public
+from mlops_toolkit.announce import Trouble
 from mlops_toolkit.compare import posting
 from mlops_toolkit.compare.gather import Job
 from mlops_toolkit.errors import PRECEDENCE, MlopsError
@@ -47,7 +48,7 @@ def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World,
         )
         # Of several legs that share a folder the worst one's report stands there.
         written.append(result is worst[job.state] and write_files(result, text, drawn, job.state, world, html=pictures))
-        addresses.append(posting.post(job, result, text, ((unkept, None),), args, world))
+        addresses.append(posting.post(job, result, text, (unkept,), args, world))
         shown.append(text)
     shown += [comment.comment(result) for result in without]
     _show([*(result for _, result in outcomes), *without], shown, args, world)
@@ -114,10 +115,10 @@ def rewrite(result: Result, state: Path, args: argparse.Namespace, world: World)
     _say_where(state, world, whole=whole)
 
 
-def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tuple[Recorded | None, str | None]:
+def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tuple[Recorded | None, Trouble]:
     """Record the run with its outcome: on this machine, and from a CI that may write also on the history branch; and what of it failed."""
     if not job.keep or job.run is None or job.history is None:
-        return None, None
+        return None, (None, None)
     outcome = GateOutcome(result.gate, result.verdict, accepted=any(c.accepted for c in result.checks), sentence=result.sentence)
     run = replace(job.run, gate=outcome, ended=job.run.ended or job.run.started)
     try:
@@ -126,15 +127,15 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tup
         if job.head.run is not None and not world.context.read_only_token:
             write_atomic(job.state / "run.json", codec.dumps(run))
         if not world.context.ci or world.context.read_only_token:
-            return None, None
+            return None, (None, None)
         kept, files = public.of(run, job.head.tables, job.request.config, job.history, job.state, world)
         files |= {chart_path(chart): chart.png for chart in drawn}
         recorded = job.history.record(Bundle(kept, result, files), remote=True)
     except OSError as error:
-        return None, f"the run's outcome could not be kept in {job.state}: {error.strerror or error}"
+        return None, (f"the run's outcome could not be kept in {job.state}: {error.strerror or error}", None)
     except MlopsError as error:
         recorded = Recorded(pushed=False, reason=str(error))
-    return recorded, f"the run waits on this machine: {recorded.reason}" if recorded.reason else None
+    return recorded, (f"the run waits on this machine: {recorded.reason}" if recorded.reason else None, recorded.hint)
 
 
 def chart_path(chart: Chart) -> str:

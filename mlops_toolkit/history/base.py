@@ -59,11 +59,12 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of it: on the branch (`commit`), or waiting in the outbox with the reason as a sentence."""
+    """What became of it: on the branch (`commit`), or waiting in the outbox with the reason as a sentence, and the way out."""
 
     pushed: bool
     commit: str | None = None
     reason: str | None = None
+    hint: str | None = None
     urls: Mapping[str, str] = field(default_factory=dict)  # of its files, as a browser with access shows them; {} where not known
 
 
@@ -109,6 +110,10 @@ class History(Protocol):
 
     def content(self, commit: str, path: str) -> bytes | None:
         """A file of the code at a commit (its full id) as the code's remote has it; None where it is not there, or cannot be had."""
+        ...
+
+    def export(self, commit: str, to: Path) -> bool:
+        """Write all files of the code at a commit below `to`, as the code's remote has them; whether they could be had. No submodules."""
         ...
 
 

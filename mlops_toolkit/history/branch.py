@@ -23,7 +23,7 @@ from mlops_toolkit.history.commits import Commits
 from mlops_toolkit.history.entry import of_run
 from mlops_toolkit.history.local import LocalHistory, bundle_files, prepare
 from mlops_toolkit.history.outbox import Outbox, Waiting
-from mlops_toolkit.history.remote import Remote, in_words, parse_at, refusal
+from mlops_toolkit.history.remote import Remote, in_words, parse_at, refusal, way_out
 from mlops_toolkit.history.snapshot import Reader, Snapshot, folder
 from mlops_toolkit.history.stream import Draft
 from mlops_toolkit.records import run
@@ -291,7 +291,7 @@ class GitHistory(LocalHistory):
                 kind = refusal(trouble)
                 passing += kind == "passing"
                 if kind == "final" or passing > PASSING_TRIES or self.clock.monotonic() - start > PATIENCE:
-                    return Recorded(False, reason=in_words(trouble))
+                    return Recorded(False, reason=in_words(trouble), hint=way_out(trouble, self.branch))
                 self.clock.sleep(self.rng.uniform(0.02, min(5.0, 0.1 * 2.0 ** min(tries, 10))))
                 tries += 1
 
@@ -327,6 +327,16 @@ class GitHistory(LocalHistory):
                 raise
             self.note(f"{path} at {commit[:7]} could not be fetched: {error.message}")
             return None
+
+    def export(self, commit: str, to: Path) -> bool:
+        if self.commits is None:
+            return False
+        try:
+            with self.alone():
+                return self.commits.export(commit, to)
+        except EnvironmentFailure as error:
+            self.note(f"the files of {commit[:7]} could not be fetched: {error.message}")
+            return False
 
 
 def without_examples(bundle: Bundle) -> Bundle:

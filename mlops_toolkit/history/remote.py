@@ -109,6 +109,8 @@ WORDS = (
     (r"could not resolve|unable to access|network is unreachable|connection refused|could not read from remote", "the remote cannot be reached"),
     (r"no space left|disk quota", "the disk of the remote is full"),
 )  # fmt: skip
+RULES = re.compile(WORDS[0][0], re.IGNORECASE)
+CODE = re.compile(r"\bGH\d{3}\b")
 TELLING = re.compile(r"fatal|error|rejected|denied|GH0|ssh:", re.IGNORECASE)
 
 
@@ -122,9 +124,22 @@ def refusal(trouble: str) -> Refusal:
 def in_words(trouble: str, *, verb: Literal["read", "write"] = "write") -> str:
     """The cause of a failure as a person says it, with the line of git's that tells the most behind it."""
     lines = [line.strip() for line in trouble.splitlines() if line.strip() and not line.startswith(("To ", "Done", "hint:", "Warning:"))]
-    lines.sort(key=lambda line: ("Could not read from remote" in line, not TELLING.search(line)))  # stable: the first of the best
+    # Stable: the first of the best.
+    lines.sort(key=lambda line: (not CODE.search(line), "Could not read from remote" in line, not TELLING.search(line)))
     telling = lines[0][:200] if lines else "no reason given"
     for pattern, words in WORDS:
         if re.search(pattern, trouble, re.IGNORECASE):
             return f"{words.format(verb=verb)} ({telling})"
     return telling
+
+
+def way_out(trouble: str, branch: str) -> str | None:
+    """What to do where branch rules refuse the history's branch, or the token may not write, with the lines to paste."""
+    if RULES.search(trouble):
+        return f"""\
+exclude {branch} from the rule's target branches (Settings → Rules → Rulesets, or Branches),
+or record on a branch that no rule is about, in mlops.yaml:
+history: {{at: another-branch}}"""
+    if re.search(WORDS[2][0], trouble, re.IGNORECASE):
+        return "give the job this permission too (a `permissions:` block takes away all that it does not name):\npermissions:\n  contents: write   # the history of runs"
+    return None
