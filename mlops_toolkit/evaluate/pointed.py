@@ -18,15 +18,12 @@ from mlops_toolkit.config.pointer import Pointer
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError, UsageError
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import History
-from mlops_toolkit.models import prints, tree
+from mlops_toolkit.models import prints
 from mlops_toolkit.models.base import redacted, short
-from mlops_toolkit.models.open import fetch
-from mlops_toolkit.models.pointed import model_of
-from mlops_toolkit.records.run import Elsewhere, Model, Run
+from mlops_toolkit.models.pointed import WRONG, had, model_of
+from mlops_toolkit.records.run import Elsewhere, Run
 from mlops_toolkit.system.files import sha256
 
-# Of a model that stands at its address, but cannot be what the pointer says or cannot be written here: nothing that another machine mends.
-WRONG = frozenset({"model-damaged", "model-not-written", "model-in-the-way", "model-not-stored"})
 LOOKED_AT = 50  # later runs of a pointer whose recorded one is gone
 
 
@@ -65,9 +62,8 @@ def take(job: Job, found: Pointer, history: History) -> Taken:
             have(job, found)
             return Taken()
         except EnvironmentFailure as error:
-            cause = error.__cause__
-            if isinstance(cause, MlopsError) and cause.name in WRONG:
-                raise EnvironmentFailure(cause.name, cause.message, where=job.loaded.config.model, hint=cause.hint) from error
+            if error.name in WRONG:
+                raise
             why = error
     if job.loaded.config.self_reported == "refuse":
         raise _refused(why)
@@ -78,7 +74,7 @@ def take(job: Job, found: Pointer, history: History) -> Taken:
                 why.name,
                 why.message,
                 where=job.loaded.config.model,
-                hint=f"and run {found.run}, which recorded its numbers, is not in the history",
+                hint=f"nor are numbers of it in the history: run {found.run} recorded it",
             ) from why
         hint = "`mlops history push` on the machine where it was recorded, or record it again"
         raise UsageError(
@@ -109,47 +105,16 @@ def _fresh(job: Job, found: Pointer) -> None:
         have(job, found)
 
 
-def have(job: Job, found: Pointer) -> str:
-    """The place of the pointed model on this machine, verified: where it lies in the repository, else in our cache; a vendor's address.
-
-    EnvironmentFailure as of `fetch`; UsageError `wrong-model` for a file of the repository that is another one.
-    """
-    if found.vendor:
-        return found.uri
-    model, place = model_of(found), job.loaded.folder / found.uri
-    assert model is not None  # noqa: S101  # only a vendor's has none
-    if found.here:
-        return str(_here(job, model, place))
-    place = job.loaded.folder / model.path
-    for other in place.parent.parent.iterdir() if place.parent.parent.is_dir() else ():
-        if other != place.parent:
-            tree.remove(other)
-    if fetch(model, place, job.world.models, env=job.world.env, replace=True):
-        job.say(f"the model {short(model.digest)} was fetched from {redacted(found.uri)}")
-    return str(place)
-
-
-def _here(job: Job, model: Model, place: Path) -> Path:
-    if not place.exists():
-        message, hint = f"there is no model at {model.path}", "commit it with the pointer, or record it again"
-        raise UsageError("wrong-model", message, where=job.loaded.config.model, hint=hint)
-    try:
-        fetch(model, place, job.world.models, env=job.world.env)
-    except EnvironmentFailure as error:
-        hint = "record it again, or bring back the model that was recorded; of one in Git LFS, `lfs: true` at actions/checkout"
-        raise UsageError(
-            "wrong-model",
-            f"{model.path} is not the model {short(model.digest)} that was recorded",
-            where=job.loaded.config.model,
-            hint=hint,
-        ) from error
-    return place
+def have(job: Job, found: Pointer) -> None:
+    """The pointed model on this machine, verified. Errors as of `models.pointed.had`."""
+    if had(found, job.loaded.folder, job.world.models, env=job.world.env, where=job.loaded.config.model):
+        job.say(f"the model {short(found.digest or '')} was fetched from {redacted(found.uri)}")
 
 
 def _recorded(job: Job, found: Pointer, history: History) -> Run | None:
     """The run that the pointer names; where it is gone, a later one that took its numbers over."""
     run = history.run(found.run)
-    if run is not None and _same(run, found):
+    if run is not None and _same(run, found) and (run.metrics or run.measures):
         if run.withdrawn is not None:
             message = f"run {run.id}, which recorded this model, was withdrawn: {run.withdrawn[:200]}"
             raise UsageError("run-withdrawn", message, where=job.loaded.config.model, hint="record the model again")
@@ -218,9 +183,3 @@ def _typed(text: str) -> object:
     except ValueError:
         return text
     return text if (isinstance(value, float) and not math.isfinite(value)) or isinstance(value, dict) else value
-
-
-def named(job: Job, found: Pointer) -> str:
-    """What MLOPS_MODEL says, whether the model is there or not."""
-    model = model_of(found)
-    return found.uri if model is None else str(job.loaded.folder / model.path)

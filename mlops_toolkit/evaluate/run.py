@@ -22,7 +22,9 @@ from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History
+from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.open import fetch
+from mlops_toolkit.models.pointed import place_of
 from mlops_toolkit.predictions.score import Scored, reported, score
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Command, Environment, Run, Status
@@ -84,7 +86,8 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
         found = None
         if job.loaded.config.model is not None:
             found, record = pointed.known(job, record, history)
-        record = replace(record, fingerprints=reuse.fingerprints_of(job, record.fingerprints))
+        suites = prints.suites(job.loaded, world.git, world.env)
+        record = replace(record, fingerprints=reuse.fingerprints_of(job, record.fingerprints, suites))
         earlier = reuse.earlier(job, record, history, again=again)
         taken = pointed.take(job, found, history) if found is not None and earlier is None else None
         source = taken.source if taken else None
@@ -94,13 +97,14 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
         if found is None and record.trained is not None and fetch(record.trained, _model(job, record), world.models, env=world.env):
             job.say(f"{record.trained.path} was fetched from {record.trained.stores[0].partition('sha256')[0]}")
         job.save(started)
-        attempt = _Attempt(job, started, pointed.named(job, found) if found else None)
+        reads = {name: evaluation.parts(job.loaded, world.git, name, one) for name, one in suites.items()}
+        attempt = _Attempt(job, started, place_of(found, job.loaded.folder) if found else None, reads)
         try:
             if taken is not None and source is not None:
                 text = attempt.report(taken, history)
             else:
                 text = attempt.take(earlier) if earlier else attempt.execute()
-            attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment())
+            attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment(), suites)
             shutil.rmtree(attempt.checkpoints, ignore_errors=True)
         except BaseException as error:
             status: Status = "interrupted" if isinstance(error, Cancelled) else "failed"
@@ -149,6 +153,7 @@ class _Attempt:
     job: Job
     record: Run
     model: str | None = None  # what MLOPS_MODEL says, of a model that was trained elsewhere
+    reads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
 
     @property
@@ -261,10 +266,11 @@ class _Attempt:
                 where=self.job.loaded.at(self.job.place(name, "metrics-file")),
                 hint="drop it from the one or the other",
             )
+        kept = replace(self.job.keep(record.id, name, written.table, tuple(scored.slices)), reads=self.reads.get(name, {}))
         slices = {label: {**record.slices.get(label, {}), **values} for label, values in scored.slices.items()}
         self.record = replace(
             record,
-            evaluations={**record.evaluations, name: self.job.keep(record.id, name, written.table, tuple(scored.slices))},
+            evaluations={**record.evaluations, name: kept},
             metrics={**record.metrics, **scored.metrics, **numbers},
             slices={**record.slices, **slices},
             measures={**record.measures, **prefixed},
