@@ -5,8 +5,10 @@ can still say that it is too old. The environment is keyed by what decides its c
 under a file lock, and complete when its file `.complete` is there: a job that was killed midway leaves none.
 """
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,84 @@ PATIENCE_SECONDS = 900
 PLACES = (("RUNNER_TOOL_CACHE", ""), ("RUNNER_TEMP", ""), ("XDG_CACHE_HOME", ""), ("HOME", ".cache"))
 # What would make pip install elsewhere, and what is nobody's business while a package's own code may run.
 NOT_FOR_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "MLOPS_INPUTS", "GITHUB_TOKEN")
+INDEX = "the first run needs a package index; your pip configuration, PIP_INDEX_URL and proxies are honoured"
+ROOM = "make room there, or name a folder on another disk by RUNNER_TOOL_CACHE: the environment takes about 500 MB"
+# What venv's and pip's words mean, the first that is found: pip ends with "no matching distribution" whatever kept it from looking.
+CAUSES = (
+    (r"No space left on device|Errno 28\b|Disk quota exceeded|Errno 122\b", "the disk is full", ROOM),
+    (r"Read-only file system|Errno 30\b", "the disk is mounted read-only", "name a folder that can be written by RUNNER_TOOL_CACHE"),
+    (
+        r"ensurepip is not available|No module named '?(ensurepip|venv)\b",
+        "ensurepip is missing",
+        "install it: apt-get install python3-venv",
+    ),
+    (
+        r"Operation not permitted|Permission denied|Errno 13\b",
+        "this user may not write there",
+        "name a folder that can be written by RUNNER_TOOL_CACHE",
+    ),
+    (
+        r"failed to map segment",
+        "from that disk nothing may be started (noexec)",
+        "mount it without noexec, or name another by RUNNER_TOOL_CACHE",
+    ),
+    (
+        r"DO NOT MATCH THE HASHES|hash mismatch",
+        "the index gives out another file than the one that was tested",
+        "is it a mirror that builds or changes packages? try without it, or report it",
+    ),
+    (
+        r"407 Proxy|Proxy Authentication",
+        "the proxy asks for a user and password",
+        "https_proxy=http://USER:PASSWORD@PROXY:PORT in the runner's .env, or pip's `proxy`",
+    ),
+    (
+        r"ProxyError|Tunnel connection failed|[Cc]annot connect to proxy",
+        "the proxy does not let pip through",
+        "https_proxy must name one that does; no_proxy=HOST goes to an index without it",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|certificate verify failed",
+        "the index shows a certificate that nobody here knows",
+        "PIP_CERT=/path/to/your-ca.pem in the runner's .env, or pip config set global.cert /path/to/your-ca.pem",
+    ),
+    (
+        r"SSLError|\[SSL:",
+        "the connection to the index is broken off",
+        "does a firewall or proxy look into it? (https_proxy, no_proxy, PIP_CERT)",
+    ),
+    (
+        r"NameResolutionError|name resolution|Name or service not known|nodename nor servname|getaddrinfo failed",
+        "nobody here knows the index's name (no network, or no DNS)",
+        "PIP_INDEX_URL=https://your-mirror/simple, or https_proxy, in the runner's .env",
+    ),
+    (
+        r"HTTP error 40[13]|40[13] (Client )?Error|Unauthorized",
+        "the index wants other credentials",
+        "PIP_INDEX_URL=https://USER:PASSWORD@HOST/simple, or a netrc file of this user",
+    ),
+    (
+        r"ConnectTimeout|ReadTimeout|[Tt]imed out",
+        "the index does not answer",
+        "a firewall between? PIP_INDEX_URL names a mirror, https_proxy a way out",
+    ),
+    (
+        r"Connection refused|NewConnectionError|Connection reset|Network is unreachable|RemoteDisconnected",
+        "the index cannot be reached",
+        "PIP_INDEX_URL names a mirror, https_proxy a way out",
+    ),
+    (
+        r"building wheel|subprocess-exited-with-error|metadata-generation-failed",
+        "there is no ready package for this Python and machine",
+        "name another Python (3.10 to 3.14) with the input `python`, on a glibc system",
+    ),
+    (
+        r"No matching distribution|Could not find a version|HTTP error 404|404 Client Error",
+        "the index does not have it for this Python and machine",
+        "is it a mirror that lacks it? or name another Python with the input `python`",
+    ),
+    (r"MemoryError|Cannot allocate memory|Errno 12\b", "there is not enough memory", "give the job more, or fewer jobs to the machine"),
+)
 START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from mlops_toolkit.cli import main; sys.exit(main())"
 
 
@@ -34,6 +114,13 @@ def fail(message, hint=""):
         with Path(os.environ["GITHUB_OUTPUT"]).open("a") as outputs:
             outputs.write("exit=4\n")
     sys.exit(4)
+
+
+def cause(text, status=1):
+    """What a failure's words mean, and the way out; ("", "") of words that are not known here."""
+    if status in (-9, 137):
+        return "it was killed: is there enough memory?", "give the job more, or fewer jobs to the machine"
+    return next(((words, hint) for pattern, words, hint in CAUSES if re.search(pattern, text)), ("", ""))
 
 
 def key():
@@ -53,10 +140,14 @@ def home():
         except OSError as error:
             tried.append(f"{place} ({error.strerror})")
             continue
-        if os.access(str(place), os.W_OK | os.X_OK):
+        if not os.access(str(place), os.W_OK | os.X_OK):
+            tried.append(f"{place} (not writable)")
+        elif os.statvfs(str(place)).f_flag & getattr(os, "ST_NOEXEC", 0):
+            tried.append(f"{place} (noexec: nothing may be started from there)")
+        else:
             return place
-        tried.append(f"{place} (not writable)")
-    return fail(f"there is no folder to keep our environment in; tried {', '.join(tried) or ', '.join(v for v, _ in PLACES)}")
+    hint = "name a folder that this user may write to, and start programs from, by RUNNER_TOOL_CACHE"
+    return fail(f"there is no folder to keep our environment in; tried {', '.join(tried) or ', '.join(v for v, _ in PLACES)}", hint)
 
 
 class Locked:
@@ -75,7 +166,9 @@ class Locked:
             try:
                 fcntl.flock(self.handle, (fcntl.LOCK_EX if self.exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                 return True
-            except OSError:
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EINTR):
+                    raise  # a file system without locks: nobody else is at work
                 if time.monotonic() >= until:
                     return False
             if not said:
@@ -106,8 +199,9 @@ def take_note(path):
                 os.utime(str(path / ".complete"))
 
 
-def run(arguments, what, hint):
-    """Run one step of the making; its output is shown only if it fails."""
+def run(arguments, what, hint, log=None):
+    """Run one step of the making; its output is shown only if it fails. log: of pip, which says there why it found nothing."""
+    arguments = [*arguments, *(["--log", str(log)] if log else [])]
     environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_PIP and not name.startswith("PYTHON")}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
     done = subprocess.run(
@@ -115,8 +209,13 @@ def run(arguments, what, hint):
     )
     if done.returncode != 0:
         lines = done.stdout.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        lines = [re.sub(r"(?<=//)[^/@\s]+@", "", line) for line in lines]  # an index's address may hold a password
         sys.stderr.write("\n".join(lines) + "\n")
-        fail(f"{what} failed: {lines[-1][:300]}", hint)
+        told = log.read_text("utf-8", "replace") if log and log.exists() else ""
+        words, way_out = cause("\n".join([*lines, told]), done.returncode)
+        fail(f"{what} failed: {words} ({lines[-1][:300]})" if words else f"{what} failed: {lines[-1][:300]}", f"{way_out}\n{hint}".strip())
+    if log and log.exists():
+        log.unlink()
 
 
 def make(path):
@@ -129,10 +228,12 @@ def make(path):
     except ImportError as error:
         hint = "install it (Debian, Ubuntu: apt-get install python3-venv), or name another Python with the input `python`"
         fail(f"{sys.executable} has no module {error.name}", hint)
-    run([sys.executable, "-I", "-m", "venv", str(path)], f"making a virtual environment in {path}", "is the disk full?")
-    pip = [str(path / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--require-hashes"]
-    hint = "the first run needs a package index; your pip configuration, PIP_INDEX_URL and proxies are honoured"
-    run([*pip, "-r", str(REQUIREMENTS)], "installing what the toolkit needs", hint)
+    python = str(path / "bin" / "python")
+    run([sys.executable, "-I", "-m", "venv", "--without-pip", str(path)], f"making a virtual environment in {path}", "")
+    # By ourselves, because venv keeps to itself what ensurepip said.
+    run([python, "-I", "-m", "ensurepip", "--upgrade", "--default-pip"], f"making a virtual environment in {path}", "")
+    pip = [python, "-I", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--require-hashes"]
+    run([*pip, "-r", str(REQUIREMENTS)], "installing what the toolkit needs", INDEX, log=path / "pip.log")
     marker = path / ".complete.tmp"
     with marker.open("w") as file:
         os.fsync(file.fileno())
@@ -177,7 +278,8 @@ def main():
         python = str(take() / "bin" / "python")
         os.execv(python, [python, "-I", "-c", START, str(ROOT), *sys.argv[1:]])  # noqa: S606 (no shell is the point)
     except OSError as error:
-        fail(f"our environment cannot be made or used: {error}")
+        words, way_out = cause(f"{error}")
+        fail(f"our environment cannot be made or used: {words or error}" + (f" ({error})" if words else ""), way_out)
 
 
 if __name__ == "__main__":

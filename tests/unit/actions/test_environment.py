@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import json
@@ -19,6 +20,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests import needs
+from tests.world import trouble
 
 ACTIONS = Path(__file__).parents[3] / "actions"
 CLI = """
@@ -276,3 +280,178 @@ def test_one_whose_interpreter_was_uninstalled_is_made_again(environment: Module
     (path / "bin" / "python").unlink()
     (path / "bin" / "python").symlink_to(tmp_path / "gone")
     assert not environment.complete(path)
+
+
+# ── what keeps it from being made, in words: each cause for real ──────
+
+
+def pip(environment: ModuleType, capsys: pytest.CaptureFixture[str], lock: Path) -> str:
+    """What the job's page says of an install from this lock; it must fail."""
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-cache-dir",
+        "--no-deps",
+        "--require-hashes",
+        "--dry-run",
+        "-r",
+        str(lock),
+    ]
+    with pytest.raises(SystemExit) as caught:
+        environment.run(command, "installing what the toolkit needs", environment.INDEX, log=lock.with_name("pip.log"))
+    assert caught.value.code == 4
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::error")]
+    assert line.endswith(f"%0A{environment.INDEX}")
+    return line
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "cli.txt"
+    path.write_text("tiny==1.0 --hash=sha256:" + "0" * 64 + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("index", "proxy", "words", "way_out"),
+    [
+        ("https://{tls}/simple", "", "the index shows a certificate that nobody here knows", "PIP_CERT="),
+        ("https://{tls}/simple", "http://u:secret@{p403}", "the proxy does not let pip through", "https_proxy must name one that does"),
+        (
+            "https://{tls}/simple",
+            "http://u:secret@{p407}",
+            "the proxy asks for a user and password",
+            "https_proxy=http://USER:PASSWORD@PROXY:PORT",
+        ),
+        ("https://{tls}/simple", "http://{closed}", "the proxy does not let pip through", "https_proxy"),
+        ("https://no.such.invalid/simple", "", "nobody here knows the index's name", "PIP_INDEX_URL="),
+        ("http://{closed}/simple", "", "the index cannot be reached", "PIP_INDEX_URL"),
+        ("http://{hole}/simple", "", "the index does not answer", "a firewall between?"),
+        ("http://me:secret@{p403}/simple", "", "the index wants other credentials", "netrc"),
+        ("http://{p404}/simple", "", "the index does not have it", "mirror"),
+    ],
+)
+def test_what_keeps_pip_from_the_index_is_told_apart(
+    environment: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    lock: Path,
+    index: str,
+    proxy: str,
+    words: str,
+    way_out: str,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        servers = {f"p{status}": stack.enter_context(trouble.plain(status)) for status in (403, 404, 407)}
+        servers |= {name: stack.enter_context(make()) for name, make in (("closed", trouble.closed), ("hole", trouble.hole))}
+        servers["tls"] = stack.enter_context(trouble.tls(trouble.certificate(tmp_path)))
+        for name in (
+            "https_proxy",
+            "http_proxy",
+            "HTTPS_PROXY",
+            "HTTP_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+            "no_proxy",
+            "NO_PROXY",
+            "PIP_EXTRA_INDEX_URL",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        settings = {"PIP_INDEX_URL": index.format(**servers), "PIP_RETRIES": "0", "PIP_TIMEOUT": "1", "PIP_CONFIG_FILE": os.devnull}
+        for name, value in {**settings, **({"https_proxy": proxy.format(**servers)} if proxy else {})}.items():
+            monkeypatch.setenv(name, value)
+        said = pip(environment, capsys, lock)
+    assert f"installing what the toolkit needs failed: {words}" in said
+    assert way_out in said
+    assert "secret" not in said
+
+
+def test_a_mirror_that_changes_a_package_is_told_as_that(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "lock").write_text(wheel(tmp_path).split("--hash")[0] + "--hash=sha256:" + "4010" * 16 + "\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    said = pip(environment, capsys, tmp_path / "lock")
+    assert "failed: the index gives out another file than the one that was tested" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("Error: [Errno 122] Disk quota exceeded: '/cache/env'", "the disk is full"),
+        ("OSError: [Errno 30] Read-only file system: '/opt'", "the disk is mounted read-only"),
+        ("The virtual environment was not created successfully because ensurepip is not available.", "ensurepip is missing"),
+        ("ImportError: libopenblas.so: failed to map segment from shared object", "from that disk nothing may be started (noexec)"),
+        (
+            "error: subprocess-exited-with-error\nERROR: Failed building wheel for numpy",
+            "there is no ready package for this Python and machine",
+        ),
+        ("MemoryError", "there is not enough memory"),
+        ("WARNING: ... ConnectTimeoutError ... \nERROR: No matching distribution found for numpy", "the index does not answer"),
+        ("something new", ""),
+    ],
+)
+def test_what_words_mean(environment: ModuleType, text: str, words: str) -> None:
+    assert environment.cause(text)[0] == words
+
+
+def test_what_the_system_killed_is_told_as_that(environment: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        environment.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], "installing", "")
+    assert "installing failed: it was killed: is there enough memory? (exit status -9)" in capsys.readouterr().err
+
+
+def mounted(tmp_path: Path, options: str, place: Path, root: Path) -> tuple[int, str]:
+    """The entry with its cache on a file system of its own; its exit code and what it said."""
+    unshare = needs.require("mount", "unshare", "mount")["unshare"]
+    script = f"mount -t tmpfs -o {options} none {place} && exec bash {root}/actions/run train"
+    env = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "RUNNER_TOOL_CACHE": str(place),
+        "MLOPS_INPUTS": json.dumps({"python": sys.executable}),
+    }
+    done = subprocess.run(
+        [unshare, "--map-root-user", "--mount", "sh", "-c", script], env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode != 4 and "permitted" in done.stderr:
+        needs.missing("mount", "file systems cannot be mounted here")
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("size=3m", "the disk is full ("),
+        ("nr_inodes=60", "the disk is full ("),
+        ("noexec", "(noexec: nothing may be started from there)"),
+        ("ro", "there is no folder to keep our environment in; tried "),
+    ],
+)
+def test_a_disk_that_takes_no_environment_ends_in_one_sentence_with_a_way_out(tmp_path: Path, options: str, words: str) -> None:
+    root = repository(tmp_path / "root")
+    (tmp_path / "disk").mkdir()
+    code, said = mounted(tmp_path, options, tmp_path / "disk", root)
+    assert code == 4, said
+    (line,) = [line for line in said.splitlines() if line.startswith("::error")]
+    assert words in line
+    assert "RUNNER_TOOL_CACHE" in line.split("%0A", 1)[1]
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_job(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Waiting a quarter of an hour for nobody would be the longer way to the same end."""
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available"), environment.Locked(tmp_path / "env", exclusive=True, wait_seconds=900):
+        pass
