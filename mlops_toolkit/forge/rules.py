@@ -25,9 +25,16 @@ BELONGS = {"starts_with": "start with", "ends_with": "end with", "contains": "co
 
 
 def ask(forge: GitHub, rest: Rest, branch: str) -> BranchRules:
-    """The rules and the protection of a branch, which need not be there. Raises Refused; what else could not be read is the `reason`."""
-    rules = persist(forge.clock, lambda: rest.pages(forge.path("rules", "branches", branch)))
+    """The rules and the protection of a branch, which need not be there. What could not be read is the `reason`. Raises Refused of a server
+    in trouble; one that only does not answer this (an older Enterprise server knows no rules) is asked for the rest."""
     unread: list[str] = []
+    rules: list[dict[str, Any]] = []
+    try:
+        rules = persist(forge.clock, lambda: rest.pages(forge.path("rules", "branches", branch)))
+    except Refused as refused:
+        if refused.status not in (403, 404):
+            raise
+        unread.append(f"its rules could not be read: {refused.reason}")
     there: Mapping[str, Any] | None = None
     protection: Mapping[str, Any] | None = None
     try:

@@ -11,7 +11,7 @@ import pytest
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.forge import sticky
-from mlops_toolkit.forge.base import FORGES, Annotation, Forge, Posted, connect
+from mlops_toolkit.forge.base import FORGES, Annotation, BranchRules, Check, Forge, Posted, connect
 from mlops_toolkit.forge.memory import Memory
 from mlops_toolkit.system.clock import FixedClock
 from tests.unit.forge.conftest import JOB_TOKEN, NOW, context, section
@@ -38,9 +38,29 @@ def test_no_text_makes_it_raise(forge: Forge) -> None:
     assert isinstance(forge.summary(HOSTILE), Posted)
     forge.output({"verdict": HOSTILE})
 
+    assert isinstance(forge.issue(section(HOSTILE, HOSTILE, HOSTILE), failing=True), Posted)
+    assert isinstance(forge.comment(7, section(HOSTILE, HOSTILE, HOSTILE, run=813), renew=True), Posted)
+    assert isinstance(forge.rules(HOSTILE), BranchRules)
+    assert forge.may_write(HOSTILE) in (None, False)
+    assert forge.find_pull_request("a" * 40, branch=HOSTILE, owner=HOSTILE) is None
+    assert forge.lacks((HOSTILE,)) in (None, ())
+
 
 def test_a_pull_request_that_is_not_there_is_none(forge: Forge) -> None:
     assert forge.pull_request(404) is None
+    assert forge.find_pull_request("b" * 40, branch="feature", owner="acme") is None
+
+
+def test_a_good_run_with_no_issue_open_has_nothing_to_say(forge: Forge) -> None:
+    assert forge.issue(section(), failing=False).reason is None
+
+
+def test_what_it_says_of_checks_is_what_was_set(forge: Forge) -> None:
+    forge.status("c" * 40, "spam", "pending", "training", None)
+    forge.status("c" * 40, "spam", "success", "fine", "https://ci.example/1")
+    found = forge.checks("c" * 40)
+    assert found in (None, (Check("spam", "success", "fine", "https://ci.example/1"),))
+    assert (found is None) == (type(forge).__name__ == "Console")
 
 
 def test_the_token_is_in_nothing_that_is_shown(forge: Forge) -> None:
@@ -74,6 +94,30 @@ def test_sections_of_several_models_share_one_comment(board: Board) -> None:
         assert board.forge.comment(7, section(model, f"✅ {model}")).reason is None
     (body,) = board.bodies()
     assert {part.verdict for part in sticky.parse(body)} == {"✅ a", "✅ b"}
+
+
+def test_a_worse_verdict_is_a_new_comment_where_that_is_asked_for_and_one_is_left(board: Board) -> None:
+    before = board.forge.comment(7, section(verdict="✅ spam: run 1", run=1), renew=True)
+    for run, mark, renewed in ((2, "❌", True), (3, "❌", False), (4, "✅", False), (5, "⚠️", True)):
+        posted = board.forge.comment(7, section(verdict=f"{mark} spam: run {run}", run=run), renew=True)
+        assert (posted.url != before.url) is renewed, run
+        assert posted.reason is None
+        (body,) = board.bodies()
+        assert body.startswith(f"{mark} spam: run {run}")
+        before = posted
+
+
+def test_a_worse_verdict_is_edited_in_where_a_new_comment_is_not_asked_for(board: Board) -> None:
+    first = board.forge.comment(7, section(verdict="✅ spam", run=1))
+    assert board.forge.comment(7, section(verdict="❌ spam", run=2)).url == first.url
+
+
+def test_a_new_comment_takes_the_other_models_along(board: Board) -> None:
+    board.forge.comment(7, section("other", "✅ other"))
+    board.forge.comment(7, section("mine", "✅ mine", run=1))
+    board.forge.comment(7, section("mine", "❌ mine", run=2), renew=True)
+    (body,) = board.bodies()
+    assert {part.verdict for part in sticky.parse(body)} == {"✅ other", "❌ mine"}
 
 
 def test_an_older_run_does_not_overwrite_a_newer_one(board: Board) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 import requests
 
-from tests.world.github import CONTRADICTING, FakeGitHub, checker, description, example, serving
+from tests.world.github import CONTRADICTING, FakeGitHub, Fault, Token, checker, description, example, serving
 
 HEADERS = {"authorization": "token ghs_job"}
 
@@ -26,6 +26,12 @@ def call(fake: FakeGitHub, verb: str, path: str, **arguments: object) -> request
         ("PUT", "/repos/acme/models/issues/comments/1", {"body": "x"}),
         ("GET", "/repos/acme/models/issue/7/comments", None),
         ("GET", "/repos/acme/models/issues/7/comments?page=first", None),
+        ("GET", "/repos/acme/models/issues?state=ajar", None),
+        ("POST", "/repos/acme/models/issues", {"body": "no title"}),
+        ("PATCH", "/repos/acme/models/issues/7", {"state": "close"}),
+        ("GET", "/repos/acme/models/pulls?state=merged", None),
+        ("GET", "/repos/acme/models/collaborators/octocat", None),
+        ("GET", "/repos/acme/models/rules/branch/main", None),
     ],
 )
 def test_a_request_that_github_does_not_describe_is_a_violation(verb: str, path: str, body: dict[str, object] | None) -> None:
@@ -74,3 +80,31 @@ def test_pages_hold_thirty_comments_unless_asked_and_a_hundred_at_most(fake: Fak
         0,
     ]
     assert len(call(fake, "GET", path + "?per_page=500").json()) == 100
+
+
+def test_every_call_is_counted_with_its_bytes(fake: FakeGitHub) -> None:
+    path = "/repos/acme/models/issues/7/comments"
+    made = call(fake, "POST", path, json={"body": "x" * 1_000})
+    fake.fail("GET .*/comments", Fault(drop=True))
+    with pytest.raises(requests.ConnectionError):
+        call(fake, "GET", path)
+    (post, get) = fake.calls
+    assert (post.verb, post.path, post.status, get.status, get.received) == ("POST", path, 201, 0, 0)
+    assert 1_000 < post.sent - len(json.dumps({"body": ""})) < 1_500
+    assert len(made.content) < post.received < len(made.content) + 500
+
+
+def test_a_pull_request_is_an_issue_too_and_a_head_without_an_owner_filters_nothing(fake: FakeGitHub) -> None:
+    fake.add_pull(7, head="a" * 40)
+    issue = fake.add_issue("A question")
+    assert [i["number"] for i in call(fake, "GET", "/repos/acme/models/issues").json()] == [issue["number"], 7]
+    for head, found in (("nobody:feature", []), ("acme:feature", [7]), ("feature", [7])):
+        assert [p["number"] for p in call(fake, "GET", f"/repos/acme/models/pulls?head={head}").json()] == found
+
+
+@pytest.mark.parametrize("what", ["issues", "pulls", "pulls/7", f"commits/{'a' * 40}/status", f"commits/{'a' * 40}/pulls", "branches/main"])
+def test_what_a_token_may_not_read_it_does_not_get(fake: FakeGitHub, what: str) -> None:
+    fake.add_pull(7, head="a" * 40)
+    assert call(fake, "GET", f"/repos/acme/models/{what}").status_code == 200
+    fake.tokens["ghs_job"] = Token(may_read=frozenset())
+    assert call(fake, "GET", f"/repos/acme/models/{what}").status_code == 403

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.world.github import FakeGitHub, Fault
+from tests.world.github import FakeGitHub, Fault, Token
 
 PROGRAM = """
 import io, sys
@@ -33,13 +33,18 @@ answers = [
     forge.comment(7, Section("k", "✅ k ![](https://elsewhere.example/x.png)", ("https://elsewhere.example/",))),
     forge.status("a" * 40, "k", "success", "fine", "https://elsewhere.example/"),
     forge.pull_request(7),
+    forge.issue(Section("k", "❌ k", ("https://elsewhere.example/",)), failing=True),
 ]
+forge.find_pull_request("a" * 40, branch="https://elsewhere.example/", owner="elsewhere.example")
+forge.may_write("elsewhere.example/x")
+forge.checks("a" * 40), forge.rules("main"), forge.lacks(("statuses: write", "issues: write"))
 forge.annotate((Annotation("error", "x"),))
 print(seen == {allowed}, [getattr(a, "reason", "none there") for a in answers])
 """
 
 
 def test_no_byte_goes_anywhere_but_to_the_api(fake: FakeGitHub) -> None:
+    fake.tokens["ghs_job"] = Token(may=frozenset({"pull-requests", "statuses", "issues"}))
     comment = "POST .*/issues/7/comments"
     fake.fail(comment, Fault(302, "", headers={"location": "https://elsewhere.example/x"}))
     port = fake.url.rsplit(":", 1)[1]
@@ -47,5 +52,5 @@ def test_no_byte_goes_anywhere_but_to_the_api(fake: FakeGitHub) -> None:
         [sys.executable, "-c", PROGRAM, port], capture_output=True, text=True, check=False, env={"HTTPS_PROXY": "", "PATH": ""}, timeout=60
     )
     assert done.stderr == ""
-    assert done.stdout == "True [None, None, 'none there']\n"
+    assert done.stdout == "True [None, None, 'none there', None]\n"
     assert all(name in ("/user", "/graphql") or name.startswith("/repos/acme/models/") for _, name, _ in fake.requests)

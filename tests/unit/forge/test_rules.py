@@ -189,6 +189,15 @@ def test_rules_that_cannot_be_asked_for_are_a_reason(fake: FakeGitHub) -> None:
     assert "GitHub has trouble (502" in (found.reason or "")
 
 
+def test_an_older_server_without_rules_is_asked_for_its_protection(fake: FakeGitHub) -> None:
+    fake.tokens["ghs_job"] = Token(may_read=frozenset({"contents", "administration"}))
+    fake.branches[BRANCH] = PROTECTION
+    fake.fail("GET .*/rules/", Fault.message(404, "Not Found"))
+    found = asked(fake)
+    assert "its commits must be signed" in found.refuses
+    assert found.reason == "its rules could not be read: the token may not do this (404: Not Found)"
+
+
 def test_a_branch_that_cannot_be_looked_at_is_a_reason_too(fake: FakeGitHub) -> None:
     fake.tokens["ghs_job"] = Token(may_read=frozenset())
     assert "whether it is there could not be read" in (asked(fake, rule("update")).reason or "")
