@@ -78,35 +78,29 @@ class Ran:
 
 @dataclass
 class Engine(Happenings):
-    """One repository's CI: act, the fake GitHub, our actions as `org/mlops-actions@v1`."""
+    """One repository's CI: act, the fake GitHub, our actions (a `release`) as `org/mlops-actions@v1`."""
 
     act: str
     folder: Path
+    ours: Path
     number: int = 800
     token: str = JOB_TOKEN
     env: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def ours(self) -> Path:
-        return self.folder / "ours"
-
     def install(self) -> None:
-        """Lay our files out as a release has them: what is not shipped (tests, a virtual environment) is not there."""
-        self.ours.mkdir()
-        for name in SHIPPED:
-            source = ROOT / name
-            if source.is_symlink():
-                (self.ours / name).symlink_to(source.readlink())
-            elif source.is_dir():
-                shutil.copytree(source, self.ours / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, self.ours / name)
-        for path in (self.ours / "action.yml", *self.ours.glob("actions/*/action.yml")):
-            path.write_text(path.read_text().replace("${{ github.token }}", "${{ github.token }}-${{ github.job }}"))
+        """Lay out what stands in for GitHub's own actions."""
         self.project.allow_any_commit()
         for name, verb in STAND_INS.items():
             (self.folder / name).mkdir()
             (self.folder / name / "action.yml").write_text(CHECKOUT if name == "checkout" else _artifact_action(verb))
+
+    def server(self) -> str:
+        """A GITHUB_SERVER_URL where the repository lies at its name, for a job that has no checkout to ask for its remote."""
+        place = self.folder / "server" / self.github.repository
+        if not place.exists():
+            place.parent.mkdir(parents=True)
+            place.symlink_to(self.project.remote)
+        return (self.folder / "server").as_uri()
 
     def artifact(self, ran: Ran, name: str) -> Path:
         """The folder with what a run uploaded."""
@@ -160,9 +154,10 @@ class Engine(Happenings):
         command = [self.act, event.name, "--json", "-W", str(own / flow), "-e", str(own / "event.json"), "--actor", event.actor]
         command += ["-P", "self-hosted=-self-hosted", "-s", f"GITHUB_TOKEN={token}"]
         command += ["--action-cache-path", str(cache() / "act"), "--no-cache-server", "--no-skip-checkout"]
-        command += ["--local-repository", f"org/mlops-actions@v1={self.ours}"]
+        server = f"{env['GITHUB_SERVER_URL']}/" if "GITHUB_SERVER_URL" in env else ""  # act looks for actions there, too
+        command += ["--local-repository", f"{server}org/mlops-actions@v1={self.ours}"]
         for name, commit in sorted(set(re.findall(r"actions/([a-z-]+)@([0-9a-f]{40})", text))):
-            command += ["--local-repository", f"actions/{name}@{commit}={self.folder / name}"]
+            command += ["--local-repository", f"{server}actions/{name}@{commit}={self.folder / name}"]
         variables = {
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": self.github.repository,
@@ -194,6 +189,25 @@ class Engine(Happenings):
             text=True,
             start_new_session=True,
         )
+
+
+def release(folder: Path) -> Path:
+    """Our files as a release has them: what is not shipped (tests, a virtual environment) is not there.
+
+    One thing differs: the token that the actions take by themselves names the job, since act has one for all.
+    """
+    folder.mkdir()
+    for name in SHIPPED:
+        source = ROOT / name
+        if source.is_symlink():
+            (folder / name).symlink_to(source.readlink())
+        elif source.is_dir():
+            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    for path in (folder / "action.yml", *folder.glob("actions/*/action.yml")):
+        path.write_text(path.read_text().replace("${{ github.token }}", "${{ github.token }}-${{ github.job }}"))
+    return folder
 
 
 def _artifact_action(verb: str) -> str:

@@ -23,8 +23,14 @@ def tokens() -> dict[str, Token]:
 Make = Callable[..., act.Engine]
 
 
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our actions as they are released."""
+    return act.release(tmp_path_factory.mktemp("release") / "ours")
+
+
 @pytest.fixture(scope="module")
-def make_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+def make_engine(tmp_path_factory: pytest.TempPathFactory, ours: Path) -> Iterator[Make]:
     """make_engine(files) -> Engine over a new project of those files."""
     program = act.program()
     servers: list[FakeGitHub] = []
@@ -35,7 +41,7 @@ def make_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
             github = open_servers.enter_context(serving(FakeGitHub(tokens=tokens())))
             servers.append(github)
             (folder / "home").mkdir()
-            engine = act.Engine(project(folder, files), github, program, folder)
+            engine = act.Engine(project(folder, files), github, program, folder, ours)
             engine.install()
             return engine
 
