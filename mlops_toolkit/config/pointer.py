@@ -215,7 +215,8 @@ def dumps(pointer: Pointer) -> str:
 
 
 def _value(value: object) -> str:
-    return scalar(value) if isinstance(value, str) else repr(value)
+    # Readers of YAML 1.1 take 1e-05 for text, 1.0e-05 for the number.
+    return scalar(value) if isinstance(value, str) else re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
 
 
 def for_reading(params: Mapping[str, object], metrics: Mapping[str, float | None]) -> tuple[dict[str, str], dict[str, float]]:
