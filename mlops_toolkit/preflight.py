@@ -6,11 +6,13 @@ Quick: files and git of this machine, and at most two questions to the forge tha
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
+from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.doctor.checks import credentials, disk, git, gitignore, gpu
 from mlops_toolkit.doctor.checks.rules import history
 from mlops_toolkit.doctor.checks.workflow import read
@@ -18,10 +20,14 @@ from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.doctor.run import patient_of
 from mlops_toolkit.doctor.workflow import course, handover, here, legs, rights
 from mlops_toolkit.doctor.workflow.flow import JUDGES
-from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.errors import EnvironmentFailure, MlopsError
 from mlops_toolkit.forge.base import Annotation, Forge
+from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.lineage import no_repository
+from mlops_toolkit.models import prints
+from mlops_toolkit.models.open import reachable
 from mlops_toolkit.system.clock import Clock
+from mlops_toolkit.train.plan import Train, decide
 from mlops_toolkit.world import World
 
 VERBS = ("train", "review")
@@ -39,6 +45,7 @@ def before(args: argparse.Namespace, world: World) -> None:
         for finding in found:
             if finding.sure:
                 _stop(check, finding)
+    _gpus(patient, again=bool(getattr(args, "again", False)))
     warnings: list[Finding] = []
     for part in (_machine, _workflow, _forge):
         try:
@@ -54,6 +61,39 @@ def _stop(check: str, finding: Finding) -> NoReturn:
     raise EnvironmentFailure("disk-full", finding.message, where=finding.where, hint=finding.hint)
 
 
+def _gpus(patient: Patient, *, again: bool) -> None:
+    """A GPU that the last of several models lacks is missed before the first is trained; but one that need not train needs none.
+
+    Of a model that is alone the launcher says it, as soon as it is clear that it must train.
+    """
+    found = [finding for finding in gpu.check(patient) if finding.level == "problem"] if len(patient.configs) > 1 else []
+    for loaded in patient.configs if found else ():
+        if loaded.config.train and loaded.config.train.gpus and (again or _must_train(loaded, patient.world)):
+            raise EnvironmentFailure("no-gpu", found[0].message, where=found[0].where, hint=found[0].hint)
+
+
+def _must_train(loaded: Loaded, world: World) -> bool:
+    """Whether no equal training is recorded; False too where that cannot be told."""
+    train, context = loaded.config.train, world.context
+    with contextlib.suppress(MlopsError):
+        history = world.history(loaded.folder / ".mlops", loaded.config.history.at)
+        made = prints.train(loaded, world.git, world.env)
+        assert train is not None  # noqa: S101 -- it asks for a GPU
+        assert made is not None  # noqa: S101
+        plan = decide(
+            key=key_of(loaded.where, loaded.config.name, context.matrix),
+            fingerprint=made.digest,
+            entries=history.entries(),
+            run=history.run,
+            reachable=lambda model: reachable(model, world.models, here=loaded.folder / train.output, env=world.env),
+            scheduled=context.event == "schedule",
+            data_declared=bool(train.data),
+            fork=context.fork,
+        )
+        return isinstance(plan, Train)
+    return False
+
+
 def _machine(patient: Patient) -> Iterator[Finding]:
     """What this checkout and this machine lack."""
     yield from disk.check(patient)
@@ -61,8 +101,6 @@ def _machine(patient: Patient) -> Iterator[Finding]:
         yield from git.absent(patient, patient.world.git)
     yield from gitignore.check(patient)
     yield from credentials.check(patient)
-    if len(patient.configs) > 1:  # of one alone the launcher says it, once it is clear that it must train
-        yield from gpu.check(patient)
 
 
 def _workflow(patient: Patient) -> Iterator[Finding]:

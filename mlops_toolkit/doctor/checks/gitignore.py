@@ -78,9 +78,10 @@ def _inputs(git: Git, loaded: Loaded, key: str, paths: tuple[str, ...]) -> Itera
             "ls-files", "--", f":(literal){Path(place).relative_to(git.root).as_posix()}"
         ):
             continue
-        ignored = git("check-ignore", "-v", "--", place, check=False)
+        # Where it is not here, as in a CI's checkout, git cannot see that it would be a folder.
+        ignored = git("check-ignore", "-v", "--", *((place,) if os.path.lexists(place) else (place, f"{place}/")), check=False)
         if ignored.status == 0:
-            rule = ignored.text.partition("\t")[0]
+            rule = ignored.text.partition("\t")[0].splitlines()[0]
             yield Finding(
                 "problem",
                 f"{path} is ignored by git ({rule}): it is in no other checkout, and no change of it is seen",

@@ -73,6 +73,11 @@ def test_an_input_that_git_ignores_is_in_no_other_checkout(tmp_path: Path, ignor
         assert of(findings)[0].startswith("mlops.yaml:2: ")
 
 
+def test_an_ignored_folder_that_is_not_here_is_what_a_ci_s_checkout_sees(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, {"mlops.yaml": MODEL.replace("[train.py]", "[train.py, lib/]"), ".gitignore": "lib/\n"})
+    assert "lib/ is ignored by git (.gitignore:1:lib/)" in finding.message
+
+
 def test_data_may_well_be_ignored(tmp_path: Path) -> None:
     config = MODEL.replace("inputs: [train.py]}", "inputs: [train.py], data: [data/]}")
     assert found(tmp_path, {"mlops.yaml": config, ".gitignore": "data/\n", "data/train.csv!": "x"}) == []
