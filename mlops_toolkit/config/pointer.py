@@ -28,6 +28,7 @@ SECRET = re.compile(
 WRITTEN = "# Written by `mlops record`: to change it, record again.\n"
 MOST = 100  # parameters and metrics that a reader of the diff is shown
 LONGEST = 200
+LONGEST_URI = 2_000
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,8 @@ def wrong_uri(uri: str, depth: int | None) -> tuple[str, str, str] | None:
     if SECRET.search(uri):
         hint = "give credentials through the environment, and change this one: others have seen it"
         return "secret-in-address", "holds a password or a signature in its address", hint
+    if not uri.isprintable() or len(uri) > LONGEST_URI:
+        return "unknown-address", f"is {shown(uri)}: not one line of at most {LONGEST_URI:,} printable characters", f"write {known}"
     if scheme is None:
         if uri.startswith(("/", "~")) or leaves(uri, depth):
             return "outside-repository", f"leaves the repository: {shown(uri)}", "`mlops record PATH` stores a model that lies elsewhere"
@@ -200,18 +203,22 @@ def name_of(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).lstrip(".-+")[-100:].lstrip(".-+") or "model"
 
 
-def dumps(pointer: Pointer) -> str:
-    """The pointer's text: one key a line, in the order of the fields, so that a diff is read at a glance; `loads` gives the same back."""
-    made = [f"schema: {pointer.schema}"]
+def dumps(pointer: Pointer, *, as_json: bool = False) -> str:
+    """The pointer's text: one key a line, in one order, so that a diff is read at a glance; `loads` gives the same back."""
+    import json
+
+    made: dict[str, object] = {"schema": pointer.schema}
     for one in fields(pointer):
         value = getattr(pointer, one.name)
-        if value is None or value == {} or one.name == "schema" or (one.name == "tried" and value == 1):
-            continue
-        if isinstance(value, Mapping):
-            made += [f"{key_of(one)}:", *(f"  {scalar(key)}: {_value(item)}" for key, item in value.items())]
-        else:
-            made.append(f"{key_of(one)}: {_value(value)}")
-    return WRITTEN + "\n".join(made) + "\n"
+        if not (value is None or value == {} or (one.name == "tried" and value == 1)):
+            made.setdefault(key_of(one), dict(value) if isinstance(value, Mapping) else value)
+    if as_json:
+        return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    lines = []
+    for key, value in made.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        lines += [f"{key}:", *(f"  {scalar(name)}: {_value(item)}" for name, item in inner)] if inner else [f"{key}: {_value(value)}"]
+    return WRITTEN + "\n".join(lines) + "\n"
 
 
 def _value(value: object) -> str:

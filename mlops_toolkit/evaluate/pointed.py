@@ -20,6 +20,7 @@ from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models import prints
 from mlops_toolkit.models.base import redacted, short
+from mlops_toolkit.models.open import claim
 from mlops_toolkit.models.pointed import WRONG, had, model_of
 from mlops_toolkit.records.run import Elsewhere, Run
 from mlops_toolkit.system.files import sha256
@@ -109,6 +110,8 @@ def have(job: Job, found: Pointer) -> None:
     """The pointed model on this machine, verified. Errors as of `models.pointed.had`."""
     if had(found, job.loaded.folder, job.world.models, env=job.world.env, where=job.loaded.config.model):
         job.say(f"the model {short(found.digest or '')} was fetched from {redacted(found.uri)}")
+    if model := model_of(found):
+        claim(model, job.world.models)
 
 
 def _recorded(job: Job, found: Pointer, history: History) -> Run | None:

@@ -31,9 +31,14 @@ def find(uri: str, home: Home) -> tuple[str, Model | None]:
     path = home.world.cwd / (text.removeprefix("file://") if text.startswith("file:///") else text.removeprefix("file:"))
     if scheme is None or path.exists() or (scheme[1] == "file" and not re.search(r"sha256/[0-9a-f]{2}/[0-9a-f]{64}$", text)):
         return _lying(path, text, home)
-    if problem := wrong_uri(text, None):
-        raise UsageError(problem[0], f"the address {problem[1]}", where="URI", hint=problem[2])
+    _refuse(text)
     return (text, None) if text.startswith(VENDOR) else _elsewhere(text, home)
+
+
+def _refuse(address: str) -> None:
+    """What a pointer could not hold."""
+    if problem := wrong_uri(address, None):
+        raise UsageError(problem[0], f"the address {problem[1]}", where="URI", hint=problem[2])
 
 
 def hold(home: Home, model: Model | None, run_id: str) -> None:
@@ -53,8 +58,10 @@ def _lying(path: Path, text: str, home: Home) -> tuple[str, Model]:
         if _tracked(path, home):
             found = digest(path, cache=Cache.of(world.env))
             name = Path(os.path.relpath(path.resolve(), folder)).as_posix()
-            return ("./" if SCHEME.match(name) else "") + name, Model(found.digest, found.size, name, found.kind)
-        kept = keep(path, world.models(home.loaded.config.models.store), shown=path.resolve().name, env=world.env)
+            name = f"./{name}" if SCHEME.match(name) else name
+            _refuse(name)
+            return name, Model(found.digest, found.size, name, found.kind)
+        kept = keep(path, world.models(home.loaded.config.models.store), shown=path.name, env=world.env)
     except CommandFailed as error:
         raise UsageError(error.name, error.message, where="URI") from error
     if not kept.stores:

@@ -138,7 +138,7 @@ def _write(home: Home, made: Pointer, record: Run) -> None:
     if not path.resolve().is_relative_to(world.root.resolve()):
         raise UsageError("outside-repository", f"{path} leads out of the repository", where=home.loaded.at("model"))
     try:
-        write_atomic(path.resolve(), pointer.dumps(made))
+        write_atomic(path.resolve(), pointer.dumps(made, as_json=path.suffix == ".json"))
     except OSError as error:
         raise EnvironmentFailure("not-recorded", f"the pointer cannot be written: {error.strerror}", where=str(path)) from error
     what = f"{short(made.digest)}, {size(made.size)}" if made.digest and made.size is not None else "kept by its vendor"

@@ -64,6 +64,14 @@ def test_a_hundred_entries_are_shown_and_the_file_stays_readable() -> None:
     assert loads(dumps(replace(WHOLE, params=texts, metrics=numbers)), where="p").metrics == numbers
 
 
+@given(st.dictionaries(names, anything, max_size=5))
+def test_it_is_written_as_json_where_its_name_says_so(params: dict[str, object]) -> None:
+    made = replace(WHOLE, params=for_reading(params, {})[0])
+    text = dumps(made, as_json=True)
+    assert json.loads(text)["params"] == made.params if made.params else "params" not in json.loads(text)
+    assert loads(text, where="p") == made
+
+
 def test_json_is_read_too() -> None:
     assert loads(json.dumps({"uri": "vendor:a", "run": WHOLE.run, "tried": 3}), where="p") == replace(VENDOR, uri="vendor:a", tried=3)
 
