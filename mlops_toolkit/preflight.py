@@ -69,7 +69,7 @@ def _gpus(patient: Patient, *, again: bool) -> None:
     found = [finding for finding in gpu.check(patient) if finding.level == "problem"] if len(patient.configs) > 1 else []
     for loaded in patient.configs if found else ():
         if loaded.config.train and loaded.config.train.gpus and (again or _must_train(loaded, patient.world)):
-            raise EnvironmentFailure("no-gpu", found[0].message, where=found[0].where, hint=found[0].hint)
+            raise EnvironmentFailure("no-gpu", found[0].message, where=loaded.at("train.gpus"), hint=found[0].hint)
 
 
 def _must_train(loaded: Loaded, world: World) -> bool:

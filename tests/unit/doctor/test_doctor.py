@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,49 @@ def test_without_any_configuration_it_points_to_init(repository: Repository) -> 
 def test_runs_that_are_recorded_are_counted(repository: Repository) -> None:
     repository.mlops("review")
     assert "✓ history: spam-filter: 1 run recorded" in repository.mlops("doctor").stdout
+
+
+def test_json_is_one_list_of_what_was_found_and_nothing_else(repository: Repository) -> None:
+    repository.write(mlops_yaml=CONFIG.replace("run: python3 train.py", "run: pythno train.py"))
+    done = repository.mlops("doctor", "--json", code=5)
+    rows = json.loads(done.stdout)
+    assert {tuple(row) for row in rows} == {("check", "level", "message", "hint")}
+    assert {row["check"] for row in rows} <= set(CHECKS)
+    (row,) = [row for row in rows if row["level"] == "problem"]
+    assert (row["check"], row["message"]) == ("commands", "mlops.yaml:2: there is no program pythno")
+    plain = repository.mlops("doctor", code=5).stdout
+    assert len(rows) == len([line for line in plain.splitlines() if line[0] in "✓·✗"])
+
+
+def test_a_check_that_fails_itself_is_a_finding_and_the_others_go_on(repository: Repository) -> None:
+    """A folder stands where a file should: no check may end the others."""
+    (repository.root / ".github" / "workflows" / "model.yml").mkdir(parents=True)
+    (repository.root / ".mlops" / "run.json").mkdir(parents=True)
+    assert "✓ configuration" in repository.mlops("doctor", code=None).stdout
+
+
+def test_after_init_there_are_notes_at_most(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (made.root / "mlops.yaml").unlink()
+    made.mlops("init")
+    made.commit("as init wrote it")
+    made.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    made.git("init", "-q", "--bare", str(tmp_path / "origin.git"))
+    made.git("push", "-q", "origin", "main")
+    rows = json.loads(made.mlops("doctor", "--json").stdout)
+    assert [row for row in rows if row["level"] == "problem"] == []
+    assert [row["level"] for row in rows if row["check"] == "workflow"] == ["fine"]
+    config = made.root / "mlops.yaml"
+    for job, verb in (("train", "train"), ("model", "review")):
+        env = {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": "push",
+            "GITHUB_WORKFLOW": "model",
+            "GITHUB_JOB": job,
+            "GITHUB_REPOSITORY": "a/b",
+        }
+        assert "::warning" not in made.mlops(verb, code=None, **env).stderr
+    assert config.exists()
 
 
 @pytest.mark.parametrize(
