@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ def repository(tmp_path: Path) -> Repository:
 def test_every_row_of_the_table_is_a_check() -> None:
     for name in CHECKS:
         assert callable(plug.load("check", CHECKS, name))
+
+
+def test_the_page_about_the_doctor_names_every_check_in_its_order() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^\| (\w+) \| ", page)[1:] == list(CHECKS)
 
 
 def test_a_repository_that_is_well_has_no_problem(repository: Repository) -> None:
