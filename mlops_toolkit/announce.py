@@ -80,8 +80,9 @@ def _section(ending: Ending, context: Context) -> Section | None:
 
 def watched(context: Context) -> bool:
     """Whether a failure is told in an issue: nobody looks at a run of main, or of the night, that no pull request waits for."""
+    event = (context.source.event if context.source else None) if context.event == "workflow_run" else context.event
     on_main = context.branch is not None and context.branch == context.default_branch
-    return context.event == "schedule" or (context.event in ("push", "dispatch") and on_main)
+    return event == "schedule" or (event in ("push", "dispatch", "workflow_dispatch") and on_main)
 
 
 def begin(models: Sequence[str], world: World, doing: str) -> None:

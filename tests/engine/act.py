@@ -126,21 +126,16 @@ class Engine(Happenings):
         text = self.project.git("show", f"{event.file_of}:.github/workflows/{flow}")
         (own / flow).write_text(text)
         self._give_tokens(text, token or self.token)
-        process = subprocess.Popen(
-            self._command(event, own, flow, text, number, token or self.token, env),
-            cwd=own,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(cache() / "home")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+        command = self._command(event, own, flow, text, number, token or self.token, env)
+        home = {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(cache() / "home")}
+        with subprocess.Popen(
+            command, cwd=own, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def _give_tokens(self, text: str, token: str) -> None:
         """A token for each job of a workflow: what the repository's allows (nothing but reading, for a fork's), of what the job asks for."""
@@ -173,22 +168,43 @@ class Engine(Happenings):
             **env,
         }
         for key, value in variables.items():
-            command += ["--env", f"{key}={value}"]
+            command += ["--env", f"{key}={value}"] if value else []  # a job's own `env:` does not count beside it
         return command
 
-    def step(self, verb: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    def step(self, verb: str, env: dict[str, str], cwd: Path | None = None) -> subprocess.Popen[str]:
         """One action's step without act, started as a runner starts it, in the environment that act's runs use."""
         own = {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "RUNNER_TOOL_CACHE": str(cache() / "act" / "tool_cache")}
-        command = ["bash", self.ours / "actions" / "run", verb]
+        command = ["bash", str(self.ours / "actions" / "run"), verb]
         return subprocess.Popen(
             command,
-            cwd=self.project.root,
+            cwd=cwd or self.project.root,
             env={**own, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+
+    def runner(self, event: Event, number: int, **inputs: str) -> dict[str, str]:
+        """The variables that a runner gives a step of run `number`, whose commit is to be checked out. inputs: of the action."""
+        own = self.folder / "events" / str(number)
+        own.mkdir(parents=True, exist_ok=True)
+        (own / "event.json").write_text(json.dumps(event.payload))
+        return {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": event.name,
+            "GITHUB_EVENT_PATH": str(own / "event.json"),
+            "GITHUB_SHA": event.sha,
+            "GITHUB_REF": event.ref,
+            "GITHUB_REF_NAME": event.ref.removeprefix("refs/heads/").removeprefix("refs/"),
+            "GITHUB_REPOSITORY": self.github.repository,
+            "GITHUB_RUN_ID": str(number),
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_SERVER_URL": "https://github.com",
+            "RUNNER_ENVIRONMENT": "self-hosted",
+            "XDG_DATA_HOME": str(self.folder / "data"),
+            "MLOPS_INPUTS": json.dumps({"token": self.token, **inputs}),
+        }
 
 
 def release(folder: Path) -> Path:

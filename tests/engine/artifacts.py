@@ -29,8 +29,8 @@ def upload(given: dict[str, str], store: Path) -> str | None:
         fixed = pattern.rstrip("/").split("/")
         stars = next((i for i, part in enumerate(fixed) if glob.has_magic(part)), len(fixed))
         roots.append(Path(*fixed[:stars]).absolute() if stars else Path.cwd())
-        for match in glob.glob(pattern, recursive=True, include_hidden=hidden) if glob.has_magic(pattern) else [pattern]:  # noqa: PTH207 (pathlib knows no hidden files)
-            found += [each for each in (Path(match), *Path(match).rglob("*")) if each.is_file()]
+        for match in Path().glob(pattern.rstrip("/")) if glob.has_magic(pattern) else [Path(pattern)]:
+            found += [each for each in (match, *match.rglob("*")) if each.is_file()]
     files = [f.absolute() for f in found if hidden or not any(part.startswith(".") for part in f.parts)]
     if not files:
         return "no files were found" if given["if-no-files-found"] == "error" else None

@@ -90,7 +90,9 @@ class Happenings:
     def ended(self, event: Event, run: int, *, concluded: str = "success", attempt: int = 1) -> Event:
         """The end of the workflow run that `event` started, told to a workflow of the default branch."""
         pull = event.payload.get("pull_request")
-        head = pull["head"] if pull else {"sha": event.sha, "ref": event.ref.removeprefix("refs/heads/"), "repo": self._repository()}
+        head: dict[str, Any] = (
+            pull["head"] if pull else {"sha": event.sha, "ref": event.ref.removeprefix("refs/heads/"), "repo": self._repository()}
+        )
         theirs = head["repo"]["full_name"]
         ours = theirs == self.github.repository
         told = {

@@ -12,7 +12,6 @@ from tests.engine.events import Event
 from tests.world.project import EVALUATE, GOOD, HARMLESS, TRAIN, WORSE
 
 pytestmark = pytest.mark.act
-HOSTED = {"RUNNER_ENVIRONMENT": "github-hosted"}
 LOOSE = PLAIN.replace("max-drop: 1pp", "max-drop: 9pp")
 
 
@@ -24,9 +23,9 @@ class Pair:
     heads: dict[int, str] = field(default_factory=dict)
 
     def run(self, event: Event, *, token: str | None = None, concluded: str | None = None) -> tuple[Ran, Ran]:
-        first = self.engine.run(event, token=token, **HOSTED)
+        first = self.engine.run(event, token=token)
         ended = self.engine.ended(event, first.number, concluded=concluded or ("success" if first.passed else "failure"))
-        return first, self.engine.run(ended, "judge.yml", **HOSTED, GITHUB_SERVER_URL=self.engine.server())
+        return first, self.engine.run(ended, "judge.yml", GITHUB_SERVER_URL=self.engine.server())
 
     def review(self, number: int, files: dict[str, str], *, fork: bool = True, author: str = "someone") -> tuple[Ran, Ran]:
         self.engine.project.branch(f"change-{number}")
@@ -42,6 +41,7 @@ def pair(make_engine: Make) -> Pair:
     files = {"train.py": TRAIN, "evaluate.py": EVALUATE, "src/wrong.txt": f"{GOOD}\n", ".gitignore": "model/\n", "mlops.yaml": PLAIN}
     flows = {"model.yml": workflow("fork-pair.yml"), "judge.yml": workflow("fork-pair-judge.yml")}
     engine = make_engine({**files, **{f".github/workflows/{name}": text for name, text in flows.items()}})
+    engine.env["RUNNER_ENVIRONMENT"] = "github-hosted"
     made = Pair(engine)
     trained, judged = made.run(engine.push())
     assert trained.passed, trained.log

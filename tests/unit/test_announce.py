@@ -67,6 +67,9 @@ def test_a_run_of_main_is_told_in_the_issue_whether_it_is_good_or_not(ending: En
         (replace(MAIN, event="tag", branch=None, tag="v1"), False),
         (replace(MAIN, branch=None, default_branch=None), False),
         (PULL, False),
+        (replace(MAIN, event="workflow_run", source=Source(run="6", event="push")), True),
+        (replace(MAIN, event="workflow_run", source=Source(run="6", event="pull_request")), False),  # a fork's branch may be called main
+        (replace(MAIN, event="workflow_run", source=Source(run="6", event="push"), branch="next"), False),
     ],
 )
 def test_an_issue_is_for_runs_that_no_pull_request_waits_for(context: Context, *, told: bool) -> None:
