@@ -156,8 +156,8 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock, ren
                 written = _write(board, step)
                 text = step.body or written.body
                 refused, seen, tries = None, text if sticky.ours(text) else "", tries + 1
-                for late in step.late:
-                    board.delete(late, written)
+                if stays := _remove(board, step.late, written):
+                    return Posted(url=written.url, reason=f"an older text of ours could not be removed: {stays.reason}", hint=stays.hint)
         except Refused as caught:
             refused = caught
             wait = pause(tries, caught.wait)
@@ -166,13 +166,13 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock, ren
                 tries += 1
                 continue
             if not caught.again or tries >= TRIES or clock.monotonic() + wait > patience:
-                return Posted(reason=caught.reason, hint=caught.hint)
+                return _ended(written, caught)
             clock.sleep(wait)
             tries += 1
             continue
         clock.sleep(random.uniform(0.3, 0.9) * 1.5 ** (tries - 1) + 2 * (clock.monotonic() - began))  # noqa: S311
     if refused is not None:
-        return Posted(reason=refused.reason, hint=refused.hint)
+        return _ended(written, refused)
     return Posted(
         url=written.url if written else None,
         reason="other jobs kept writing the same text at the same time; this report may be missing from it",
@@ -180,10 +180,29 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock, ren
     )
 
 
+def _ended(written: Note | None, refused: Refused) -> Posted:
+    """What is answered where asking ended: what was written stands, as far as is known."""
+    if written is None:
+        return Posted(reason=refused.reason, hint=refused.hint)
+    return Posted(written.url, f"what was posted could not be looked at again: {refused.reason}", refused.hint)
+
+
 def _write(board: Board, step: Step) -> Note:
     if step.onto is None:
         return board.create(step.body or "")
     return board.edit(step.onto, step.body) if step.body is not None else step.onto
+
+
+def _remove(board: Board, late: Sequence[Note], kept: Note) -> Refused | None:
+    """Why one could not be removed and asking again would not help: what is to be said stands in `kept` all the same."""
+    for each in late:
+        try:
+            board.delete(each, kept)
+        except Refused as refused:  # noqa: PERF203 (a request takes longer)
+            if refused.again:
+                raise
+            return refused
+    return None
 
 
 def _same(one: str, other: str) -> bool:

@@ -39,7 +39,7 @@ class Issues:
         if self._written and self._written.id not in found:
             data = self.rest.get(self.forge.path("issues", self._written.id), needs=NEEDS)
             if data.get("state") == "open":
-                found[self._written.id] = note(data)
+                found[self._written.id] = as_note(data)
         return [found[number] for number in sorted(found)]
 
     def ended(self) -> Sequence[str]:
@@ -53,19 +53,19 @@ class Issues:
             if refused.status != 422 or refused.too_long:
                 raise _off(refused) from refused
             made = self.rest.send("POST", path, needs=NEEDS, title=title, body=body)  # the label may be what it does not take
-        self._written = note(made)
+        self._written = as_note(made)
         return self._written
 
-    def edit(self, note_: Note, body: str) -> Note:
+    def edit(self, note: Note, body: str) -> Note:
         if not sticky.parse(body):
             self._written = None
-            return self._patch(note_, body=body, state="closed", state_reason="completed")
-        self._written = self._patch(note_, title=self._title(body), body=body)
+            return self._patch(note, body=body, state="closed", state_reason="completed")
+        self._written = self._patch(note, title=self._title(body), body=body)
         return self._written
 
-    def delete(self, note_: Note, kept: Note) -> None:
+    def delete(self, note: Note, kept: Note) -> None:
         try:
-            self._patch(note_, body=f"This is told in #{kept.id}.", state="closed", state_reason="not_planned")  # `duplicate` is new
+            self._patch(note, body=f"This is told in #{kept.id}.", state="closed", state_reason="not_planned")  # `duplicate` is new
         except Refused as refused:
             if not refused.gone:
                 raise
@@ -74,11 +74,11 @@ class Issues:
         author, path = self.forge.login(self.rest), self.forge.path("issues")
         asked = {"state": state, "creator": author, **parameters}
         found = self.rest.get(path, list, needs=NEEDS, **asked) if parameters else self.rest.pages(path, needs=NEEDS, **asked)
-        return [note(each) for each in found if isinstance(each, dict) and author_of(each) == author and "pull_request" not in each]
+        return [as_note(each) for each in found if isinstance(each, dict) and author_of(each) == author and "pull_request" not in each]
 
-    def _patch(self, note_: Note, **changes: str) -> Note:
+    def _patch(self, note: Note, **changes: str) -> Note:
         try:
-            return note(self.rest.send("PATCH", self.forge.path("issues", note_.id), needs=NEEDS, **changes))
+            return as_note(self.rest.send("PATCH", self.forge.path("issues", note.id), needs=NEEDS, **changes))
         except Refused as refused:
             if refused.gone:
                 raise Refused("the issue was deleted meanwhile", again=True, gone=True) from refused
@@ -89,7 +89,7 @@ class Issues:
         return f"{listed(names)} {'fails' if len(names) == 1 else 'fail'} on {self.branch}"
 
 
-def note(data: dict[str, Any]) -> Note:
+def as_note(data: dict[str, Any]) -> Note:
     """An issue as GitHub describes it."""
     if not isinstance(data.get("number"), int):
         raise Refused("GitHub's answer could not be read (an issue without a number)", again=True)

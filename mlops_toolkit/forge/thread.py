@@ -26,32 +26,32 @@ class Thread:
     def notes(self) -> Sequence[Note]:
         author = self.forge.login(self.rest)
         found = self.rest.pages(self.forge.path("issues", self.number, "comments"), needs=NEEDS)
-        return sorted((note(each) for each in found if author_of(each) == author), key=lambda made: made.id)
+        return sorted((as_note(each) for each in found if author_of(each) == author), key=lambda made: made.id)
 
     def ended(self) -> Sequence[str]:
         """Comments do not end."""
         return ()
 
     def create(self, body: str) -> Note:
-        return note(self.rest.send("POST", self.forge.path("issues", self.number, "comments"), needs=NEEDS, body=body))
+        return as_note(self.rest.send("POST", self.forge.path("issues", self.number, "comments"), needs=NEEDS, body=body))
 
-    def edit(self, note_: Note, body: str) -> Note:
+    def edit(self, note: Note, body: str) -> Note:
         try:
-            return note(self.rest.send("PATCH", self.forge.path("issues", "comments", note_.id), needs=NEEDS, body=body))
+            return as_note(self.rest.send("PATCH", self.forge.path("issues", "comments", note.id), needs=NEEDS, body=body))
         except Refused as refused:
             if refused.gone:
                 raise Refused("the comment was deleted meanwhile", again=True) from refused
             raise
 
-    def delete(self, note_: Note, kept: Note) -> None:
+    def delete(self, note: Note, kept: Note) -> None:
         try:
-            self.rest.send("DELETE", self.forge.path("issues", "comments", note_.id), needs=NEEDS)
+            self.rest.send("DELETE", self.forge.path("issues", "comments", note.id), needs=NEEDS)
         except Refused as refused:
             if not refused.gone:
                 raise
 
 
-def note(data: dict[str, Any]) -> Note:
+def as_note(data: dict[str, Any]) -> Note:
     """A comment as GitHub describes it."""
     if not isinstance(data.get("id"), int):
         raise Refused("GitHub's answer could not be read (a comment without an id)", again=True)

@@ -176,3 +176,31 @@ def test_an_older_run_leaves_the_newer_report_and_says_so(fake: FakeGitHub) -> N
     posted = forge(fake).comment(7, section(verdict="❌ older", run=812))
     assert posted.reason == "a newer run has already reported here"
     assert fake.bodies(7)[0].startswith("✅ newer")
+
+
+def test_an_old_comment_that_may_not_be_removed_does_not_undo_the_new_one(fake: FakeGitHub) -> None:
+    forge(fake).comment(7, section(verdict="✅ fine", run=1))
+    fake.fail("DELETE .*/comments/", Fault.message(403, "Resource not accessible by integration"), times=99)
+    posted = forge(fake).comment(7, section(verdict="❌ worse", run=2), renew=True)
+    assert posted.url == fake.comments[7][1]["html_url"]
+    assert "an older text of ours could not be removed: the token may not do this (403" in (posted.reason or "")
+    assert fake.bodies(7)[1].startswith("❌ worse")
+    assert sum(verb == "DELETE" for verb, _, _ in fake.requests) == 1
+
+
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
+@pytest.mark.parametrize("request_line", ["POST .*/comments", "DELETE .*/comments/"])
+def test_trouble_while_a_comment_is_renewed_is_waited_for_too(fake: FakeGitHub, fault: Fault, request_line: str) -> None:
+    forge(fake).comment(7, section(verdict="✅ fine", run=1))
+    fake.fail(request_line, fault)
+    posted = forge(fake).comment(7, section(verdict="❌ worse", run=2), renew=True)
+    assert posted.reason is None
+    assert [body.split(" <!--")[0] for body in fake.bodies(7)] == ["❌ worse"]
+    assert fault in fake.given
+
+
+def test_a_comment_that_is_written_but_cannot_be_looked_at_again_is_there_all_the_same(fake: FakeGitHub) -> None:
+    fake.meanwhile("POST .*/comments", lambda: fake.fail("GET .*/comments", Fault(502), times=99))
+    posted = forge(fake).comment(7, section())
+    assert posted.url == fake.comments[7][0]["html_url"]
+    assert "what was posted could not be looked at again: GitHub has trouble (502" in (posted.reason or "")
