@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.compare import differences, examples, numbers, proposal, whole
+from mlops_toolkit.compare import differences, examples, numbers, proposal, unlike, whole
 from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.compare.suite import judge_suite
@@ -19,11 +19,7 @@ from mlops_toolkit.report import words
 def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: str | None = None) -> Result:
     """The Result, complete but for its sentence and what only the shell knows (urls, CI run)."""
     work = Work(notes=[*request.notes, *(baseline.notes if baseline else ()), *head.notes])
-    if request.evaluation and baseline is not None:
-        work.state = "evaluation-changed"
-        work.notes.append(f"the evaluation changed too ({', '.join(request.evaluation)}): part of the difference may come from that")
-    if baseline is not None and baseline.again:
-        work.state = "data-changed"
+    unlike.noted(work, request, baseline, head)
     request = _held(work, request)
     same = _same_model(request, baseline, head)
     for suite, table in head.tables.items():
@@ -47,7 +43,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         verdict=settled.verdict,
         gate=settled.gate,
         sentence="",
-        baseline=replace(request.baseline, state=work.state or ("same-model" if same else request.baseline.state)),
+        baseline=replace(request.baseline, state=unlike.state(work) or ("same-model" if same else request.baseline.state)),
         head=request.head,
         checks=checks,
         examples=examples.merged(work.examples),
@@ -89,7 +85,7 @@ def _held(work: Work, request: Request) -> Request:
 
 def _same_model(request: Request, baseline: Loaded | None, head: Loaded) -> bool:
     """Whether both runs are of the same model by digest."""
-    return baseline is not None and baseline.model is not None and baseline.model == head.model and not baseline.again
+    return baseline is not None and baseline.model is not None and baseline.model == head.model
 
 
 def _loosened(work: Work) -> list[str]:

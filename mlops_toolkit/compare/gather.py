@@ -19,6 +19,7 @@ from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
 from mlops_toolkit.errors import Cancelled, ConfigErrors, Defect, MlopsError, UsageError, of_system
 from mlops_toolkit.history import baseline, current, lineage
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
+from mlops_toolkit.models import evaluation
 from mlops_toolkit.records.result import Side
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.world import World
@@ -285,7 +286,7 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         notes=(*notes, *reported.notes(run, base.run if base else None, config, base_config), *_trained_before(history.entries(), own)),
         options="" if loaded.where == read.DEFAULT else f" --config {shlex.quote(loaded.where)}",
         looks=_looks(history.entries(), own),
-        evaluation=_evaluation_changed(world, loaded, base.run if base else None, run),
+        evaluation=evaluation.changed(base.run, run, world.git) if base is not None and base.run is not None and run is not None else {},
     )
     if base is not None and head.hashed - base.hashed:
         base = sides.hashed_like(base, head, history.salt())
@@ -330,27 +331,6 @@ def _base_config(
         return read.parse(content, where=f"{loaded.where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
     except (ConfigErrors, UsageError) as error:
         return None, (f"the configuration at {start[:7]} cannot be read ({error.message}): only this one's gate counts",)
-
-
-def _evaluation_changed(world: World, loaded: read.Loaded, base: Run | None, head: Run | None) -> tuple[str, ...]:
-    """What of the evaluation differs between two runs: its commands, and its declared inputs as git has them.
-
-    Inputs that are not declared are all of the code, and that a change changes code is no news.
-    """
-    if base is None or head is None or loaded.config.evaluate is None:
-        return ()
-    commands = [[c.run for c in run.commands if c.phase == "evaluate"] for run in (base, head)]
-    changed = ["its command"] if all(commands) and commands[0] != commands[1] else []
-    evaluate = loaded.config.evaluate
-    inputs = [path for suite in (evaluate, *evaluate.suites.values()) for path in suite.inputs]
-    if inputs and world.git and base.commit and head.commit and world.git.commit(base.commit) and world.git.commit(head.commit):
-        here = loaded.folder.resolve().relative_to(world.git.root.resolve()).as_posix()
-        specs = [
-            f":(top,glob){here}/{path.rstrip('/')}{'/**' if path.endswith('/') else ''}".replace("/./", "/").replace(")./", ")")
-            for path in inputs
-        ]
-        changed += world.git.lines("diff", "--name-only", base.commit, head.commit, "--", *specs)
-    return tuple(changed)
 
 
 def _trained_before(entries: Sequence[Entry], run: Run) -> tuple[str, ...]:

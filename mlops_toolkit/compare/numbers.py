@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_toolkit.compare import bounds as bounds_of
-from mlops_toolkit.compare import judge
+from mlops_toolkit.compare import judge, unlike
 from mlops_toolkit.compare.judge import Judged
 from mlops_toolkit.compare.request import Request
 from mlops_toolkit.compare.sides import Loaded
@@ -57,7 +57,7 @@ def scalars(work: Work, request: Request, baseline: Loaded | None, head: Loaded)
                 one.check, verdict="inconclusive" if limits.asked else "ungated", reason="metric-redefined", leaning="beyond", change=None
             )
             one = Judged(replace(check, message=f"defined differently on the baseline ({old.signature})"))
-        work.judged.append(one)
+        work.judged.append(unlike.doubted_number(request, name, one))
     if head.scalars and any(one.check.method == "threshold" for one in work.judged):
         work.notes.append("noise not tested: these numbers came without predictions, so any change counts as real")
 
@@ -90,7 +90,7 @@ def measures(work: Work, request: Request, baseline: Loaded | None, head: Loaded
         mean = sum(old.values) / len(old.values) if old and old.values else None
         limits = effective(work, request, name, direction, mean, head_rule, base_rule, None)
         one = _measure_check(request, name, measure, old, limits, direction, same)
-        work.judged.append(one if baseline is None else judge.new(one))
+        work.judged.append(one if baseline is None else unlike.doubted_number(request, name, judge.new(one)))
 
 
 def _measure_check(

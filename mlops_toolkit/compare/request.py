@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from mlops_toolkit.config.schema import Config
+from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.records.result import Side
 
 
@@ -18,7 +20,7 @@ class Request:
     baseline     as found: commit, run, state (ok, behind, still-running, first-run), note
     configured   there is a mlops.yaml, to which lines may be added
     options      what the command line needs besides BASE to ask the same again
-    evaluation   what of the evaluation itself changed since the baseline: its command, declared inputs
+    evaluation   by suite, what of its evaluation changed since the baseline: command, declared inputs, examples
     """
 
     config: Config
@@ -29,6 +31,6 @@ class Request:
     forks_gate: bool = False
     notes: tuple[str, ...] = ()
     looks: int = 1
-    evaluation: tuple[str, ...] = ()
+    evaluation: Mapping[str, Change] = field(default_factory=dict)
     configured: bool = True
     options: str = ""

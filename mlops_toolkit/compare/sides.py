@@ -25,7 +25,7 @@ class Loaded:
 
     tables   suite -> its predictions; hashed: the suites whose ids are salted hashes
     scalars  metric -> value, for metrics that have no examples behind them
-    again    its model was evaluated again, because the test set changed
+    again    the suites that its model was evaluated on again, because the test set or the evaluation changed
     """
 
     label: str
@@ -35,7 +35,7 @@ class Loaded:
     scalars: Mapping[str, MetricValue] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    again: bool = False
+    again: frozenset[str] = frozenset()
 
     @property
     def model(self) -> str | None:
@@ -160,10 +160,10 @@ def _intact(path: Path, artifact: Artifact, what: str) -> None:
 
 
 def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | None]) -> Loaded:
-    """The baseline with the answers that `evaluate` got from its stored model on the head's examples, where the test set changed."""
+    """The baseline with the answers that `evaluate` got from its stored model, where the test set or the evaluation changed."""
     from mlops_toolkit.predictions.read import read
 
-    tables, notes, hashed = dict(baseline.tables), list(baseline.notes), set(baseline.hashed)
+    tables, hashed, done = dict(baseline.tables), set(baseline.hashed), set[str]()
     for suite, evaluation in head.evaluations.items():
         again = evaluation.baseline_predictions
         if again is None or baseline.run is None or evaluation.baseline_run != baseline.run.id:
@@ -178,9 +178,9 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
             positive=evaluation.positive,
             name=f"{baseline.label}, evaluated again",
         )
-        hashed.discard(suite)
-        notes.append("the test set changed: the baseline's model was evaluated again, on the new examples")
-    return replace(baseline, tables=tables, hashed=frozenset(hashed), notes=tuple(notes), again=len(notes) > len(baseline.notes))
+        (hashed.add if path.name.endswith(".hashed.parquet") else hashed.discard)(suite)
+        done.add(suite)
+    return replace(baseline, tables=tables, hashed=frozenset(hashed), again=frozenset(done))
 
 
 def hashed_like(baseline: Loaded, head: Loaded, salt: str) -> Loaded:

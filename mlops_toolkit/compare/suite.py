@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.compare import curves, examples, judge, proposal, unpaired, whole
+from mlops_toolkit.compare import curves, examples, judge, proposal, unlike, unpaired, whole
 from mlops_toolkit.compare.align import Both, aligned, available
 from mlops_toolkit.compare.judge import Judged, Subject
 from mlops_toolkit.compare.request import Request
@@ -55,6 +55,7 @@ def judge_suite(
             one = _recorded(work, baseline, head, name, metric, full, slice_name, one, request.config.confidence)
             # An evaluation that answers differently for one model is noise to be measured, not "no change".
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
+            one = unlike.doubted(work, name, one, exact=exact)
             work.judged.append(_one(request, work, full, metric, one, slice_name, exact, both))
         suggested = proposal.margin(metric, results[None], both.head, request.config.confidence)
         if suggested is not None:

@@ -236,7 +236,7 @@ def _strangers_leg(loaded: read.Loaded, leg: str | None, one: Handed, args: argp
     salt = history.salt() if job.baseline.hashed else None
     head = stranger.head(one, job.baseline, config, salt=salt, context=context)
     # The configuration is the base branch's: there is no other gate to be held against it.
-    request = replace(job.request, config=config, base_config=None, forks_gate=False, evaluation=(), notes=(*job.request.notes, *notes))
+    request = replace(job.request, config=config, base_config=None, forks_gate=False, evaluation={}, notes=(*job.request.notes, *notes))
     return _placed(replace(job, request=request, head=head, salt=None, keep=False), loaded, world)
 
 

@@ -14,7 +14,10 @@ from mlops_toolkit.records.result import Charts, Examples
 
 @dataclass
 class Work:
-    """What grows while the suites are gone through."""
+    """What grows while the suites are gone through.
+
+    states   suite -> how it is measured otherwise than the baseline's was; unlike: of those, the ones that nothing is decided by
+    """
 
     judged: list[Judged] = field(default_factory=list)
     examples: list[Examples] = field(default_factory=list)
@@ -23,6 +26,8 @@ class Work:
     loosened: list[str] = field(default_factory=list)
     proposals: dict[str, float] = field(default_factory=dict)
     state: str | None = None
+    states: dict[str, str] = field(default_factory=dict)
+    unlike: dict[str, str] = field(default_factory=dict)
 
 
 def effective(

@@ -1,27 +1,37 @@
-"""The baseline's model on this run's examples: where the test set changed, the stored predictions of the baseline answer other questions.
+"""The baseline's model, measured as this run's is: where the test set or the evaluation changed, its stored answers are to other questions.
 
-The baseline's stored model is evaluated again, in a checkout of its own commit with this run's `evaluate.data` laid over it, since new
-code often cannot load an old model; failing that, by this commit's evaluation in a checkout of its own. Where the model has answered
-before it must answer the same again: that proves that the old model answered, and not, by some path, the new one (`proof`).
+The baseline's stored model is evaluated again: in a checkout of its own commit, since new code often cannot load an old model, with this
+run's `evaluate.data` laid over it and, where the evaluation changed, its command and the inputs that it alone reads; failing that, with
+this commit's code. The answers count where it is shown that the old model gave them, and not, by some path, the new one (`proof`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlops_toolkit import answer
 from mlops_toolkit.config.read import parse
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import Cancelled, CommandFailed, EnvironmentFailure, InvalidFile, MlopsError
 from mlops_toolkit.evaluate import outputs
+from mlops_toolkit.evaluate.checkout import Checkout
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.proof import doubt
+from mlops_toolkit.evaluate.witness import Seen, witness
 from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.models import evaluation
+from mlops_toolkit.models.digest import Cache, digest
+from mlops_toolkit.models.evaluation import Change
+from mlops_toolkit.models.fingerprint import CODE, Fingerprint
 from mlops_toolkit.models.open import fetch
+from mlops_toolkit.models.patterns import compile_patterns, select
+from mlops_toolkit.models.worktree import base_of
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.score import suite_of
@@ -29,7 +39,6 @@ from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Artifact, Run
 from mlops_toolkit.system import supervise
 from mlops_toolkit.system.files import write_atomic
-from mlops_toolkit.system.git import Git
 
 LOG = "log-baseline.txt"
 
@@ -46,66 +55,107 @@ def find(job: Job, record: Run, history: History) -> Run | None:
         return None  # compare meets it too, and says so
 
 
-def changed(record: Run, base: Run) -> tuple[str, ...]:
-    """Suites whose examples are others than the baseline's. The same examples with new labels are not: compare scores them again."""
+def again(
+    job: Job, record: Run, history: History, tables: Mapping[str, Table], env: Mapping[str, str], prints: Mapping[str, Fingerprint]
+) -> Run:
+    """The record with what the baseline's model answers now, of every suite that it was not measured by; or with the reason why not.
 
-    def ids(run: Run, name: str) -> str | None:
-        evaluation = run.evaluations.get(name)
-        return evaluation.data.ids_digest if evaluation and evaluation.data else None
-
-    return tuple(n for n in record.evaluations if ids(record, n) and ids(base, n) and ids(record, n) != ids(base, n))
-
-
-def again(job: Job, record: Run, history: History, tables: Mapping[str, Table], env: Mapping[str, str]) -> Run:
-    """The record with `baseline_predictions` of every suite whose examples changed, as far as they can be had; says why where not.
-
-    env: what the evaluation's commands see. Nothing here fails the run, but a cancel.
+    env: what the evaluation's commands see. prints: of the suites. Nothing here fails the run, but a cancel.
     """
     base = find(job, record, history)
-    suites = changed(record, base) if base else ()
-    if base is None or not suites or job.world.git is None:
-        return record
-    for name in suites:
-        if name not in tables:
+    changes = evaluation.changed(base, record, job.world.git) if base else {}
+    for name, change in changes.items():
+        if base is None or name not in tables or not change.again:
             continue
-        job.say(f"the examples of {name or 'the evaluation'} changed: the baseline's model (run {base.id}) is evaluated on the new ones")
-        made, refusals = None, list[str]()
-        for own_code in (True, False) if base.trained else (True,):
-            try:
-                made = _Checkout(job, record, base, name, own_code=own_code).evaluate(tables[name], history, env)
-                break
-            except Cancelled:
-                raise
-            except MlopsError as error:
-                refusals.append(f"with {'its own' if own_code else 'this'} commit's code: {error.message}")
-                if error.hint:
-                    job.say(f"the baseline, {refusals[-1]}\n  " + error.hint.replace("\n", "\n  "))
-        if made is None:
-            job.say(f"the baseline could not be evaluated again ({'; '.join(refusals)}): only common examples will be compared")
-            continue
-        if refusals:
-            job.say(f"the baseline was evaluated with this commit's code ({refusals[0]})")
-        record = _recorded(job, record, base, name, made)
+        if (change.measuring or change.contents) and not change.examples and not _apart(base):
+            continue  # its code is the model: what changed is what this run is about
+        record = _asked(job, record, base, name, change, history, tables[name], env, prints)
     return record
 
 
-def _recorded(job: Job, record: Run, base: Run, name: str, made: Table) -> Run:
+def _apart(run: Run) -> bool:
+    """Whether a run's model is something else than the code that evaluates it."""
+    return run.trained is not None or run.elsewhere is not None
+
+
+def _asked(
+    job: Job,
+    record: Run,
+    base: Run,
+    name: str,
+    change: Change,
+    history: History,
+    head: Table,
+    env: Mapping[str, str],
+    prints: Mapping[str, Fingerprint],
+) -> Run:
+    """The record with one suite's new answers, or the reason why there are none."""
+    what, why = name or "the evaluation", ", ".join([*change.measuring, *change.contents]) or "the examples changed"
+    if _same_model(base, record):
+        job.say(f"{what}: {why}; the baseline (run {base.id}) is of the same model, so its answers are this run's")
+        return _recorded(job, record, base, name, head, "it is the same model, which answers the same")
+    job.say(f"{what}: {why}; the baseline's model (run {base.id}) is evaluated {'on the new ones' if change.examples else 'again'}")
+    refusals = list[str]()
+    for own_code in (True, False) if base.trained else (True,):
+        attempt = _Attempt(job, record, base, name, change, prints[name], own_code=own_code)
+        try:
+            made = attempt.evaluate(head, history, env)
+        except Cancelled:
+            raise
+        except MlopsError as error:
+            refusals.append(f"with {'its own' if own_code else 'this'} commit's code: {error.message}")
+            if error.hint:
+                job.say(f"the baseline, {refusals[-1]}\n  " + error.hint.replace("\n", "\n  "))
+        else:
+            if refusals:
+                job.say(f"the baseline was evaluated with this commit's code ({refusals[0]})")
+            return _recorded(job, record, base, name, made, attempt.how)
+    left = "nothing is decided by it" if change.measuring or change.contents else "only common examples will be compared"
+    job.say(f"the baseline could not be evaluated again ({'; '.join(refusals)}): {left}")
+    return _noted(record, base, name, "; ".join(refusals))
+
+
+def _same_model(base: Run, record: Run) -> bool:
+    """Whether both runs are of one model, with the code that it came with."""
+    if base.trained is None or record.trained is None:
+        return base.elsewhere is not None and base.elsewhere == record.elsewhere
+    known = base.fingerprints.train is not None or base.elsewhere is not None
+    alike = base.fingerprints.train == record.fingerprints.train and _prompts(base) == _prompts(record)
+    return base.trained.digest == record.trained.digest and known and alike
+
+
+def _prompts(run: Run) -> Mapping[str, str] | None:
+    return run.elsewhere.prompts if run.elsewhere else None
+
+
+def _recorded(job: Job, record: Run, base: Run, name: str, made: Table, how: str) -> Run:
     folder, content = job.folder(record.id), whole(made)
     path = folder / "predictions" / f"baseline-{name or 'main'}.parquet"
-    write_atomic(path, content)
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        return _noted(record, base, name, f"its answers cannot be kept: {error.strerror}")
     artifact = Artifact(path.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content))
-    evaluation = replace(record.evaluations[name], baseline_predictions=artifact, baseline_run=base.id)
-    return replace(record, evaluations={**record.evaluations, name: evaluation})
+    record = _noted(record, base, name, how)
+    again = replace(record.evaluations[name], baseline_predictions=artifact)
+    return replace(record, evaluations={**record.evaluations, name: again})
 
 
-@dataclass(frozen=True)
-class _Checkout:
+def _noted(record: Run, base: Run, name: str, note: str) -> Run:
+    one = replace(record.evaluations[name], baseline_predictions=None, baseline_run=base.id, baseline_note=note)
+    return replace(record, evaluations={**record.evaluations, name: one})
+
+
+@dataclass
+class _Attempt:
     """One way to evaluate the baseline's model: in its own commit's code, or in this one's."""
 
     job: Job
     record: Run
     base: Run
-    suite: str
+    name: str
+    change: Change
+    print: Fingerprint
     own_code: bool
 
     @property
@@ -113,124 +163,170 @@ class _Checkout:
         return self.job.state / "cache" / "baseline"
 
     @property
-    def folder(self) -> Path:
-        """Of the mlops.yaml in the checkout."""
-        git = self.job.world.git
-        assert git is not None  # noqa: S101  # `again` has looked
-        return self.top / "tree" / self.job.loaded.folder.resolve().relative_to(git.root.resolve())
+    def suite(self) -> Suite:
+        """This run's."""
+        return self.job.suites[self.name]
+
+    @property
+    def how(self) -> str:
+        """What was done, as a clause behind "evaluated again"."""
+        return f"in a checkout of its own commit {(self.base.commit or '')[:7]}" if self.own_code else "with this commit's code"
 
     def evaluate(self, head: Table, history: History, env: Mapping[str, str]) -> Table:
-        """The predictions of the baseline's model on the head's examples. Raises why there are none."""
+        """The predictions of the baseline's model on the head's examples. Raises why there are none, or none that can be trusted."""
+        git = self.job.world.git
+        if git is None:
+            raise EnvironmentFailure("no-checkout", "there is no git repository here")
+        shutil.rmtree(self.top, ignore_errors=True)
+        place = Checkout(self.top, git, self.job.loaded)
         try:
-            shutil.rmtree(self.top, ignore_errors=True)
-            config = self._check_out()
-            suite = self._suite(config)
-            self._lay_over(self.job.suites[self.suite])
-            table = self._run(suite, config, {**env, "MLOPS_MODEL": str(self._fetch(config))})
-            if why := doubt(table, head, self._known(history), history.salt()):
+            config = self._fill(place, history)
+            suite, commands = self._suites(config)
+            self._lay_over(place)
+            model = self._fetch(place, config)
+            table, seen = self._run(place, suite, commands, config, {**env, "MLOPS_MODEL": str(model)})
+            changed = bool(self.change.measuring or self.change.contents)
+            one = (
+                self.base.trained is not None and self.record.trained is not None and self.base.trained.digest == self.record.trained.digest
+            )
+            if why := doubt(table, head, self._known(history), history.salt(), seen=seen, changed=changed, one_model=one):
                 raise InvalidFile("other-model", why)
             return table
         except OSError as error:
             raise EnvironmentFailure("no-checkout", f"{error.strerror or error}") from error
+        except MlopsError as error:
+            if place.absent and not isinstance(error, Cancelled):
+                error.message += f" ({'; '.join(place.absent[:3])})"
+            raise
         finally:
             shutil.rmtree(self.top, ignore_errors=True)
 
-    def _check_out(self) -> Config:
-        """The commit's files in a folder of ours: the user's clone, index and work tree are only read."""
-        git, commit = self.job.world.git, self.base.commit if self.own_code else "HEAD"
-        found = git.commit(commit) if git and commit else None
-        if git is None or found is None:
-            raise EnvironmentFailure("no-checkout", f"commit {(commit or 'unknown')[:7]} is not in this clone")
-        tree = self.top / "tree"
-        tree.mkdir(parents=True)
-        ours = Git(git.root, {**git.env, "GIT_INDEX_FILE": str(self.top / "index")})
-        ours("read-tree", found.sha)
-        ours("checkout-index", "--all", "--force", f"--prefix={tree}/")
+    def _fill(self, place: Checkout, history: History) -> Config:
+        """The commit's files, and the configuration there."""
+        loaded, git = self.job.loaded, place.git
         if not self.own_code:
-            return self.job.loaded.config
-        path = self.folder / self.job.loaded.path.name
+            place.fill("HEAD", history)
+            untracked = [_text(name) for name in git("ls-files", "-o", "-z", "--exclude-standard", "--full-name", ":/").stdout.split(b"\0")]
+            changed = [_text(name) for name in git("diff", "--name-only", "--no-ext-diff", "-z", "HEAD").stdout.split(b"\0")]
+            place.carry([name for name in (*changed, *select(untracked, compile_patterns(CODE))) if name])
+            return loaded.config
+        if self.base.commit is None:
+            raise EnvironmentFailure("no-checkout", "its commit is not known")
+        place.fill(self.base.commit, history)
+        path = place.folder / loaded.path.name
+        at = f"{loaded.where} at {self.base.commit[:7]}"
         if not path.is_file():
-            raise CommandFailed("no-config", f"{found.sha[:7]} has no {self.job.loaded.where}")
-        return parse(path.read_bytes(), where=f"{self.job.loaded.where} at {found.sha[:7]}", path=path, root=tree).config
+            raise CommandFailed("no-config", f"{self.base.commit[:7]} has no {loaded.where}")
+        return parse(path.read_bytes(), where=at, path=path, root=place.tree).config
 
-    def _suite(self, config: Config) -> Suite:
-        known = config.evaluate is not None and (self.suite in config.evaluate.suites if self.suite else not config.evaluate.suites)
-        if not known:
-            raise CommandFailed("no-suite", f"it has no evaluation {self.suite}".rstrip())
-        suite = suite_of(config, self.suite)
-        if not suite.run:
+    def _suites(self, config: Config) -> tuple[Suite, list[str]]:
+        """How this suite is evaluated, and the commands to run for it: its own, or (where another's writes its predictions) theirs."""
+        if not self.change.measuring:
+            evaluate = config.evaluate
+            if evaluate is None or not (self.name in evaluate.suites if self.name else not evaluate.suites):
+                raise CommandFailed("no-suite", f"it has no evaluation {self.name}".rstrip())
+            theirs = suite_of(config, self.name)
+            suite, every = replace(theirs, task=self.suite.task, positive=self.suite.positive), list(evaluate.suites.values())
+        else:
+            suite, every = self.suite, list(self.job.suites.values())
+        commands = [suite.run] if suite.run else list(dict.fromkeys(one.run for one in every if one.run))
+        if not commands:
             raise CommandFailed("no-command", "its predictions are written by training")
-        return suite
+        return suite, commands
 
-    def _inside(self, path: Path) -> bool:
-        """Whether writing at `path` stays in the checkout: a link above it may lead to the user's own files."""
-        return path.parent.resolve().is_relative_to((self.top / "tree").resolve())
+    def _lay_over(self, place: Checkout) -> None:
+        """This run's examples; and where it is measured otherwise, what the evaluation alone reads."""
+        if self.change.measuring and self.own_code:
+            place.carry(self._inputs(place))
+        place.link(self.suite.data)
 
-    def _lay_over(self, suite: Suite) -> None:
-        """This run's evaluation data in place of the old; as links, so that gigabytes are not copied."""
-        here = self.job.loaded.folder
-        for item in (item for item in suite.data if "://" not in item):
-            for source in here.glob(item) if any(c in item for c in "*?[") else [here / item]:
-                to = self.folder / source.relative_to(here)
-                to.parent.mkdir(parents=True, exist_ok=True)
-                if not source.exists() or not self._inside(to):
-                    continue
-                if to.is_dir() and not to.is_symlink():
-                    shutil.rmtree(to)
-                to.unlink(missing_ok=True)
-                to.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+    def _inputs(self, place: Checkout) -> list[str]:
+        """The files that the evaluation alone reads, of this run and (to be removed) of the old commit; not declared, those its command names."""
+        loaded, git = self.job.loaded, place.git
+        base = base_of(git.root, loaded.folder)
+        if not self.suite.inputs:
+            named = [Path(base, word).as_posix() for word in _words(self.suite.run or "")]
+            here = {_text(name) for name in git("ls-files", "-z", "--full-name", ":/").stdout.split(b"\0")}
+            return [name for name in named if name in here]
+        mine = [name.partition(":")[2] for name in self.print.parts if name.startswith("file:")]
+        there = [path.relative_to(place.tree).as_posix() for path in place.tree.rglob("*") if path.is_file() or path.is_symlink()]
+        gone = [name for name in select(there, compile_patterns(self.suite.inputs, base=base)) if name not in set(mine)]
+        mine += [name for name in gone if not (git.root / name).exists()]
+        kept = set(evaluation.owned(loaded, git, mine))
+        return [name for name in mine if name not in kept]
 
-    def _fetch(self, config: Config) -> Path:
-        """The baseline's model where its code expects it."""
-        model = self.folder / (config.train.output if config.train else "model")
-        if self.base.trained is not None:
-            model.parent.mkdir(parents=True, exist_ok=True)
-            if not self._inside(model):
-                raise EnvironmentFailure("no-checkout", f"{config.train.output if config.train else model} leads out of the repository")
-            fetch(self.base.trained, model, self.job.world.models, env=self.job.world.env, replace=True)
+    def _fetch(self, place: Checkout, config: Config) -> Path | str:
+        """The baseline's model where its code expects it; a vendor's address."""
+        base = self.base
+        if base.trained is None:
+            return base.elsewhere.uri if base.elsewhere else place.folder / (config.train.output if config.train else "model")
+        model = place.room(config.train.output if config.train else base.trained.path)
+        fetch(base.trained, model, self.job.world.models, env=self.job.world.env, replace=True)
         return model
 
-    def _run(self, suite: Suite, config: Config, env: Mapping[str, str]) -> Table:
-        what = f"the baseline's {self.job.place(self.suite, 'run')}"
-        places = outputs.places(suite, self.suite, folder=self.folder, run_dir=self.top)
+    def _run(self, place: Checkout, suite: Suite, commands: list[str], config: Config, env: Mapping[str, str]) -> tuple[Table, Seen]:
+        what = f"the baseline's {self.job.place(self.name, 'run')}"
+        places = outputs.places(suite, self.name, folder=place.folder, run_dir=self.top)
         log = self.job.folder(self.record.id) / LOG
-        # Packages installed in place (`pip install -e .`) are imported from the checkout, and git finds no repository around it.
-        imports = [str(p) for p in (self.folder, self.top / "tree", self.folder / "src", self.top / "tree" / "src") if p.is_dir()]
+        seed = config.train.seed if config.train else None
         seen = {
             **env,
-            "PYTHONPATH": ":".join(dict.fromkeys([*imports, *filter(None, env.get("PYTHONPATH", "").split(":"))])),
+            "PYTHONPATH": ":".join([*place.imports(), *filter(None, env.get("PYTHONPATH", "").split(":"))]),
             "GIT_CEILING_DIRECTORIES": str(self.top),
             "MLOPS_RUN_DIR": str(self.top),
+            "MLOPS_SEED": str(seed or 0),
             "MLOPS_CHECKPOINTS": str(self.top / "checkpoints"),
             "MLOPS_PREDICTIONS": str(places.predictions.path),
             "MLOPS_MEASURES": str(places.measures.path),
         }
-        (self.top / "checkpoints").mkdir()
+        (self.top / "checkpoints").mkdir(exist_ok=True)
+        model = Path(env["MLOPS_MODEL"])
         limit = suite.timeout.seconds if suite.timeout else None
-        ended = supervise.run(suite.run or "", cwd=self.folder, env=seen, log=log, timeout_seconds=limit)
-        if error := supervise.trouble(ended, what=what, log=Path(self.job.shown(log))):
-            raise error
+        theirs = [model] if self.base.trained else self._prompts(place)
+        with witness(theirs=theirs, git=place.git, models=self._own_models(), code=self.own_code, allowed=self._allowed(place)) as tell:
+            for command in commands:
+                ended = supervise.run(command, cwd=place.folder, env=seen, log=log, timeout_seconds=limit)
+                if error := supervise.trouble(ended, what=what, log=Path(self.job.shown(log))):
+                    raise error
+            found = tell()
         table = outputs.collect(places, suite, config, what=what, ran=True, since=None).table
         if table is None:
             raise CommandFailed("no-predictions", f"{what} wrote no predictions")
-        return table
+        if self.base.trained and digest(model, cache=Cache.of(self.job.world.env)).digest != self.base.trained.digest:
+            raise InvalidFile("other-model", f"{what} changed the model that it was given")
+        return table, found
+
+    def _prompts(self, place: Checkout) -> list[Path] | None:
+        """What stands for a vendor's model on disk; None where the code is the model."""
+        return [place.folder / name for name in self.base.elsewhere.prompts] if self.base.elsewhere else None
+
+    def _own_models(self) -> list[Path]:
+        folder, train, trained = self.job.loaded.folder, self.job.loaded.config.train, self.record.trained
+        return [folder / name for name in (train.output if train else None, trained.path if trained else None) if name]
+
+    def _allowed(self, place: Checkout) -> Callable[[str], bool]:
+        """What of this checkout may be read: its examples, and what was laid over."""
+        base = base_of(place.git.root, self.job.loaded.folder)
+        data = compile_patterns([f"/{item}" for item in self.suite.data if "://" not in item and not item.startswith("/")], base=base)
+        carried = set(self._inputs(place)) if self.change.measuring and self.own_code else set()
+        return lambda name: name in carried or bool(select([name], data))
 
     def _known(self, history: History) -> Table | None:
         """What the baseline's model answered when it was evaluated; None where that was not kept."""
-        evaluation = self.base.evaluations[self.suite]
-        kept, task = evaluation.predictions, evaluation.data.task if evaluation.data else None
-        if kept is None:
+        kept = self.base.evaluations[self.name]
+        if kept.predictions is None:
             return None
-        if ":" in kept.path:  # the address of a models store
-            path = self._from_store(kept)
-        else:
-            path = history.file(self.base.id, kept.path)
-        return None if path is None else read(path, task=task, positive=evaluation.positive, name=f"the predictions of run {self.base.id}")
+        path = answer.files_of(history, self.job.state, self.job.world.models)(self.base.id, kept.predictions.path)
+        task = kept.data.task if kept.data else None
+        return None if path is None else read(path, task=task, positive=kept.positive, name=f"the predictions of run {self.base.id}")
 
-    def _from_store(self, kept: Artifact) -> Path | None:
-        path, store = self.top / "known.parquet", self.job.world.models(kept.path)
-        if store is None:
-            return None
-        self.top.mkdir(parents=True, exist_ok=True)
-        store.get(kept.path, f"sha256:{kept.sha256}", path)
-        return path
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return [word.removeprefix("./") for word in shlex.split(command)]
+    except ValueError:
+        return command.split()

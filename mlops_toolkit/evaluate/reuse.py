@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mlops_toolkit.errors import MlopsError
@@ -9,6 +10,7 @@ from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.home import predictions_path
 from mlops_toolkit.models import prints
+from mlops_toolkit.models.fingerprint import Fingerprint
 from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
@@ -23,11 +25,11 @@ class Earlier:
     tables: dict[str, Table]
 
 
-def fingerprints_of(job: Job, known: Fingerprints) -> Fingerprints:
-    """Of a run that is evaluated now; `known` are those that its training recorded."""
+def fingerprints_of(job: Job, known: Fingerprints, suites: Mapping[str, Fingerprint]) -> Fingerprints:
+    """Of a run that is evaluated now; `known` are those that its training recorded, `suites` those of its evaluations."""
     git, env = job.world.git, job.world.env
     tracked = known.tracked or prints.tracked(job.loaded, git, env)
-    return replace(known, evaluate=prints.evaluate(job.loaded, git, env), tracked=tracked)
+    return replace(known, evaluate=prints.of_suites(suites), tracked=tracked)
 
 
 def earlier(job: Job, record: Run, history: History, *, again: bool) -> Earlier | None:

@@ -91,9 +91,21 @@ class GitHistory(LocalHistory):
         def kind() -> str:
             return git("rev-parse", "--show-object-format", check=False).text or "sha1"
 
-        self.bare = Bare(state / "cache" / "history.git", remote, _env(git, remote.url), patience, kind)
+        own = code is not None and code.url == remote.url
+        self.bare = Bare(state / "cache" / "history.git", remote, _env(git, remote.url), patience, kind, full=own, pause=self._pause)
         self.commits = (
-            Commits(Bare(state / "cache" / "commits.git", code, _env(git, code.url), patience, kind, "the commits of the base branch"))
+            Commits(
+                Bare(
+                    state / "cache" / "commits.git",
+                    code,
+                    _env(git, code.url),
+                    patience,
+                    kind,
+                    holds="the commits of the base branch",
+                    full=True,
+                    pause=self._pause,
+                )
+            )
             if code
             else None
         )
@@ -101,6 +113,12 @@ class GitHistory(LocalHistory):
         self.outbox = Outbox(state / "outbox")
         self._seen: Snapshot | None = None
         self._holding = 0
+
+    def _pause(self, tries: int) -> bool:
+        """A CI waits out a short trouble of the network: a history that cannot be read ends its run. A laptop goes by what it knows."""
+        if self.ci:
+            self.clock.sleep(2.0**tries * self.rng.uniform(0.5, 1.0))
+        return self.ci
 
     # Reading
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.history.bare import FOLDER, HIDDEN, Bare, Node, tree
@@ -49,6 +50,31 @@ class Commits:
             if any(word in error.message for word in HIDDEN):
                 return None
             raise
+
+    def export(self, commit: str, to: Path) -> bool:
+        """Write all files of a commit below `to` (an empty folder); False where the remote gives out no object by id.
+
+        EnvironmentFailure `history-unreadable` where the remote cannot be asked.
+        """
+        try:
+            self.bare.fetch([commit], filter="blob:none", depth=1)
+            listed = self.bare("ls-tree", "-r", "-z", "--full-tree", commit).stdout.split(b"\0")
+            blobs = {line.split(b" ", 2)[2][: len(commit)].decode() for line in listed if line.split(b" ", 2)[1:2] == [b"blob"]}
+            asked = "".join(f"{oid}\n" for oid in sorted(blobs)).encode()
+            checked = self.bare("cat-file", "--batch-check", data=asked).text.splitlines()
+            if lacking := [line.split(" ")[0] for line in checked if line.endswith(" missing")]:
+                self.bare.fetch(lacking, filter="blob:none")
+        except EnvironmentFailure as error:
+            if any(word in error.message for word in HIDDEN):
+                return False
+            raise
+        index = self.bare.path / "index"
+        try:
+            self.bare("read-tree", commit)
+            self.bare(f"--work-tree={to}", "checkout-index", "--all", "--force", f"--prefix={to}/")
+        finally:
+            index.unlink(missing_ok=True)
+        return True
 
     def _below(self, node: Node, path: Sequence[str]) -> bytes | None:
         for name in path:

@@ -136,3 +136,6 @@ class LocalHistory:
 
     def content(self, commit: str, path: str) -> bytes | None:
         return None
+
+    def export(self, commit: str, to: Path) -> bool:
+        return False

@@ -69,12 +69,22 @@ def evaluate(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git:
 
     A model that is trained here is not in it (`Run.trained` names that one); the pointer to one from elsewhere is.
     """
-    train, suites = loaded.config.train, suites_of(loaded)
-    if not suites:
+    return of_suites(suites(loaded, git, env, by_git=by_git))
+
+
+def of_suites(found: Mapping[str, Fingerprint]) -> str | None:
+    """The one print of several suites' own."""
+    if not found:
         return None
-    total = hashlib.sha256()
-    for name, suite in sorted(suites.items()):
-        found = fingerprint(
+    total = hashlib.sha256("".join(f"{name} {one.digest}\n" for name, one in sorted(found.items())).encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def suites(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git: bool = False) -> dict[str, Fingerprint]:
+    """Each suite's own print, with its parts."""
+    train, made = loaded.config.train, {}
+    for name, suite in sorted(suites_of(loaded).items()):
+        made[name] = fingerprint(
             git=git,
             folder=loaded.folder,
             inputs=suite.inputs,
@@ -88,8 +98,7 @@ def evaluate(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git:
             place=lambda key, name=name: loaded.at(f"evaluate.suites.{name}.{key}" if name else f"evaluate.{key}"),  # type: ignore[misc]
             by_git=by_git,
         )
-        total.update(f"{name} {found.digest}\n".encode())
-    return f"sha256:{total.hexdigest()}"
+    return made
 
 
 def tracked(loaded: Loaded, git: Git | None, env: Mapping[str, str]) -> str | None:
@@ -144,6 +153,15 @@ def _pointer(loaded: Loaded) -> dict[str, str]:
 def prompts(loaded: Loaded, found: pointer.Pointer) -> dict[str, str | None]:
     """`sha256:…` of each prompt as it stands here; None where it is not there."""
     return {name: _digest(loaded.folder / name) for name in found.prompts}
+
+
+def prompts_of(loaded: Loaded) -> tuple[str, ...]:
+    """The prompts that are part of a model from elsewhere, as its pointer names them; what is wrong with one is told by who reads it."""
+    path = pointer.place_of(loaded)
+    try:
+        return tuple(pointer.loads(path.read_bytes(), where=path.name, depth=None).prompts) if path else ()
+    except (OSError, MlopsError):
+        return ()
 
 
 def _digest(path: Path) -> str | None:

@@ -62,7 +62,7 @@ def read_git(git: Git, folder: Path) -> WorkTree:
                 to_hash.append(path)
         return found | _hashed(git, to_hash)
 
-    return WorkTree(git.root, _base(git.root, folder), sorted(ids), sorted(untracked), values)
+    return WorkTree(git.root, base_of(git.root, folder), sorted(ids), sorted(untracked), values)
 
 
 def read_folder(folder: Path, cache: Cache | None) -> WorkTree:
@@ -78,7 +78,8 @@ def read_folder(folder: Path, cache: Cache | None) -> WorkTree:
     return WorkTree(folder, "", sorted(found), (), values)
 
 
-def _base(top: Path, folder: Path) -> str:
+def base_of(top: Path, folder: Path) -> str:
+    """The configuration's folder from the repository's top, "" at the top."""
     relative = os.path.relpath(folder.resolve(), top.resolve())
     return "" if relative == "." else Path(relative).as_posix()
 

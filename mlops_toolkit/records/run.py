@@ -131,14 +131,21 @@ class Data:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One suite's predictions (`` is the only suite's name): where they are, of what data, and how they were read."""
+    """One suite's predictions (`` is the only suite's name): where they are, of what data, and how they were read.
+
+    reads     what it was measured with, by digest: the command, declared inputs and data (see models.evaluation)
+    baseline_predictions, baseline_run, baseline_note  what the baseline's model (of that run) answers now, and how that came about,
+              or why there is nothing
+    """
 
     predictions: Artifact | None = None
     data: Data | None = None
     positive: str | None = None
     slices: tuple[str, ...] = ()
+    reads: Mapping[str, str] = field(default_factory=dict)
     baseline_predictions: Artifact | None = None
     baseline_run: str | None = None
+    baseline_note: str | None = None
 
 
 @dataclass(frozen=True)

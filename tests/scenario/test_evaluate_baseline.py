@@ -116,10 +116,10 @@ def test_an_evaluation_that_reads_another_model_than_it_is_given_is_found_out(pr
 
 
 def test_where_the_old_code_fails_this_commits_code_asks_the_old_model(project: Project) -> None:
-    project.write(needed="")
-    record_main(project, f"open({str(project.folder / 'needed')!r})\n" + GIVEN)
+    project.write(needed="", library__py=f"open({str(project.folder / 'needed')!r})\n")
+    record_main(project, "import library\n" + GIVEN)
     (project.folder / "needed").unlink()
-    project.write(evaluate__py=GIVEN)
+    project.write(library__py="")
     (project.folder / "data/test.csv").write_text(rows(20, 130))
     said, found = evaluated(project)
     assert found == as_main_answers(20, 130)
