@@ -60,6 +60,23 @@ def test_a_run_that_judges_another_s_closes_that_one_s_checks_too() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("models", "leg", "ended"),
+    [
+        (None, None, ["cats", "cats (small)", "cats (large)", "dogs"]),
+        (("cats",), None, ["cats", "cats (small)", "cats (large)"]),
+        (("cats",), "small", ["cats (small)"]),
+        (("cats", "dogs"), "large", ["cats (large)"]),
+        ((), None, []),
+    ],
+)
+def test_a_job_ends_its_own_models_checks_and_leaves_those_of_jobs_still_at_work(
+    models: tuple[str, ...] | None, leg: str | None, ended: list[str]
+) -> None:
+    pending = tuple(Check(name, "pending", "", f"{PAGE}/7") for name in ("cats", "cats (small)", "cats (large)", "dogs"))
+    assert [c.name for c in again.stuck(pending, replace(CONTEXT, matrix=leg), models)] == ended
+
+
 def test_on_a_laptop_there_is_nothing_to_close() -> None:
     made, _ = world(Context())
     with pytest.raises(UsageError, match="only a CI run"):
