@@ -115,9 +115,9 @@ def have(job: Job, found: Pointer) -> None:
 
 
 def _recorded(job: Job, found: Pointer, history: History) -> Run | None:
-    """The run that the pointer names; where it is gone, a later one that took its numbers over."""
+    """The run that the pointer names; where it is gone, a later one that took its numbers over. UsageError `run-withdrawn`."""
     run = history.run(found.run)
-    if run is not None and _same(run, found) and (run.metrics or run.measures):
+    if run is not None and _fits(job, run, found):
         if run.withdrawn is not None:
             message = f"run {run.id}, which recorded this model, was withdrawn: {run.withdrawn[:200]}"
             raise UsageError("run-withdrawn", message, where=job.loaded.config.model, hint="record the model again")
@@ -125,17 +125,19 @@ def _recorded(job: Job, found: Pointer, history: History) -> Run | None:
     mine = [entry for entry in history.entries() if entry.key == job.key and entry.status == "reused" and not entry.withdrawn]
     for entry in reversed(mine[-LOOKED_AT:]):
         run = history.run(entry.id)
-        if run is not None and run.source == found.run and run.self_reported and _same(run, found):
+        if run is not None and run.source == found.run and run.self_reported and _fits(job, run, found):
             return run
     return None
 
 
-def _same(run: Run, found: Pointer) -> bool:
-    """Whether a run is of the model that the pointer names: a pointer that was edited by hand borrows nobody's numbers."""
-    if run.elsewhere is None:
+def _fits(job: Job, run: Run, found: Pointer) -> bool:
+    """Whether a run has numbers of the model that the pointer names, in this evaluation: one that was edited by hand borrows nobody's."""
+    context = job.world.context
+    mine = (run.config, run.model) == (job.loaded.where, job.loaded.config.name) and run.matrix in (None, context.matrix)
+    well = run.status in ("succeeded", "reused") and bool(run.metrics or run.measures) and (context.fork or not run.fork)
+    if run.elsewhere is None or not mine or not well or dict(run.elsewhere.prompts) != dict(found.prompts):
         return False
-    prompts = dict(run.elsewhere.prompts) == dict(found.prompts)
-    return prompts and (run.trained.digest == found.digest if run.trained else found.vendor and run.elsewhere.uri == found.uri)
+    return run.trained.digest == found.digest if run.trained else found.vendor and run.elsewhere.uri == found.uri
 
 
 def numbers(job: Job, record: Run, taken: Taken, history: History) -> Run:

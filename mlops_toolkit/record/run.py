@@ -104,6 +104,12 @@ def _keep(home: Home, record: Run, given: Answers) -> tuple[Run, Recorded]:
     try:
         seen, files = public.of(record, given.tables, config, history, home.state, world)
         bundle = Bundle(seen, None, files)
+        for note in history.notes:
+            home.say(note)
+        if history.notes and any(public.HASHED in name for name in files):
+            home.say(
+                "its ids may be hashed otherwise than those of the remote: record again where that can be read, or the predictions stay here"
+            )
         if world.context.ci:
             return record, history.record(bundle, remote=True)
         return record, Recorded(

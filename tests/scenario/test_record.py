@@ -300,6 +300,39 @@ def test_a_pointer_that_was_edited_borrows_nobodys_numbers(team: Team) -> None:
     assert team.ci(code=2).report["error"]["name"] == "not-recorded"
 
 
+def test_a_pointer_borrows_no_numbers_of_another_model_that_has_the_same_weights(team: Team) -> None:
+    """Two models of a monorepo may share weights and be judged on different examples."""
+    weak = team.laptop.root / "weak"
+    weak.mkdir()
+    (weak / "mlops.yaml").write_text(REPORTED.replace("spam-filter", "weak").replace(LOCK, "weak.lock"))
+    team.record(weights(team, 100), 100)
+    team.record(weights(team, 100), 10, "--config", "weak/mlops.yaml")
+    better = pointer.loads((weak / "weak.lock").read_bytes(), where="weak.lock")
+    assert better.digest == team.pointer.digest
+    text = (team.laptop.root / LOCK).read_text()
+    (team.laptop.root / LOCK).write_text(text.replace(team.pointer.run, better.run))
+    team.laptop.mlops("history", "push", "--config", "weak/mlops.yaml", code=None)
+    team.push("Borrowed numbers")
+    assert team.ci(code=2).report["error"]["name"] == "not-recorded"
+
+
+def test_a_run_that_was_withdrawn_gives_no_numbers(team: Team) -> None:
+    team.record("vendor:a", 100)
+    team.push("A model")
+    team.laptop.mlops("history", "withdraw", team.pointer.run, "--reason", "labels were shifted")
+    assert team.ci(code=2).report["error"]["name"] == "run-withdrawn"
+
+
+def test_where_the_recorded_run_was_forgotten_a_later_one_still_has_its_numbers(team: Team) -> None:
+    on_main(team)
+    team.laptop.mlops("history", "forget", team.pointer.run)
+    team.laptop.commit("Nothing of the model")
+    team.laptop.git("push", "-q", "origin", "HEAD:main")
+    machine = team.ci()
+    assert machine.report["checks"][0]["head"] == 0.95
+    assert machine.record["source"] == team.pointer.run
+
+
 def test_everything_wrong_in_a_pointer_is_said_at_once(team: Team) -> None:
     (team.laptop.root / "models").mkdir()
     (team.laptop.root / LOCK).write_text("uri: ftp://host/m\nrun: yesterday\ntried: 0\ncolour: red\n")
@@ -392,6 +425,23 @@ def test_a_laptop_writes_to_the_remote_only_when_told(team: Team) -> None:
     assert team.ci(code=2).report["error"]["name"] == "not-recorded"
     team.laptop.mlops("history", "push")
     assert team.ci().report["checks"][0]["head"] == 0.95
+
+
+def test_recorded_offline_it_says_that_its_predictions_may_have_to_be_recorded_again(team: Team) -> None:
+    """Ids are hashed by the history's own salt, which a node without a network cannot read: never sent hashed by two."""
+    on_main(team)
+    team.laptop.git("switch", "-q", "-c", "next")
+    origin = team.laptop.git("remote", "get-url", "origin")
+    team.laptop.git("remote", "set-url", "origin", "file:///nowhere.git")
+    subprocess.run(["rm", "-rf", str(team.laptop.root / ".mlops")], check=True)
+    assert "record again where that can be read" in team.record(weights(team, 200, "200.json"), 200).stderr
+    team.laptop.git("remote", "set-url", "origin", origin)
+    team.push("Recorded offline", "next")
+    result = team.ci(branch="next", code=None).report
+    assert (result["checks"][0]["baseline"], result["checks"][0]["head"]) == (0.95, 0.9)
+    team.record(weights(team, 200, "200.json"), 200)
+    team.push("Recorded again", "next")
+    assert team.ci(branch="next", code=1).report["checks"][0]["n"] == 2000
 
 
 def test_who_recorded_it_is_nowhere(team: Team) -> None:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from mlops_toolkit.config.emit.jsonschema import schema
 from mlops_toolkit.config.pointer import Pointer, dumps, for_reading, loads, name_of, read, wrong_uri
-from mlops_toolkit.config.read import load
+from mlops_toolkit.config.read import load, parse
 from mlops_toolkit.errors import ConfigErrors, MlopsError, UsageError
 from tests.check import ROOT
 
@@ -176,3 +176,22 @@ def test_a_link_out_of_the_repository_is_not_followed(tmp_path: Path) -> None:
     assert (caught.value.name, caught.value.where) == ("no-pointer", "mlops.yaml:2")
     (root / "spam.lock").write_text(dumps(WHOLE))
     assert read(load(root / "mlops.yaml", root=root), root) == WHOLE
+
+
+def test_a_model_from_elsewhere_needs_no_command_and_no_training(tmp_path: Path) -> None:
+    """What it answered comes with it; without `model:` an evaluation that runs nothing is a mistake, and with `train:` there are two models."""
+
+    def wrong(text: str) -> list[str]:
+        try:
+            parse(f"name: spam\n{text}", where="mlops.yaml", path=tmp_path / "mlops.yaml", root=tmp_path)
+        except ConfigErrors as errors:
+            return [problem.name for problem in errors.problems]
+        return []
+
+    assert wrong("model: m.lock\nevaluate: {task: classification}\n") == []
+    assert wrong("model: m.lock\nevaluate: {suites: {a: {task: classification}}}\n") == []
+    assert wrong("evaluate: {task: classification}\n") == ["nothing-to-evaluate"]
+    assert wrong("evaluate: {run: x}\n") == []
+    assert wrong("model: m.lock\ntrain: {run: x, output: m}\n") == ["train-and-model"]
+    assert wrong("model: s3://bucket/m\n") == ["wrong-value"]
+    assert wrong("model: ../m.lock\n") == ["outside-repository"]

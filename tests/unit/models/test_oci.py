@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 import requests
 
+from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.models.base import Setting
 from mlops_toolkit.models.digest import digest
 from mlops_toolkit.models.oci import ARTIFACT, OciStore, open_store
+from mlops_toolkit.models.open import open_models
 from mlops_toolkit.models.registry import Registry, login
 from tests.needs import require
 from tests.unit.models import stores
@@ -168,6 +170,24 @@ def test_a_foreign_image_under_the_tag_is_no_model(tmp_path: Path, registry: Run
     with pytest.raises(EnvironmentFailure) as caught:
         store(registry.host, tmp_path, "foreign").get("", stores.ABSENT, tmp_path / "to")
     assert caught.value.name == "model-damaged"
+
+
+@pytest.mark.registry
+def test_a_model_is_told_by_whatever_tag_points_to_it(tmp_path: Path, registry: Running) -> None:
+    """As people name it (`:v3`), and by the one it is stored under; the bytes are not fetched for it."""
+    kept, known = store(registry.host, tmp_path, "tagged"), digest(stores.model(tmp_path / "model"))
+    address = kept.put(tmp_path / "model", known.digest)
+    talk = Registry(registry.host, "tagged", None)
+    manifest = talk.pull_manifest(known.digest.replace(":", "-"))
+    assert manifest is not None
+    talk.push_manifest("v3", manifest)
+    talk.close()
+    for name in (address, f"oci://{registry.host}/tagged:v3"):
+        found = open_models(name, env={"HOME": str(tmp_path)}, context=Context(), root=tmp_path).look(name)
+        assert (found.digest, found.size, found.kind) == (known.digest, known.size, "folder")
+    with pytest.raises(EnvironmentFailure) as caught:
+        kept.look(f"oci://{registry.host}/tagged:v4")
+    assert caught.value.name == "model-unreachable"
 
 
 @pytest.mark.registry
