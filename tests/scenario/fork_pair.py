@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops_toolkit.history.base import Entry
+from mlops_toolkit.history.entry import Index
 from tests.world.github import FakeGitHub, Token
 from tests.world.repository import CONFIG, EVALUATE, TRAIN, clean_environment
 
+ROOT = Path(__file__).parents[2]
+START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from mlops_toolkit.cli import main; sys.exit(main())"  # as actions/run does
 TOKEN = "ghs_0123456789abcdefTRUSTED"
 
 
@@ -29,6 +33,7 @@ class Pair:
     github: FakeGitHub
     env: dict[str, str] = field(default_factory=dict)
     runs: int = 100
+    trained: dict[str, int] = field(default_factory=dict)
 
     @property
     def remote(self) -> Path:
@@ -54,7 +59,7 @@ class Pair:
 
     def mlops(self, *args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "mlops_toolkit", *args],
+            [sys.executable, "-I", "-c", START, str(ROOT), *args],
             cwd=cwd,
             env={**self.env, **env},
             capture_output=True,
@@ -110,6 +115,11 @@ class Pair:
         self.offer(sha, number=number, fork=fork, branch=branch)
         return sha
 
+    def forget(self) -> None:
+        """What was posted so far."""
+        for thing in (self.github.comments, self.github.statuses, self.github.issues, self.github.requests):
+            thing.clear()
+
     def offer(self, sha: str, *, number: int = 5, fork: bool = True, branch: str = "feature", merge: bool = True) -> None:
         self.github.add_pull(number, head=sha, head_branch=branch, fork=fork)
         self.git("push", "-q", "-f", "origin", f"{sha}:refs/pull/{number}/head")
@@ -121,6 +131,7 @@ class Pair:
     def train(self, sha: str, *, number: int = 5, fork: bool = True, branch: str = "feature", dependabot: bool = False, **env: str) -> Path:
         """(A): the head trained and evaluated by a token that only reads; the artifact as it is downloaded."""
         self.runs += 1
+        self.trained[sha] = self.runs
         self.git("switch", "-q", "--detach", sha)
         theirs = "someone/models" if fork else self.github.repository
         pull = {
@@ -148,7 +159,7 @@ class Pair:
         theirs = {"full_name": "someone/models", "owner": {"login": "someone"}}
         ours = {"full_name": self.github.repository, "owner": {"login": self.github.repository.partition("/")[0]}}
         run = {
-            "id": self.runs,
+            "id": self.trained.get(sha, self.runs),
             "run_attempt": 1,
             "event": event,
             "conclusion": "success",
@@ -177,7 +188,7 @@ class Pair:
         place = self.folder / f"workspace-{self.runs}"
         place.mkdir()
         if artifact is not None:
-            (place / "handed").symlink_to(artifact) if env.pop("LINKED", "") else shutil.copytree(artifact, place / "handed", symlinks=True)
+            shutil.copytree(artifact, place / "handed", symlinks=True)
         if workspace is not None:
             workspace(place)
         temp = self.folder / "temp"
@@ -219,12 +230,11 @@ class Judged:
         return {each["context"]: each["state"] for each in self.pair.github.statuses.get(self.head, [])}
 
     @property
-    def recorded(self) -> list[dict[str, Any]]:
-        """The lines of the history as the remote has it."""
-        text = subprocess.run(
-            ["git", "-C", str(self.pair.remote), "show", "mlops-history:index.jsonl"], capture_output=True, text=True, check=True
-        ).stdout
-        return [json.loads(line) for line in text.splitlines()]
+    def recorded(self) -> list[Entry]:
+        """The runs of the history as the remote has it, oldest first."""
+        show = ["git", "-C", str(self.pair.remote), "show", "mlops-history:index.jsonl"]
+        entries = Index.parse(subprocess.run(show, capture_output=True, check=True).stdout).entries
+        return [entries[name] for name in sorted(entries)]
 
 
 def make(folder: Path, github: FakeGitHub, *, config: str = CONFIG, wrong: int = 100, files: dict[str, str] | None = None) -> Pair:
@@ -249,7 +259,7 @@ def make(folder: Path, github: FakeGitHub, *, config: str = CONFIG, wrong: int =
     return made
 
 
-def rewritten(artifact: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+def rewritten(artifact: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     """The artifact with another record, in both places where it lies."""
     record = json.loads((artifact / "run.json").read_text())
     identity = record["id"]
