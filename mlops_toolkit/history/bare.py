@@ -10,11 +10,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.history.remote import NAME, Remote, in_words
+from mlops_toolkit.history.remote import NAME, Remote, in_words, passing
 from mlops_toolkit.system import proc
 from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.system.git import QUIET
@@ -49,6 +49,7 @@ NOT_OURS = {
     *("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF"),
 }
 PACKS = 150
+TRIES = 4  # of a question to the remote
 FETCH = ("fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-auto-gc")
 FOLDER = "40000"  # a tree's mode for a folder
 HIDDEN = ("unadvertised", "not our ref")  # the server gives out no object by id, or has not this one
@@ -81,6 +82,8 @@ class Bare:
 
     patience  seconds that one answer of the remote may take
     holds     what a person misses when it cannot be read
+    full      it has commits for sure: an answer over HTTP that names no branch at all is not its own
+    pause     wait before a question is asked again that met a passing trouble: number of the try (0 first) -> whether to
     """
 
     path: Path
@@ -89,6 +92,8 @@ class Bare:
     patience: float = 600
     object_format: Callable[[], str] = lambda: "sha1"
     holds: str = "the recorded runs"
+    full: bool = False
+    pause: Callable[[int], bool] = lambda tries: False
 
     def __call__(self, *args: str, data: bytes | None = None, check: bool = True, remote: bool = False) -> proc.Completed:
         """Run `git ARGS` in it; only with `remote` does git know the address and the token."""
@@ -136,14 +141,13 @@ class Bare:
     def tip(self, ref: str) -> str | None:
         """What the remote has at a full ref name, None where it has not. EnvironmentFailure `history-unreadable`."""
         self.ready()
-        done = self("ls-remote", "--", NAME, ref, remote=True, check=False)
+        done = self._asked("ls-remote", "--", NAME, "HEAD", ref)
         if done.status != 0:
             raise self._unreadable(done)
-        for line in done.text.splitlines():
-            oid, _, name = line.partition("\t")
-            if name == ref:
-                return oid
-        return None
+        # A page without a line break, a proxy's say, is to git the list of a repository without branches: there every model is the first.
+        if self.full and not done.text and self.remote.url.startswith(("http://", "https://")):
+            raise self._unreadable(replace(done, stderr=b"error: the answer names no branch: it is not the repository's"))
+        return next((oid for oid, _, name in (line.partition("\t") for line in done.text.splitlines()) if name == ref), None)
 
     def fetch(self, oids: Iterable[str], *, filter: str = "tree:0", depth: int | None = None) -> None:  # noqa: A002 — git's own word
         """Ask the remote for objects by id, filtered. EnvironmentFailure `history-unreadable`.
@@ -153,7 +157,7 @@ class Bare:
         deep = [f"--depth={depth}"] if depth else []
         wanted = "".join(f"{oid}\n" for oid in oids).encode()
         for choice in dict.fromkeys((filter, "blob:none")):
-            done = self(*FETCH, f"--filter={choice}", *deep, "--stdin", NAME, data=wanted, remote=True, check=False)
+            done = self._asked(*FETCH, f"--filter={choice}", *deep, "--stdin", NAME, data=wanted)
             self.ready()
             if done.status == 0:
                 return
@@ -163,9 +167,17 @@ class Bare:
 
     def fetch_all(self, ref: str) -> None:
         """Everything at the tip of a ref: the way of a server that gives out no object by id."""
-        done = self(*FETCH, "--depth=1", NAME, f"+{ref}:refs/mlops/tip", remote=True, check=False)
+        done = self._asked(*FETCH, "--depth=1", NAME, f"+{ref}:refs/mlops/tip")
         if done.status != 0:
             raise self._unreadable(done)
+
+    def _asked(self, *args: str, data: bytes | None = None) -> proc.Completed:
+        """Ask the remote; once more after a pause where the network, and not the server, was the trouble."""
+        for tries in range(TRIES):
+            done = self(*args, data=data, remote=True, check=False)
+            if done.status == 0 or not passing(done.stderr.decode("utf-8", "replace")) or tries + 1 == TRIES or not self.pause(tries):
+                break
+        return done
 
     def _unreadable(self, done: proc.Completed) -> EnvironmentFailure:
         trouble = self.remote.clean(done.stderr.decode("utf-8", "replace"))

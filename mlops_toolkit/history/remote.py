@@ -97,7 +97,9 @@ RACE = re.compile(
     re.IGNORECASE,
 )
 PASSING = re.compile(
-    r"HTTP (429|5\d\d)|error: (429|5\d\d)|RPC failed|early EOF|hung up|reset by peer|timed out|temporarily unavailable|unexpected disconnect",
+    r"HTTP (429|5\d\d)|error: (429|5\d\d)|RPC failed|early EOF|hung up|reset by peer|timed out|temporarily unavailable|unexpected disconnect|"
+    r"empty reply|transfer closed|broken pipe|could not resolve (host|proxy)|failed to connect|recv (failure|error)|SSL_ERROR_SYSCALL|unexpected eof|"
+    r"bytes remaining to read|invalid index-pack output|expected flush",
     re.IGNORECASE,
 )
 WORDS = (
@@ -114,11 +116,16 @@ CODE = re.compile(r"\bGH\d{3}\b")
 TELLING = re.compile(r"fatal|error|rejected|denied|GH0|ssh:", re.IGNORECASE)
 
 
+def passing(trouble: str) -> bool:
+    """Whether asking again in a moment may help."""
+    return PASSING.search(trouble) is not None
+
+
 def refusal(trouble: str) -> Refusal:
     """What a failed push means: another writer was faster (again), a passing trouble (a few times more), or no."""
     if RACE.search(trouble):
         return "race"
-    return "passing" if PASSING.search(trouble) else "final"
+    return "passing" if passing(trouble) else "final"
 
 
 def in_words(trouble: str, *, verb: Literal["read", "write"] = "write") -> str:
