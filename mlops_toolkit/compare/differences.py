@@ -22,7 +22,7 @@ def between(baseline: Run, head: Run) -> tuple[Difference, ...]:
         *_rows("command", _commands(baseline), _commands(head)),
         *_rows("environment", _environment(baseline), _environment(head)),
         *_rows("data", _data(baseline), _data(head)),
-        *_rows("cost", _cost(baseline), _cost(head)),
+        *_rows("cost", *_costs(baseline, head)),
     )
 
 
@@ -68,10 +68,14 @@ def _data(run: Run) -> dict[str, str]:
     return made
 
 
+def _costs(baseline: Run, head: Run) -> tuple[dict[str, str], dict[str, str]]:
+    """What training and evaluating took, as a person reads it. A run that was reused took nothing that could be compared."""
+    if "reused" in (baseline.status, head.status):
+        return _size(baseline), _size(head)
+    return _cost(baseline) | _size(baseline), _cost(head) | _size(head)
+
+
 def _cost(run: Run) -> dict[str, str]:
-    """What training and evaluating took, as a person reads it; nothing for a run that was reused."""
-    if run.status == "reused":
-        return {}
     made, used = {}, run.resources
     if used.wall_seconds is not None:
         made["time"] = words.seconds(used.wall_seconds)
@@ -81,6 +85,8 @@ def _cost(run: Run) -> dict[str, str]:
         made["peak memory"] = words.size(used.peak_memory)
     if used.energy_joules:
         made["energy"] = f"{used.energy_joules / 3.6e6:.3g} kWh"
-    if run.trained is not None:
-        made["model size"] = words.size(run.trained.size)
     return made
+
+
+def _size(run: Run) -> dict[str, str]:
+    return {"model size": words.size(run.trained.size)} if run.trained is not None else {}

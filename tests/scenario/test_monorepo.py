@@ -30,9 +30,10 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 
 def proposed(acme: Team, **wrong: int) -> Event:
-    """A pull request that makes these models so many of a thousand rows wrong."""
+    """A pull request that makes these models so many of a thousand rows wrong, each with code that no other has."""
     number = next(NUMBERS)
-    files = {f"models/{name}/src/wrong.txt": f"{n}\n" for name, n in wrong.items()} or {f"docs/{number}.md": "words\n"}
+    files = {f"models/{name}/src/wrong.txt": f"{n}\n" for name, n in wrong.items()}
+    files |= {f"models/{name}/src/number.txt": f"{number}\n" for name in wrong}
     return change(acme, files, number=number, branch=f"feature-{number}")
 
 
