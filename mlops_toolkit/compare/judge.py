@@ -162,7 +162,8 @@ def _worst(parts: list[_Part], bounds: Bounds, reason: str | None, message: str 
 
 
 def _needs(paired: Paired, bounds: Bounds, part: _Part, confidence: float) -> Needs | None:
-    if part.verdict != "inconclusive" or bounds.margin is None or paired.change is None:
+    unlike = part.reason in ("evaluation-changed", "data-changed")  # no number of examples helps
+    if part.verdict != "inconclusive" or bounds.margin is None or paired.change is None or unlike:
         return None
     found = power.needs(paired, bounds.margin, confidence=confidence)
     # Where a harmless change would have been decided by what is here, it is the change that is in doubt: "needs 510 (have 2,000)" helps nobody.

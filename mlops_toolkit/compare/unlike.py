@@ -54,7 +54,7 @@ def doubted(work: Work, suite: str, one: Paired, *, exact: bool) -> Paired:
     """A measured difference that two ways of measuring may have made."""
     if suite not in work.unlike or one.baseline is None or exact:
         return one
-    return replace(one, reason=work.unlike[suite], message=MESSAGES[work.unlike[suite]])
+    return replace(one, low=None, high=None, reason=work.unlike[suite], message=MESSAGES[work.unlike[suite]])
 
 
 def doubted_number(request: Request, metric: str, one: Judged) -> Judged:

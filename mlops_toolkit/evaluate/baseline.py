@@ -22,7 +22,7 @@ from mlops_toolkit.evaluate import outputs
 from mlops_toolkit.evaluate.checkout import Checkout
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.proof import doubt
-from mlops_toolkit.evaluate.witness import Seen, witness
+from mlops_toolkit.evaluate.witness import CACHES, Seen, witness
 from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.models import evaluation
@@ -248,7 +248,7 @@ class _Attempt:
             named = [Path(base, word).as_posix() for word in _words(self.suite.run or "")]
             here = {_text(name) for name in git("ls-files", "-z", "--full-name", ":/").stdout.split(b"\0")}
             return [name for name in named if name in here]
-        mine = [name.partition(":")[2] for name in self.print.parts if name.startswith("file:")]
+        mine = [name.partition(":")[2] for name in self.print.parts if name.startswith("file:") and CACHES not in name.split("/")]
         there = [path.relative_to(place.tree).as_posix() for path in place.tree.rglob("*") if path.is_file() or path.is_symlink()]
         gone = [name for name in select(there, compile_patterns(self.suite.inputs, base=base)) if name not in set(mine)]
         mine += [name for name in gone if not (git.root / name).exists()]

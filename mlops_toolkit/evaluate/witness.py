@@ -77,7 +77,3 @@ def _source(path: Path, root: Path) -> str:
     if path.parent.name == CACHES:
         path = path.parent.parent / f"{path.name.partition('.')[0]}.py"
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
-
-
-def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
