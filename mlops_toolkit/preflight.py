@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from mlops_toolkit.config.read import Loaded
-from mlops_toolkit.doctor.checks import credentials, disk, git, gitignore, gpu
+from mlops_toolkit.doctor.checks import commands, credentials, disk, git, gitignore, gpu
 from mlops_toolkit.doctor.checks.rules import history
 from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Patient
@@ -101,6 +101,7 @@ def _machine(patient: Patient) -> Iterator[Finding]:
         yield from git.absent(patient, patient.world.git)
     yield from gitignore.check(patient)
     yield from credentials.check(patient)
+    yield from commands.later(patient)
 
 
 def _workflow(patient: Patient) -> Iterator[Finding]:

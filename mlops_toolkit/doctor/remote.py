@@ -72,4 +72,10 @@ def default_branch(world: World) -> str:
         head = world.git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", check=False)
         if head.status == 0 and "/" in head.text:
             return head.text.partition("/")[2]
+        known = [
+            name
+            for name in ("main", "master", "trunk", "develop")
+            if world.git.lines("rev-parse", "--verify", "-q", f"refs/remotes/origin/{name}")
+        ]
+        return known[0] if known else "main"
     return "main"

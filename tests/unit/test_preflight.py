@@ -135,6 +135,14 @@ def test_what_this_checkout_lacks_is_told_before_hours_are_spent_on_it(tmp_path:
     assert "lfs: true" in messages[0]
 
 
+def test_a_program_that_only_the_evaluation_starts_is_missed_before_the_training(tmp_path: Path) -> None:
+    config = MODEL.replace("run: python3 evaluate.py", "run: pythno evaluate.py")
+    (warning,) = said(tmp_path / "a", {"mlops.yaml": config})
+    assert (warning.file, warning.line) == ("mlops.yaml", 3)
+    assert "there is no program pythno yet" in warning.message
+    assert said(tmp_path / "b", {"mlops.yaml": MODEL.replace("python3 evaluate.py", "model/evaluate --all")}) == []  # made by the training
+
+
 # ── what stops it ─────────────────────────────────────────────────────
 
 

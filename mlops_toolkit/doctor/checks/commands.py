@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.doctor.finding import Finding, Patient
 
 # Words that a shell understands by itself.
@@ -42,23 +43,42 @@ SHELL = frozenset(
 def check(patient: Patient) -> Iterator[Finding]:
     """The first word of each command, looked up as the shell would."""
     for loaded in patient.configs:
-        config = loaded.config
-        commands = [("train.run", config.train.run)] if config.train else []
-        if config.evaluate:
-            commands += [("evaluate.run", config.evaluate.run)] if config.evaluate.run else []
-            commands += [(f"evaluate.suites.{name}.run", suite.run) for name, suite in config.evaluate.suites.items() if suite.run]
-        for key, command in commands:
-            word = first_word(command)
-            if word is None or word in SHELL:
-                continue
-            there = shutil.which(word, path=patient.world.env.get("PATH")) if "/" not in word else (Path(loaded.folder) / word).exists()
-            if not there:
+        for key, command in _commands(loaded):
+            word = _missing(loaded, command, patient)
+            if word is not None:
+                hint = f"it is the first word of `{command.splitlines()[0][:80]}`"
+                yield Finding("problem", f"there is no program {word}", hint, 5, where=loaded.at(key))
+
+
+def later(patient: Patient) -> Iterator[Finding]:
+    """The programs that only the evaluation starts: missed after hours, if not now. One named by its path may be made by the training."""
+    for loaded in patient.configs:
+        for key, command in _commands(loaded):
+            word = _missing(loaded, command, patient) if key.startswith("evaluate") else None
+            if word is not None and "/" not in word:
                 yield Finding(
-                    "problem",
-                    f"{loaded.at(key)}: there is no program {word}",
-                    f"it is the first word of `{command.splitlines()[0][:80]}`",
-                    5,
+                    "problem", f"there is no program {word} yet, and the evaluation starts with it", None, 5, where=loaded.at(key)
                 )
+
+
+def _commands(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """(dotted key, command)"""
+    config = loaded.config
+    if config.train:
+        yield "train.run", config.train.run
+    if config.evaluate:
+        if config.evaluate.run:
+            yield "evaluate.run", config.evaluate.run
+        yield from ((f"evaluate.suites.{name}.run", suite.run) for name, suite in config.evaluate.suites.items() if suite.run)
+
+
+def _missing(loaded: Loaded, command: str, patient: Patient) -> str | None:
+    """The program of a command, where it is known and not there."""
+    word = first_word(command)
+    if word is None or word in SHELL:
+        return None
+    there = shutil.which(word, path=patient.world.env.get("PATH")) if "/" not in word else (Path(loaded.folder) / word).exists()
+    return None if there else word
 
 
 def first_word(command: str) -> str | None:

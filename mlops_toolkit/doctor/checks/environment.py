@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Level, Patient
-from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.errors import EnvironmentFailure, MlopsError
+from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.system import proc
+from mlops_toolkit.world import World
 
 ASK = "import sys\nprint('%d.%d' % sys.version_info[:2])\ntry:\n    import ensurepip, venv\n    print('whole')\nexcept ImportError as error:\n    print(error.name)"
 LEAST = (3, 10)
-# What it is for, the variable, and the folder below HOME where the variable is not set: as actions/environment.py and models/ look for them.
-FOLDERS = (
-    ("the models' store", "XDG_DATA_HOME", ".local/share"),
-    ("caches", "XDG_CACHE_HOME", ".cache"),
-    ("the actions' environment", "RUNNER_TOOL_CACHE", None),
-    ("temporary files", "TMPDIR", None),
-)
+# As actions/environment.py looks for them: the variable, and a folder below it. The first that can be written is taken.
+PLACES = (("RUNNER_TOOL_CACHE", ""), ("RUNNER_TEMP", ""), ("XDG_CACHE_HOME", ""), ("HOME", ".cache"))
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -74,23 +73,51 @@ def python(patient: Patient, program: str, where: str | None) -> Iterator[Findin
 
 
 def folders(patient: Patient) -> Iterator[Finding]:
-    """Each folder that a variable names, or that lies in HOME: made where it is not there yet, so what counts is who may make it."""
+    """Each folder that something is kept in: made where it is not there yet, so what counts is who may make it."""
     env = patient.world.env
     home = env.get("HOME")
     if not home:
         yield Finding("note", "HOME is not set: programs that keep a cache there may fail", "env: {HOME: ${{ runner.temp }}}")
     elif reason := unwritable(Path(home)):
         yield Finding("note", f"HOME is {home}, {reason}: programs that keep a cache there may fail", "env: {HOME: ${{ runner.temp }}}")
-    for use, variable, below in FOLDERS:
-        named = env.get(variable) or (f"{home}/{below}" if home and below else None)
-        reason = unwritable(Path(named)) if named else None
-        if reason:
-            level: Level = "problem" if env.get(variable) or below else "note"
-            yield Finding(level, f"{use} would be kept in {named}, {reason}", f"{variable}: name a folder that this user may write to")
-    tools = env.get("RUNNER_TOOL_CACHE")
-    if tools and Path(tools).is_dir() and os.statvfs(tools).f_flag & os.ST_NOEXEC:
-        hint = "mount -o remount,exec, or RUNNER_TOOL_CACHE on another disk"
-        yield Finding("problem", f"RUNNER_TOOL_CACHE is {tools}, from where nothing may be started (noexec)", hint)
+    for root in sorted({store.root for loaded in patient.configs if (store := _store(loaded, patient.world))}):
+        if reason := unwritable(root):
+            hint = "XDG_DATA_HOME (or `models: {store: file:/path}`): name a folder that this user may write to"
+            yield Finding("problem", f"the models' store would be kept in {root}, {reason}", hint)
+    if (named := env.get("TMPDIR")) and (reason := unwritable(Path(named))):
+        yield Finding(
+            "note",
+            f"TMPDIR is {named}, {reason}: programs that need temporary files may fail",
+            "TMPDIR: name a folder that this user may write to",
+        )
+    yield from _tools(env)
+
+
+def _store(loaded: Loaded, world: World) -> LocalStore | None:
+    with contextlib.suppress(MlopsError):
+        store = world.models(loaded.config.models.store)
+        return store if isinstance(store, LocalStore) else None
+    return None
+
+
+def _tools(env: Mapping[str, str]) -> Iterator[Finding]:
+    """Where the actions keep their environment between jobs, and whether there is any place for it at all."""
+    named = [(name, Path(env[name], below)) for name, below in PLACES if env.get(name)]
+    refused = [(name, path, reason) for name, path in named if (reason := unwritable(path) or _noexec(path))]
+    hint = "RUNNER_TOOL_CACHE: name a folder that this user may write to, and start programs from"
+    if named and len(refused) == len(named):
+        told = "; ".join(f"{name} is {path}, {reason}" for name, path, reason in refused)
+        yield Finding("problem", f"there is no folder for the actions' environment: {told}", hint)
+    elif refused and refused[0][0] == "RUNNER_TOOL_CACHE":
+        _, path, reason = refused[0]
+        yield Finding(
+            "note", f"RUNNER_TOOL_CACHE is {path}, {reason}: the actions make their environment elsewhere, perhaps in each job anew", hint
+        )
+
+
+def _noexec(path: Path) -> str | None:
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    return "from where nothing may be started (noexec)" if os.statvfs(there).f_flag & getattr(os, "ST_NOEXEC", 0) else None
 
 
 def unwritable(path: Path) -> str | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 
+from mlops_toolkit.config.read import load
 from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.doctor.remote import default_branch, forge
 from mlops_toolkit.doctor.workflow import course
 from mlops_toolkit.doctor.workflow.flow import Flow, Job
+from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.forge.base import BranchRules, Forge
 
 PREFIX = "mlops/"
+MOST_MODELS = 500
 WHERE = "Settings → Rules → Rulesets (or Branches)"
 
 
@@ -28,17 +32,19 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"the rules of {branch} cannot be read as a whole: {rules.reason}",
             f"{WHERE}: {branch} should require {_checks(patient)[0]}",
         )
-    if rules.reason is None or rules.required or rules.queue:
+    if patient.configs and (rules.reason is None or rules.required or rules.queue):
         flows, _ = read(patient.world.root)
-        yield from required(rules, branch, _checks(patient), flows)
+        yield from required(rules, branch, _checks(patient), flows, others=others(patient))
     yield from history(asked, patient)
 
 
-def required(rules: BranchRules, branch: str, checks: Sequence[str], flows: Sequence[Flow]) -> Iterator[Finding]:
-    """What a merge into `branch` waits for. checks: our checks' names, `mlops/NAME`, one a model."""
+def required(
+    rules: BranchRules, branch: str, checks: Sequence[str], flows: Sequence[Flow], *, others: Collection[str] = ()
+) -> Iterator[Finding]:
+    """What a merge into `branch` waits for. checks: our checks' names, `mlops/NAME`, one a model; others: of the repository's other models."""
     ours = [name for name in rules.required if name.startswith(PREFIX)]
     named = {check for check in checks if any(name == check or name.startswith(f"{check} (") for name in ours)}
-    strange = [name for name in ours if name.partition(" (")[0] not in checks]
+    strange = [name for name in ours if name.partition(" (")[0] not in (*checks, *others)]
     for name in strange:
         yield Finding(
             "problem",
@@ -109,6 +115,15 @@ def _asked_for(job: Job, names: Sequence[str]) -> str | None:
         ):
             return name
     return None
+
+
+def others(patient: Patient) -> set[str]:
+    """The checks of every model of the repository, whatever the configurations that were asked about."""
+    git, found = patient.world.git, set()
+    for name in git.lines("ls-files", "--", ":(glob)**/*mlops*.yaml", ":(glob)**/*mlops*.yml")[:MOST_MODELS] if git else []:
+        with contextlib.suppress(MlopsError):
+            found.add(f"{PREFIX}{load(git.root / name, root=git.root).config.name}" if git else "")
+    return found
 
 
 def _checks(patient: Patient) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from mlops_toolkit.doctor.finding import Finding
-from mlops_toolkit.doctor.workflow.flow import JUDGES, TRAINS, Flow, Job
+from mlops_toolkit.doctor.workflow.flow import JUDGES, TRAINS, Event, Flow, Job
 
 ASKED = frozenset({"pull_request", "pull_request_target"})
 TRUSTED = frozenset({"pull_request_target", "workflow_run"})
@@ -20,9 +20,9 @@ FETCHES = re.compile(r"\bgit\s+(?:-\S+\s+)*(fetch|checkout|switch|pull|clone|wor
 PATHS = ("paths", "paths-ignore")
 
 
-def reviewing(flows: Sequence[Flow]) -> list[Flow]:
-    """The workflows that judge each push to a pull request."""
-    return [flow for flow in flows if _judges(flow) and any(_each_push(flow, name) for name in ASKED & set(flow.events))]
+def reviewing(flows: Sequence[Flow], branch: str | None = None) -> list[Flow]:
+    """The workflows that judge each push to a pull request (into `branch`)."""
+    return [flow for flow in flows if _judges(flow) and any(_each_push(flow.events[name], branch) for name in ASKED & set(flow.events))]
 
 
 def queued(flows: Sequence[Flow]) -> bool:
@@ -44,7 +44,7 @@ def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
     """Of all workflows that use our actions together, then of each. branch: what pull requests go to."""
     mine = [flow for flow in flows if flow.ours]
     judging = [flow for flow in mine if _judges(flow)]
-    asked = reviewing(mine)
+    asked = reviewing(mine, branch)
     first = (judging or mine)[0] if mine else None
     if first and not judging:
         yield Finding(
@@ -60,6 +60,8 @@ def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
     names = {flow.name for flow in flows}
     for flow in mine:
         yield from _unknown_source(flow, names)
+        if flow in asked:
+            yield from _skips(flow)
         yield from _filtered(flow)
         yield from untrusted(flow)
 
@@ -68,9 +70,10 @@ def _judges(flow: Flow) -> bool:
     return any(job.actions & JUDGES for job in flow.jobs)
 
 
-def _each_push(flow: Flow, name: str) -> bool:
-    types = flow.events[name].filters.get("types", ())
-    return not types or "synchronize" in types
+def _each_push(event: Event, branch: str | None) -> bool:
+    types, branches = event.filters.get("types", ()), event.filters.get("branches", ())
+    here = branch is None or not branches or any(fnmatchcase(branch, pattern) for pattern in branches)
+    return here and (not types or "synchronize" in types)
 
 
 def on_branch(flow: Flow, branch: str) -> bool:
@@ -93,6 +96,18 @@ def _unknown_source(flow: Flow, names: set[str]) -> Iterator[Finding]:
         known = ", ".join(sorted(f'"{name}"' for name in names if name != flow.name)[:10])
         message = f'it waits for the workflow "{unknown[0]}", and none is called that: it never starts'
         yield Finding("problem", message, f"the workflows here are called {known}" if known else None, where=f"{flow.path}:{event.line}")
+
+
+def _skips(flow: Flow) -> Iterator[Finding]:
+    """Only functions of the run's own course (`!cancelled()`) leave a job to run whatever the pull request is."""
+    for job in flow.ours:
+        if job.actions & JUDGES and not re.fullmatch(r"\s*(!\s*cancelled|always|success)\s*\(\s*\)\s*|", job.condition):
+            yield Finding(
+                "note",
+                f"the job {job.id} is skipped where its `if:` says so, and a skipped job counts as passed",
+                "require the check mlops/NAME in the branch's rules, and not the job",
+                where=job.at,
+            )
 
 
 def _filtered(flow: Flow) -> Iterator[Finding]:

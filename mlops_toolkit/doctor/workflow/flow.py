@@ -64,6 +64,7 @@ class Job:
 
     where   the file it stands in, and `line`; of a workflow that is called, the called file
     matrix  its `strategy.matrix` as written; None: no matrix
+    alone   whether it has a `concurrency:` of its own
     """
 
     id: str
@@ -76,6 +77,7 @@ class Job:
     condition: str = ""
     matrix: Node | None = None
     timeout: bool = False
+    alone: bool = False
     calls: str | None = None
 
     @property
@@ -191,6 +193,7 @@ def _job(key: str, line: int, node: Node, path: str, default: Rights, actions: _
         condition=_condition(node),
         matrix=_get(_get(node, "strategy"), "matrix"),
         timeout=_get(node, "timeout-minutes") is not None,
+        alone=_get(node, "concurrency") is not None,
         calls=posixpath.normpath(uses["path"]) if uses else None,
     )
 

@@ -23,7 +23,7 @@ def findings(flow: Flow) -> Iterator[Finding]:
     """Notes about one workflow that uses our actions."""
     yield from _together(flow)
     yield from _left_behind(flow)
-    if not flow.concurrency:
+    if not flow.concurrency and not all(job.alone for job in flow.ours):
         yield Finding("note", "two runs of one pull request may go on at the same time: there is no `concurrency:`", GROUP, where=flow.path)
     endless = [job for job in flow.ours if not job.timeout]
     if endless:

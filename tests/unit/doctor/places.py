@@ -14,7 +14,7 @@ from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.forge.base import Forge
 from mlops_toolkit.forge.memory import Memory
 from mlops_toolkit.history.local import LocalHistory
-from mlops_toolkit.models.base import Nowhere
+from mlops_toolkit.models.open import open_models
 from mlops_toolkit.system import git as git_module
 from mlops_toolkit.system.clock import SystemClock
 from mlops_toolkit.world import World
@@ -70,7 +70,7 @@ def patient(root: Path, env: dict[str, str], *, context: Context | None = None, 
         context=context or Context(),
         forge=forge or Memory(),
         history=lambda state, at: LocalHistory(state),
-        models=lambda word: Nowhere("no store here"),
+        models=lambda word: open_models(word, env=env, context=context or Context(), root=root),
         out=io.StringIO(),
         err=io.StringIO(),
     )

@@ -43,7 +43,7 @@ def test_how_much_is_too_little(
     assert said in finding.message
 
 
-@pytest.mark.parametrize(("size", "level"), [(7e9, "problem"), (9e9, "fine")])
+@pytest.mark.parametrize(("size", "level"), [(7e9, "problem"), (15e9, "problem"), (17e9, "fine")])
 def test_a_model_like_the_last_one_must_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: float, level: str) -> None:
     """Not surely: the one before may go first. So a run is begun all the same."""
     root = repository(tmp_path)
@@ -54,7 +54,7 @@ def test_a_model_like_the_last_one_must_fit(tmp_path: Path, monkeypatch: pytest.
     finding = next(iter(check(patient(root, environment(tmp_path)))))
     assert (finding.level, finding.sure) == (level, False)
     if level == "problem":
-        assert "the last model takes 8.0 GB" in finding.message
+        assert "the last model takes 8.0 GB, and a run writes it twice" in finding.message
 
 
 def test_a_disk_that_is_really_full_is_told_by_the_command_line(tmp_path: Path) -> None:

@@ -74,18 +74,35 @@ def test_the_python_that_a_step_names_is_the_one_that_is_looked_at(tmp_path: Pat
     )
 
 
-def test_folders_that_cannot_be_written_are_named_by_their_variable(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_named_before_a_model_is_lost(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    findings = found(
-        tmp_path, XDG_DATA_HOME=str(tmp_path / "file" / "data"), XDG_CACHE_HOME=str(tmp_path / "fine"), HOME=str(tmp_path / "file")
-    )
-    assert [f.message for f in findings if f.level == "problem"] == [
-        f"the models' store would be kept in {tmp_path}/file/data, and {tmp_path}/file is no folder"
+    findings = found(tmp_path, ci=False, XDG_DATA_HOME=str(tmp_path / "file" / "data"))
+    (problem,) = [f for f in findings if f.level == "problem"]
+    assert problem.message.startswith(f"the models' store would be kept in {tmp_path}/file/data/mlops/models/")
+    assert problem.message.endswith(f", and {tmp_path}/file is no folder")
+    assert "XDG_DATA_HOME" in (problem.hint or "")
+    assert not of(found(tmp_path / "hosted", XDG_DATA_HOME=str(tmp_path / "file" / "data")))  # its models go elsewhere
+
+
+def test_a_home_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    notes = of(found(tmp_path, HOME=str(tmp_path / "file"), TMPDIR=str(tmp_path / "file")), "note")
+    assert notes == [
+        f"HOME is {tmp_path}/file, which is no folder: programs that keep a cache there may fail",
+        f"TMPDIR is {tmp_path}/file, which is no folder: programs that need temporary files may fail",
     ]
-    assert [f.hint for f in findings if f.level == "problem"] == ["XDG_DATA_HOME: name a folder that this user may write to"]
-    assert [f.message for f in findings if f.level == "note"] == [
-        f"HOME is {tmp_path}/file, which is no folder: programs that keep a cache there may fail"
-    ]
+
+
+@pytest.mark.parametrize(
+    ("fine", "level"), [((), "problem"), (("RUNNER_TEMP",), "note"), (("XDG_CACHE_HOME",), "note"), (("RUNNER_TOOL_CACHE",), None)]
+)
+def test_the_actions_environment_needs_one_folder_of_four(tmp_path: Path, fine: tuple[str, ...], level: str | None) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "good").mkdir()
+    names = ("RUNNER_TOOL_CACHE", "RUNNER_TEMP", "XDG_CACHE_HOME", "HOME")
+    env = {name: str(tmp_path / ("good" if name in fine else "file")) for name in names}
+    findings = [f for f in found(tmp_path, **env) if "RUNNER_TOOL_CACHE" in f.message]
+    assert [f.level for f in findings] == ([level] if level else [])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_toolkit.doctor.checks.rules import check
-from mlops_toolkit.doctor.finding import Finding
+from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.forge.base import BranchRules
 from mlops_toolkit.forge.memory import Memory
 from tests.unit.doctor.places import MODEL, environment, git, job, of, patient, repository
@@ -53,6 +53,21 @@ def test_a_check_that_nobody_sets_is_waited_for_for_ever(tmp_path: Path, name: s
     (finding,) = found(tmp_path, required=(name,))
     assert (finding.level, finding.message) == ("problem", f"merges into main wait for {name}, which no configuration sets: for ever")
     assert f"require {OUR_CHECK} instead" in (finding.hint or "")
+
+
+def test_another_model_of_the_repository_sets_its_own_check(tmp_path: Path) -> None:
+    root = repository(tmp_path, {"models/other/mlops.yaml": MODEL.replace("spam-filter", "other"), "broken/mlops.yaml": "name: ["})
+    (root / "broken/mlops.yaml").unlink()
+    forge = Memory(branches={"main": BranchRules(required=(OUR_CHECK, "mlops/other", "mlops/third"))})
+    asked = patient(root, environment(tmp_path), context=job(), forge=forge)
+    only = Patient(asked.world, tuple(loaded for loaded in asked.configs if loaded.config.name == "spam-filter"))
+    assert of(list(check(only))) == ["merges into main wait for mlops/third, which no configuration sets: for ever"]
+
+
+def test_without_a_configuration_no_name_is_strange(tmp_path: Path) -> None:
+    forge = Memory(branches={"main": BranchRules(required=(OUR_CHECK,))})
+    asked = patient(repository(tmp_path), environment(tmp_path), context=job(), forge=forge)
+    assert list(check(Patient(asked.world))) == []
 
 
 @pytest.mark.parametrize(

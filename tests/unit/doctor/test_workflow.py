@@ -301,12 +301,33 @@ def test_a_path_filter_leaves_a_required_check_waiting(key: str) -> None:
         ("{pull_request: , push: }", None),
         ("[pull_request, push]", None),
         ("{pull_request: {types: [opened, synchronize]}, merge_group: }", None),
+        ("{pull_request: {branches: [develop]}, push: }", "no workflow reviews pull requests"),
+        ("{pull_request: {branches: [develop, ma*]}, push: }", None),
     ],
 )
 def test_events_that_are_missing_for_what_it_wants(events: str, said: str | None) -> None:
     text = re.sub(r"(?s)^on:.*?(?=\npermissions)", f"on: {events}\n", TWO_JOBS, flags=re.MULTILINE)
     notes = [note for note in of(findings(text), "note") if "no workflow" in note or "no run of" in note]
     assert ["" if said is None else said in note for note in notes] == ([] if said is None else [True])
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"), [("!cancelled()", False), ("${{ always() }}", False), ("!cancelled() && !github.event.pull_request.draft", True), ("github.event.pull_request.draft == false || always()", True)]
+)  # fmt: skip
+def test_a_condition_that_skips_the_comparison_is_a_note(condition: str, said: bool) -> None:
+    text = TWO_JOBS.replace("if: ${{ !cancelled() }} # also", f"if: {condition if condition[0] == '$' else repr(condition)} # also")
+    assert text != TWO_JOBS or not said
+    assert of(findings(text)) == []
+    assert ["is skipped where its `if:` says so" in note for note in of(findings(text), "note")] == ([True] if said else [])
+
+
+def test_a_job_s_own_concurrency_is_one() -> None:
+    text = re.sub(r"(?s)concurrency:\n.*?(?=\njobs)", "", TWO_JOBS)
+    own = text.replace("    runs-on: ubuntu-latest\n", "    runs-on: ubuntu-latest\n    concurrency: x\n").replace(
+        "    runs-on: ubuntu-latest #", "    concurrency: x\n    runs-on: ubuntu-latest #"
+    )
+    assert own.count("concurrency: x") == 2
+    assert of(findings(own), "note") == []
 
 
 # ── habits ────────────────────────────────────────────────────────────
