@@ -8,6 +8,7 @@ nothing-to-run  there is nothing to train or evaluate
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history import baseline, lineage
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
-from mlops_toolkit.models import prints
+from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.base import Store
 from mlops_toolkit.records.run import Artifact, Fingerprints, Run
 from mlops_toolkit.system.files import write_atomic
@@ -68,10 +69,12 @@ def decide(
     run: Callable[[str], Run | None],
     lacks: Callable[[Run], str | None],
     base: Callable[[], Entry | None],
+    apart: Callable[[Run, Run], str | None] = lambda base, source: None,
 ) -> Answer:
     """The answer, from what is recorded (oldest first).
 
-    run: a record by id. lacks: what a record's kept predictions lack of what is asked for now, as a clause. base: the baseline of this head.
+    run: a record by id. lacks: what a record's kept predictions lack of what is asked for now, as a clause. base: the baseline of this
+    head. apart: how the baseline was measured otherwise than a record was, as a clause: what its model answers now is not kept with runs.
     """
     made = asked.seen.prints
 
@@ -93,10 +96,16 @@ def decide(
         if source is None:
             continue
         its = source.fingerprints
-        if told and (its.train, its.evaluate) == (made.train, made.evaluate):
+        if told and (its.train, its.evaluate) != (made.train, made.evaluate):
+            continue
+        if not told and not (its.tracked == made.tracked and made.train in (None, its.train)):
+            continue
+        if changed := _apart(source, mine, run, base, apart):
+            trouble = f"run {source.id} is equal, but the baseline has to be evaluated again: {changed}"
+            break
+        if told:
             return Answer("recorded", f"unchanged since {shown(source)}", source, made)
-        if not told and its.tracked == made.tracked and made.train in (None, its.train):
-            return Answer("untouched", f"untouched since {shown(source)}; {asked.seen.untold}", source, replace(its, tracked=made.tracked))
+        return Answer("untouched", f"untouched since {shown(source)}; {asked.seen.untold}", source, replace(its, tracked=made.tracked))
     return must(_why(asked, mine, equal, trouble))
 
 
@@ -139,6 +148,21 @@ def _usable(
     return why, source if why is None else None
 
 
+def _apart(
+    source: Run,
+    mine: Sequence[Entry],
+    run: Callable[[str], Run | None],
+    base: Callable[[], Entry | None],
+    apart: Callable[[Run, Run], str | None],
+) -> str | None:
+    """How the baseline was measured otherwise than a run that answers; the baseline is only looked for where one can have been."""
+    if all(same_digest(entry.evaluate, source.fingerprints.evaluate) for entry in mine if entry.metrics):
+        return None
+    entry = base()
+    other = run(entry.id) if entry and not same_digest(entry.evaluate, source.fingerprints.evaluate) else None
+    return apart(other, source) if other else None
+
+
 def _why(asked: Question, mine: Sequence[Entry], equal: Sequence[Entry], trouble: str | None) -> str:
     """Why it must run."""
     made = asked.seen.prints
@@ -162,35 +186,47 @@ def shown(run: Run) -> str:
     return f"run {run.id}" + (f" ({place})" if place else "")
 
 
-def find(loaded: Loaded, world: World, history: History) -> Answer:
-    """The answer for a configuration in this checkout. Raises what is wrong everywhere: a file that cannot be read, an unreadable history."""
-    config, context, key = loaded.config, world.context, key_of(loaded.where, loaded.config.name, world.context.matrix)
-    suites = prints.suites_of(loaded)
-    undeclared = [
-        name
-        for name, item in (("train", config.train), *((f"evaluate {n}".rstrip(), s) for n, s in suites.items()))
-        if item and not item.data
-    ]
-    asked = Question(
-        key=key,
+def _question(loaded: Loaded, world: World) -> Question:
+    """What is asked about a configuration in this checkout."""
+    context, train, suites = world.context, loaded.config.train, prints.suites_of(loaded)
+    made = [("train", train), *((f"evaluate {name}".rstrip(), suite) for name, suite in suites.items())]
+    undeclared = next((f"{name}.data" for name, one in made if one and not one.data), None)
+    kinds = (("train", [train]), ("evaluate", suites.values()))
+    return Question(
+        key=key_of(loaded.where, loaded.config.name, context.matrix),
         seen=prints.seen(loaded, world.git, world.env),
         event=context.event,
         pull_request=context.pull_request,
         fork=context.fork,
-        undeclared=f"{undeclared[0]}.data" if undeclared else None,
-        open=tuple(n for n, items in (("train", [config.train]), ("evaluate", suites.values())) if any(i and not i.inputs for i in items)),
-        idle=config.train is None and not suites,
+        undeclared=undeclared,
+        open=tuple(name for name, ones in kinds if any(one and not one.inputs for one in ones)),
+        idle=train is None and not suites,
     )
+
+
+def find(loaded: Loaded, world: World, history: History) -> Answer:
+    """The answer for a configuration in this checkout. Raises what is wrong everywhere: a file that cannot be read, an unreadable history."""
+    context, suites = world.context, prints.suites_of(loaded)
+    asked = _question(loaded, world)
     here = world.git.commit("HEAD") if world.git else None
-    question = baseline.Question(key=key, head=context.head or (here.sha if here else None), ci_run=context.run)
+    question = baseline.Question(key=asked.key, head=context.head or (here.sha if here else None), ci_run=context.run)
     file = files_of(history, loaded.folder / ".mlops", world.models)
 
+    @functools.cache
     def base() -> Entry | None:
         return lineage.choose(world.git, context, history, question).entry
 
+    def apart(base: Run, source: Run) -> str | None:
+        """Without a model that could be asked again, or code of another kind, running it would change nothing."""
+        found = evaluation.changed(base, source, world.git).items()
+        asks = [(name, c) for name, c in found if c.again and (c.examples or base.trained is not None or base.elsewhere is not None)]
+        return (
+            "; ".join(", ".join((*c.measuring, *c.contents)) or f"the examples {f'of {n} ' if n else ''}changed" for n, c in asks) or None
+        )
+
     # What lies in a CI's checkout may have been handed over by anybody: only what is on the branch answers for others there.
     entries = [entry for entry in history.entries() if not context.ci or entry.where == "recorded"]
-    return decide(asked, entries, run=history.run, lacks=lambda run: lacking(run, config, suites, file), base=base)
+    return decide(asked, entries, run=history.run, lacks=lambda run: lacking(run, loaded.config, suites, file), base=base, apart=apart)
 
 
 def reused(fresh: Run, found: Answer, now: str) -> Run:
@@ -210,7 +246,7 @@ def reused(fresh: Run, found: Answer, now: str) -> Run:
         environment=source.environment,
         trained=source.trained,
         evaluations={
-            suite: replace(one, baseline_predictions=None, baseline_run=None, predictions=beside(one.predictions))
+            suite: replace(one, baseline_predictions=None, baseline_run=None, baseline_note=None, predictions=beside(one.predictions))
             for suite, one in source.evaluations.items()
         },
         metrics=source.metrics,
@@ -230,13 +266,13 @@ def beside(kept: Artifact | None) -> Artifact | None:
 def take(run: Run, files: Mapping[str, Path], state: Path) -> Run:
     """The record with a copy of the source's predictions (suite -> file) in its own folder; suites whose file is not here have none."""
     evaluations = dict(run.evaluations)
-    for suite, evaluation in run.evaluations.items():
-        if evaluation.predictions is None:
+    for suite, one in run.evaluations.items():
+        if one.predictions is None:
             continue
         if suite in files:
-            write_atomic(state / "runs" / run.id / evaluation.predictions.path, files[suite].read_bytes())
+            write_atomic(state / "runs" / run.id / one.predictions.path, files[suite].read_bytes())
         else:
-            evaluations[suite] = replace(evaluation, predictions=None)
+            evaluations[suite] = replace(one, predictions=None)
     return replace(run, evaluations=evaluations)
 
 

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, world: World) -> int:
             continue
         with gather.standing_in(broken, one.path, world, one.run.matrix if one.run else None):
             outcomes.append((one, decide(one, world)))
-    if broken and len(found) == 1:
+    if broken and len(found) == 1 and broken[0].model.matrix == world.context.matrix:
         raise broken[0].error
     without = []
     if broken:

@@ -165,3 +165,33 @@ def test_a_record_of_before_there_was_such_a_print_is_not_untouched() -> None:
     old = replace(RUN, fingerprints=Fingerprints(T, E))
     assert answered([old], seen=UNSEEN, base=old, event="pull_request").kind == "run"
     assert answered([old], seen=Seen(Fingerprints(), "x is not there"), base=old, event="pull_request").kind == "run"
+
+
+def measured_otherwise(runs: Sequence[Run], base: Run | None, changed: str | None) -> tuple[Answer, list[str]]:
+    """The answer, and how often the baseline was looked for."""
+    known, looked = {run.id: run for run in runs}, list[str]()
+
+    def of_base() -> Entry | None:
+        looked.append("once")
+        return of_run(base) if base else None
+
+    question = Question(KEY, Seen(PRINTS), "pull_request")
+    entries = [of_run(run) for run in runs]
+    found = decide(question, entries, run=known.get, lacks=lambda run: None, base=of_base, apart=lambda base, source: changed)
+    return found, looked
+
+
+def test_a_baseline_that_was_measured_otherwise_has_to_be_evaluated_again() -> None:
+    """What its model answered to the new questions is kept with no run: the comparison would have nothing to go by."""
+    main = replace(RUN, fingerprints=replace(PRINTS, evaluate=OTHER))
+    found, _ = measured_otherwise([main, LATER], main, "judge.txt changed")
+    assert (found.kind, found.source) == ("run", None)
+    assert found.reason.endswith("is equal, but the baseline has to be evaluated again: judge.txt changed")
+    found, _ = measured_otherwise([main, LATER], main, None)  # other code, the same questions
+    assert (found.kind, found.source) == ("recorded", LATER)
+    assert measured_otherwise([main, LATER], None, "judge.txt changed")[0].kind == "recorded"
+
+
+def test_where_all_were_measured_alike_the_baseline_is_not_looked_for() -> None:
+    found, looked = measured_otherwise([RUN, LATER], RUN, "judge.txt changed")
+    assert (found.kind, looked) == ("recorded", [])
