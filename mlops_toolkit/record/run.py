@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from mlops_toolkit import public
 from mlops_toolkit.config import params, pointer, read
@@ -153,4 +156,15 @@ def _write(home: Home, made: Pointer, record: Run) -> None:
     for name, metric in record.metrics.items():
         number = "—" if metric.value is None else f"{metric.value:.6g}"
         print(f"  {plain(name, 60)}  {number}{f' ± {metric.standard_error:.2g}' if metric.standard_error else ''}", file=world.out)
-    home.say(f"recorded as run {record.id}; {home.shown(path)} points to it: commit it")
+    home.say(f"recorded as run {record.id}; {home.shown(path)} points to it")
+    _to_commit(home, [path, *(home.loaded.folder / name for name in made.prompts)])
+
+
+def _to_commit(home: Home, paths: Sequence[Path]) -> None:
+    """What a review elsewhere will look for, and whether git takes it."""
+    git = home.world.git
+    shown = [home.shown(path) for path in paths]
+    home.say(f"to be committed: {', '.join(shown)}")
+    for path, name in zip(paths, shown, strict=True):
+        if git is not None and git("check-ignore", "--quiet", "--", str(path), check=False).status == 0:
+            home.say(f"git ignores {name}: `git add --force {shlex.quote(name)}`, or let .gitignore spare it (`!{path.name}`)")

@@ -553,6 +553,25 @@ def test_killed_before_any_step_it_leaves_a_whole_state(team: Team) -> None:
     assert team.ci().report["checks"][0]["head"] == 0.945
 
 
+def test_an_evaluation_that_was_killed_at_any_step_is_made_up_for_by_the_next(team: Team) -> None:
+    """Fetching the model, keeping the predictions, recording: whatever was left behind, the next one ends with the same numbers."""
+    team.configure(COMPUTED)
+    (team.folder / "week.json").write_text('{"wrong": 100}')
+    team.record(str(team.folder / "week.json"), 10)
+    for step in range(100):
+        subprocess.run(["rm", "-rf", str(team.laptop.root / ".mlops" / "cache" / "models")], check=True)
+        command = [sys.executable, "-c", DYING, str(step), "evaluate"]
+        env = {**team.laptop.env, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, cwd=team.laptop.root, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 137), done.stderr
+        if done.returncode == 0:
+            break
+        team.laptop.mlops("evaluate")
+        assert team.laptop.record["metrics"]["accuracy"]["value"] == 0.95
+        assert team.laptop.record["status"] == "succeeded"
+    assert step > 3
+
+
 def test_of_several_evaluations_each_has_its_predictions(team: Team) -> None:
     suites = (
         "evaluate: {suites: {quality: {task: classification, metrics: [accuracy]}, safety: {task: classification, metrics: [accuracy]}}}\n"

@@ -195,3 +195,27 @@ def test_a_model_from_elsewhere_needs_no_command_and_no_training(tmp_path: Path)
     assert wrong("model: m.lock\ntrain: {run: x, output: m}\n") == ["train-and-model"]
     assert wrong("model: s3://bucket/m\n") == ["wrong-value"]
     assert wrong("model: ../m.lock\n") == ["outside-repository"]
+
+
+keys = st.sampled_from(["uri", "run", "schema", "digest", "size", "kind", "name", "tried", "recorded", "prompts", "params", "metrics", "x"])
+values = st.recursive(
+    st.one_of(
+        anything, st.sampled_from([WHOLE.run, DIGEST, "file", "vendor:a", "s3://b/m", "../..", "~", "1e999", "99999999999999999999"])
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=10), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@given(
+    st.one_of(st.binary(max_size=200), st.text(max_size=200), st.dictionaries(keys, values, max_size=6).map(lambda data: json.dumps(data)))
+)
+def test_whatever_stands_there_is_a_pointer_or_an_error_in_words(text: bytes | str) -> None:
+    """Of a pull request anybody may write it: never a traceback, and each sentence is one printable line."""
+    try:
+        made = loads(text, where="models/spam.lock")
+    except MlopsError as error:
+        problems = error.problems if isinstance(error, ConfigErrors) else (error,)
+        assert all(problem.message.isprintable() and len(problem.message) < 500 for problem in problems)
+    else:
+        assert loads(dumps(made), where="p") == made

@@ -219,3 +219,18 @@ def test_recording_loads_neither_torch_nor_sklearn(here: Repository) -> None:
     script = "import sys; from mlops_toolkit.cli import main; main(['record', 'vendor:a']); print(sorted({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_pointer_that_git_ignores_is_said_to_be(here: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """Many repositories ignore models/: the pointer would silently stay on this machine."""
+    (here.root / "prompt.txt").write_text("Be brief.")
+    recorded(here, "vendor:a", "--prompt", "prompt.txt")
+    said = capsys.readouterr().err
+    assert "to be committed: models/spam.lock, prompt.txt" in said
+    assert "git ignores" not in said
+    (here.root / ".gitignore").write_text("models/\n")
+    recorded(here, "vendor:a")
+    assert "`git add --force models/spam.lock`" in capsys.readouterr().err
+    here.git("add", "--force", "models/spam.lock")
+    recorded(here, "vendor:a")
+    assert "git ignores" not in capsys.readouterr().err
