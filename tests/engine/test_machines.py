@@ -50,6 +50,7 @@ jobs:
         with: {{name: trained, path: .mlops}}
       - uses: org/mlops-actions/evaluate@v1
       - uses: {UPLOAD}
+        if: ${{{{ !cancelled() }}}}
         with: {{name: evaluated, path: .mlops/, include-hidden-files: true}}
   model:
     needs: evaluate
@@ -127,4 +128,5 @@ def test_without_a_store_between_them_the_machine_that_evaluates_says_what_it_la
     said = "".join(text for _, text in ran.annotations)
     assert "cannot be had" in said
     assert "not on this machine" in said
+    assert apart.github.bodies(8)[0].startswith("❌ spam-filter: no verdict: ")
     assert {s["state"] for s in apart.github.statuses[head]} == {"error"}
