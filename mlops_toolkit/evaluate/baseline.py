@@ -103,6 +103,9 @@ def _asked(
         except Cancelled:
             raise
         except MlopsError as error:
+            if error.name == "model-unreachable":
+                refusals = [error.message]  # whatever code asks for it
+                break
             refusals.append(f"with {'its own' if own_code else 'this'} commit's code: {error.message}")
             if error.hint:
                 job.say(f"the baseline, {refusals[-1]}\n  " + error.hint.replace("\n", "\n  "))

@@ -19,6 +19,11 @@ from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.records.run import Model
 
+# What a team with several machines writes: files on the disk of one are nothing to the others.
+SHARED = """\
+keep models where every machine reaches them, in mlops.yaml
+models: {store: "s3://bucket/models"}   # or gs://, az://, oci://ghcr.io/OWNER/REPO/mlops-models
+until then, train and evaluate on one machine (runs-on: a label that it alone has)"""
 _NONE = Nowhere("no store is set")
 _BELOW = re.compile(r"(?P<store>.*?)/?sha256/[0-9a-f]{2}/[0-9a-f]{64}|(?P<registry>oci://.*/[^/:]+):[\w.-]+")
 
@@ -150,9 +155,9 @@ def fetch(model: Model, to: Path, models: Opener, *, env: Mapping[str, str], rep
         if elsewhere
         else (refusals[-1].message if refusals else model.reason or "it was never stored")
     )
-    raise EnvironmentFailure("model-unreachable", f"the model {short(model.digest)} cannot be had: {why}") from (
-        refusals[-1] if refusals else None
-    )
+    raise EnvironmentFailure(
+        "model-unreachable", f"the model {short(model.digest)} cannot be had: {why}", hint=SHARED if elsewhere else None
+    ) from (refusals[-1] if refusals else None)
 
 
 def _is(path: Path, wanted: str, env: Mapping[str, str]) -> bool:
