@@ -572,6 +572,52 @@ def test_an_evaluation_that_was_killed_at_any_step_is_made_up_for_by_the_next(te
     assert step > 3
 
 
+@pytest.mark.parametrize("config", [REPORTED, COMPUTED], ids=["as recorded", "evaluated there"])
+def test_one_job_evaluates_and_another_compares(team: Team, config: str) -> None:
+    """As the shipped workflow has it: `.mlops/run.json` and `.mlops/runs` travel as an artifact."""
+    team.configure(config)
+    on_main(team)
+    proposed(team, 200)
+    trains = team.ci("train", branch="next", number=99)
+    assert "there is nothing to train" in team.said
+    team.again(trains, "evaluate", branch="next", number=99)
+    compares = team.ci("doctor", branch="next", code=None)
+    (compares.root / ".mlops").mkdir(exist_ok=True)
+    for name in ("run.json", "runs"):
+        subprocess.run(["cp", "-r", str(trains.root / ".mlops" / name), str(compares.root / ".mlops")], check=True)
+    team.again(compares, "compare", branch="next", code=1, number=99)
+    assert compares.report["head"]["self-reported"] is (config == REPORTED)
+    assert (compares.report["checks"][0]["head"], compares.report["checks"][0]["n"]) == (0.9, 2000)
+
+
+@pytest.mark.parametrize("where", ["at an address", "in git"])
+def test_where_the_examples_changed_too_the_baselines_model_is_had_by_its_own_pointer(team: Team, where: str) -> None:
+    team.configure(COMPUTED.replace("inputs: [evaluate.py]", "inputs: [evaluate.py], data: [size.txt]"))
+    (team.laptop.root / "evaluate.py").write_text(EVALUATE.replace("range(2000)", 'range(int(pathlib.Path("size.txt").read_text()))'))
+    (team.laptop.root / "size.txt").write_text("2000")
+
+    def model(wrong: int) -> str:
+        if where == "at an address":
+            return weights(team, wrong, f"{wrong}.json")
+        (team.laptop.root / "models").mkdir(exist_ok=True)
+        (team.laptop.root / "models" / "spam.json").write_text(json.dumps({"wrong": wrong}))
+        team.laptop.git("add", "models")
+        return "models/spam.json"
+
+    team.record(model(100), None)
+    team.push("The first model")
+    team.ci()
+    (team.laptop.root / "size.txt").write_text("4000")
+    team.laptop.git("switch", "-q", "-c", "next")
+    team.record(model(400), None)
+    team.push("Another model and twice the examples", "next")
+    machine = team.ci(branch="next", code=1)
+    check = machine.report["checks"][0]
+    assert machine.report["baseline"]["state"] == "data-changed", team.said
+    assert (check["n"], check["baseline"], check["head"]) == (4000, 0.975, 0.9), team.said
+    assert machine.git("status", "--porcelain") == ""
+
+
 def test_of_several_evaluations_each_has_its_predictions(team: Team) -> None:
     suites = (
         "evaluate: {suites: {quality: {task: classification, metrics: [accuracy]}, safety: {task: classification, metrics: [accuracy]}}}\n"
