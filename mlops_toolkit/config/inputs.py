@@ -81,7 +81,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output("run-id", "The id that the run is recorded by; one a line where there are several models.", _RUNS),
     Output(
         "models",
-        'The models to train or evaluate as a matrix takes them, [{"name": …, "config": …, "reason": …}]; `[]` where there is none.',
+        'The models to train or evaluate as a matrix takes them, [{"name": …, "config": …, "id": …, "reason": …}], `id` being safe in the name of an artifact; `[]` where there is none.',
         ("plan",),
     ),
     Output("head", "The commit that is to be judged: check this one out.", ("plan",)),

@@ -14,8 +14,9 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.forge.base import Annotation, check_name
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.plan import asked
-from mlops_toolkit.plan.decide import Plan, Planned, identifier, lines, matrix
+from mlops_toolkit.plan.decide import identifier, lines, matrix
 from mlops_toolkit.records import codec
+from mlops_toolkit.records.plan import Plan, Planned
 from mlops_toolkit.world import World
 
 

@@ -15,8 +15,10 @@ from mlops_toolkit.config.emit.jsonschema import schema
 from mlops_toolkit.config.inputs import ACTIONS
 from mlops_toolkit.config.pointer import Pointer
 from mlops_toolkit.records import codec
+from mlops_toolkit.records import plan as plans
 from mlops_toolkit.records import result as results
 from mlops_toolkit.records import run as runs
+from mlops_toolkit.records.plan import Plan
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.system.files import write_atomic
@@ -33,6 +35,7 @@ def generated(package: Path) -> Mapping[str, str]:
         "schema/result.schema.json": _of(
             Result, "The result of a comparison: .mlops/report.json and `mlops compare --json`", f"result:{results.SCHEMA}"
         ),
+        "schema/plan.schema.json": _of(Plan, "A plan: `mlops plan --json`", f"plan:{plans.SCHEMA}"),
         "docs/reference/configuration.md": reference.configuration(),
         "docs/reference/actions.md": reference.actions(),
         "docs/reference/exit-codes.md": reference.exit_codes(),

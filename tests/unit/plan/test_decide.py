@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_toolkit.history.base import key_of
-from mlops_toolkit.plan.decide import Plan, Planned, identifier, lines, matrix
+from mlops_toolkit.plan.decide import identifier, lines, matrix
+from mlops_toolkit.records.plan import Plan, Planned
 
 ROW = Planned("cats-1", "cats", "models/cats/mlops.yaml", "run", "its training reads something new")
 
