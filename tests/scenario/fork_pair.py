@@ -96,22 +96,23 @@ class Pair:
             **more,
         }
 
-    def main(self) -> str:
-        """Review and record the tip of main, as a push does."""
+    def main(self, *flags: str) -> str:
+        """Review and record the tip of main, as a push does. flags: of the command line."""
         sha = self.git("rev-parse", "main")
         self.git("switch", "-q", "--detach", "main")
         self.runs += 1
         payload = {"repository": {"full_name": self.github.repository, "default_branch": "main"}, "ref": "refs/heads/main"}
         env = self.actions("push", payload, self.runs, sha, MLOPS_TOKEN=TOKEN)
-        done = self.mlops("review", cwd=self.work, **env)
+        done = self.mlops("review", *flags, cwd=self.work, **env)
         assert done.returncode == 0, done.stderr
-        shutil.rmtree(self.work / ".mlops")
+        for state in [*self.work.rglob(".mlops")]:
+            shutil.rmtree(state)
         return sha
 
     def head(self, wrong: int, *, number: int = 5, fork: bool = True, branch: str = "feature", **files: str) -> str:
         """A pull request's head from main whose model gets `wrong` examples wrong; open on the forge, its merge where GitHub keeps it."""
         self.git("switch", "-q", "-C", branch, "main")
-        sha = self.commit(f"{wrong} wrong", params_json=json.dumps({"wrong": wrong}), **files)
+        sha = self.commit(f"{wrong} wrong, #{number} {branch}", params_json=json.dumps({"wrong": wrong}), **files)
         self.offer(sha, number=number, fork=fork, branch=branch)
         return sha
 
@@ -128,10 +129,24 @@ class Pair:
             made = self.git("commit-tree", "-p", "main", "-p", sha, "-m", f"Merge {sha} into main", tree)
             self.git("push", "-q", "-f", "origin", f"{made}:refs/pull/{number}/merge")
 
-    def train(self, sha: str, *, number: int = 5, fork: bool = True, branch: str = "feature", dependabot: bool = False, **env: str) -> Path:
-        """(A): the head trained and evaluated by a token that only reads; the artifact as it is downloaded."""
-        self.runs += 1
-        self.trained[sha] = self.runs
+    def train(
+        self,
+        sha: str,
+        *flags: str,
+        number: int = 5,
+        fork: bool = True,
+        branch: str = "feature",
+        dependabot: bool = False,
+        into: str = "",
+        **env: str,
+    ) -> Path:
+        """(A): the head trained and evaluated by a token that only reads; the artifact as it is downloaded.
+
+        flags: of the command line; into: its folder in the artifact of the same CI run, where several jobs hand over
+        """
+        if sha not in self.trained:
+            self.runs += 1
+            self.trained[sha] = self.runs
         self.git("switch", "-q", "--detach", sha)
         theirs = "someone/models" if fork else self.github.repository
         pull = {
@@ -141,15 +156,17 @@ class Pair:
             "user": {"login": "dependabot[bot]" if dependabot else "someone"},
         }
         payload = {"action": "synchronize", "number": number, "pull_request": pull}
-        step = self.actions("pull_request", payload, self.runs, sha, GITHUB_HEAD_REF=branch, GITHUB_BASE_REF="main", **env)
+        step = self.actions("pull_request", payload, self.trained[sha], sha, GITHUB_HEAD_REF=branch, GITHUB_BASE_REF="main", **env)
         for verb in ("train", "evaluate"):
-            done = self.mlops(verb, cwd=self.work, **step)
+            done = self.mlops(verb, *flags, cwd=self.work, **step)
             assert done.returncode == 0, done.stderr
-        artifact = self.folder / f"artifact-{self.runs}"
-        artifact.mkdir()
-        shutil.copy(self.work / ".mlops" / "run.json", artifact)
-        shutil.copytree(self.work / ".mlops" / "runs", artifact / "runs")
-        shutil.rmtree(self.work / ".mlops")
+        artifact = self.folder / f"artifact-{self.trained[sha]}"
+        for state in [*self.work.rglob(".mlops")]:
+            to = artifact / into / state.parent.relative_to(self.work)
+            to.mkdir(parents=True)
+            shutil.copy(state / "run.json", to)
+            shutil.copytree(state / "runs", to / "runs")
+            shutil.rmtree(state)
         return artifact
 
     def ended(
@@ -181,6 +198,7 @@ class Pair:
         *,
         workspace: Callable[[Path], None] | None = None,
         config: str = "mlops.yaml",
+        run: str = "handed",
         **env: str,
     ) -> Judged:
         """(B): an empty workspace with the artifact in `handed`, and the step."""
@@ -195,7 +213,7 @@ class Pair:
         temp.mkdir(exist_ok=True)
         for name in ("output", "summary"):
             (self.folder / name).write_text("")
-        inputs = {"config": config, "run": "handed", "token": TOKEN, "comment": "true", "metrics": "", "base": "", "matrix": ""}
+        inputs = {"config": config, "run": run, "token": TOKEN, "comment": "true", "metrics": "", "base": "", "matrix": ""}
         step = self.actions("workflow_run", payload, self.runs, self.git("rev-parse", "main"), MLOPS_INPUTS=json.dumps(inputs), **env)
         done = self.mlops("compare", cwd=place, **step)
         return Judged(self, place, done, payload["workflow_run"]["head_sha"])
@@ -238,7 +256,7 @@ class Judged:
 
 
 def make(folder: Path, github: FakeGitHub, *, config: str = CONFIG, wrong: int = 100, files: dict[str, str] | None = None) -> Pair:
-    """A repository whose main gets `wrong` of 2,000 examples wrong, recorded."""
+    """A repository whose main gets `wrong` of 2,000 examples wrong; `main` has still to record it."""
     home = folder / "home"
     home.mkdir(parents=True)
     made = Pair(folder, github, clean_environment(home))
@@ -255,7 +273,6 @@ def make(folder: Path, github: FakeGitHub, *, config: str = CONFIG, wrong: int =
         place.write_text(text)
     made.commit("first", params_json=json.dumps({"wrong": wrong}))
     made.git("push", "-q", "origin", "main")
-    made.main()
     return made
 
 

@@ -23,7 +23,9 @@ Record = dict[str, Any]
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with serving() as github:
-        yield make(tmp_path_factory.mktemp("pair"), github)
+        made = make(tmp_path_factory.mktemp("pair"), github)
+        made.main()
+        yield made
     assert github.violations == []
 
 
