@@ -101,8 +101,8 @@ class Repository:
                 "url": f"{self.url}/repos/{self.repository}/issues/{self._next}",
                 "html_url": f"https://github.com/{self.repository}/issues/{self._next}",
             }
-            for key in ("pull_request", "state_reason"):  # of an open one GitHub says null, which its description forgot
-                made.pop(key, None)
+            made |= {"state_reason": None}
+            made.pop("pull_request", None)
             made["user"] |= {"login": author, "type": "Bot" if author.endswith("[bot]") else "User"}
             self.issues[self._next] = made
             return made
@@ -118,8 +118,9 @@ class Repository:
         base_branch: str = "main",
         owner: str | None = None,
         labels: Sequence[str] = (),
+        deleted: bool = False,
     ) -> None:
-        """A pull request; of a fork the head's repository is OWNER/models (someone/models)."""
+        """A pull request; of a fork the head's repository is OWNER/models (someone/models), or deleted."""
         made = example("get", f"{REPOSITORY}/pulls/{{pull_number}}", 200)
         theirs = f"{owner or 'someone'}/models" if fork else self.repository
         made |= {"number": number, "state": state, "requested_teams": [], "title": "A change"}
@@ -128,6 +129,8 @@ class Repository:
         made["base"]["repo"]["full_name"] = self.repository
         made["head"] |= {"ref": head_branch, "sha": head, "label": f"{theirs.partition('/')[0]}:{head_branch}"}
         made["head"]["repo"]["full_name"] = theirs
+        if deleted:
+            made["head"]["repo"] = None
         self.pulls[number] = made
 
     def bodies(self, number: int, author: str = BOT) -> list[str]:

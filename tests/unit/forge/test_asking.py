@@ -34,13 +34,11 @@ def test_a_pull_request_is_read_with_its_last_push_and_labels(fake: FakeGitHub) 
 
 
 def test_a_head_whose_repository_is_gone_is_a_fork_s(fake: FakeGitHub) -> None:
-    fake.add_pull(7, head=HEAD)
-    fake.add_pull(8, head=HEAD, fork=True)
-    # GitHub says null then, which its description does not allow for.
-    fake.fail("GET .*/pulls/7", _answer(**(fake.pulls[7] | {"head": fake.pulls[7]["head"] | {"repo": None}})))
-    found = forge(fake).pull_request(7)
-    assert found
-    assert (found.fork, found.pushed_at) == (True, None)
+    fake.add_pull(7, head=HEAD, fork=True, deleted=True)
+    fake.add_pull(8, head=MOVED, fork=True)
+    for found in (forge(fake).pull_request(7), forge(fake).find_pull_request(HEAD, branch="feature", owner="someone")):
+        assert found
+        assert (found.number, found.fork, found.pushed_at) == (7, True, None)
     fork = forge(fake).pull_request(8)
     assert fork
     assert fork.fork

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.world.github import CONTRADICTING, FakeGitHub, Fault, Token, checker, description, example, serving
+from tests.world.openapi import FORGOTTEN_NULLS
 
 HEADERS = {"authorization": "token ghs_job"}
 
@@ -108,3 +109,19 @@ def test_what_a_token_may_not_read_it_does_not_get(fake: FakeGitHub, what: str) 
     assert call(fake, "GET", f"/repos/acme/models/{what}").status_code == 200
     fake.tokens["ghs_job"] = Token(may_read=frozenset())
     assert call(fake, "GET", f"/repos/acme/models/{what}").status_code == 403
+
+
+def test_only_the_listed_nulls_are_allowed_beyond_the_description(fake: FakeGitHub) -> None:
+    from openapi_core import OpenAPI
+    from openapi_core.testing import MockRequest, MockResponse
+
+    fake.add_pull(7, head="a" * 40, fork=True, deleted=True)
+    fake.add_issue("open")
+    plain = OpenAPI.from_dict(description())
+    for path in ("pulls/7", "pulls", "issues?creator=octocat"):
+        target = f"/repos/acme/models/{path}"
+        answer = call(fake, "GET", target)
+        assert (answer.status_code, fake.violations) == (200, [])
+        with pytest.raises(Exception, match="InvalidData"):
+            plain.validate_response(MockRequest(fake.url, "get", target.partition("?")[0]), MockResponse(answer.content, 200))
+    assert len(FORGOTTEN_NULLS) == 3
