@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from tests.check import ROOT
 from tests.engine.events import Event
 from tests.world.github import Token
 from tests.world.monorepo import CONFIG, GLOB, NAMES, change, configuration, monorepo, planned
-from tests.world.project import HARMLESS, WORSE
+from tests.world.project import EVALUATE, HARMLESS, WORSE
 from tests.world.team import JOB, READER, Job, Team, team
 
 
@@ -78,6 +80,7 @@ def test_the_plan_is_one_document(acme: Team) -> None:
     )
     document = json.loads(done.stdout)
     assert (document["schema"], [m["name"] for m in document["models"]]) == (1, list(NAMES))
+    jsonschema.validate(document, json.loads((ROOT / "schema" / "plan.schema.json").read_text()))
     assert {m["name"]: m["decision"] for m in document["models"]} == {"birds": "recorded", "cats": "run", "dogs": "recorded"}
     assert len({m["id"] for m in document["models"]}) == 3
     assert all(m["run"] for m in document["models"] if m["decision"] == "recorded")
@@ -318,3 +321,29 @@ def test_inputs_that_nobody_named_are_said_to_be_all_files(tmp_path: Path) -> No
         step = acme.job(change(acme, {"models/dogs/src/wrong.txt": f"{HARMLESS}\n"})).within("plan", config=GLOB)
         assert sorted(planned(step)) == ["cats", "dogs"]
         assert "evaluate.inputs is not set" in planned(step)["cats"]["reason"]
+
+
+def test_a_changed_evaluation_runs_again_where_the_baseline_has_to_answer_anew(cats: Team) -> None:
+    """A second push of documentation on top of it is equal to the first run; what main's model answers to the new questions is with no run."""
+    event = proposed(cats, {"models/cats/evaluate.py": EVALUATE + "# asked otherwise\n"})
+    cats.job(event).within("review", config=GLOB)
+    branch = event.payload["pull_request"]["head"]["ref"]
+    cats.project.git("checkout", "-q", branch)
+    head = cats.project.commit("words", {"README.md": "words\n"})
+    step = cats.job(cats.pull_request(number_of(event), head, branch)).within("plan", config=GLOB)
+    assert "the baseline has to be evaluated again: models/cats/evaluate.py changed" in planned(step)["cats"]["reason"]
+
+
+def test_code_alone_that_changed_is_answered_for_by_the_pull_requests_own_run(cats: Team) -> None:
+    event = proposed(cats, {"models/cats/src/wrong.txt": f"{HARMLESS}\n"})
+    cats.job(event).within("review", config=GLOB)
+    branch = event.payload["pull_request"]["head"]["ref"]
+    cats.project.git("checkout", "-q", branch)
+    head = cats.project.commit("words", {"README.md": "words\n"})
+    second = cats.pull_request(number_of(event), head, branch)
+    step = cats.job(second).within("plan", config=GLOB)
+    assert step.outputs["models"] == "[]", step.out
+    cats.job(second).within("compare", config=GLOB)
+    (comment,) = cats.github.bodies(number_of(event))
+    assert "accuracy −0.10" in comment
+    assert f"({branch} " in comment
