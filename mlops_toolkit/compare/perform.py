@@ -19,6 +19,7 @@ from mlops_toolkit.announce import Trouble
 from mlops_toolkit.compare import posting
 from mlops_toolkit.compare.gather import Job
 from mlops_toolkit.errors import PRECEDENCE, MlopsError
+from mlops_toolkit.forge.base import check_name
 from mlops_toolkit.history.base import Bundle, Recorded
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import codec
@@ -155,7 +156,9 @@ def _outputs(outcomes: Sequence[Outcome], url: str | None, world: World) -> None
     if not (world.context.ci and outcomes):
         return
     job, worst = min(outcomes, key=lambda outcome: PRECEDENCE.index(outcome[1].exit))
-    numbers = [(r.model, {check.metric: check.head for check in r.checks if check.slice is None}) for _, r in outcomes]
+    numbers = [
+        (check_name(r.model, r.matrix), {check.metric: check.head for check in r.checks if check.slice is None}) for _, r in outcomes
+    ]
     runs = "\n".join(r.head.run or "" for _, r in outcomes)
     world.forge.output(
         {

@@ -164,7 +164,7 @@ class _Attempt:
     def checkpoints(self) -> Path:
         """A folder that an interrupted evaluation of the same model finds again, and no other evaluation does."""
         model = self.record.trained.digest if self.record.trained else self.record.tree or self.record.id
-        text = f"{self.record.fingerprints.evaluate} {model}"
+        text = f"{self.record.fingerprints.evaluate} {model}{self.record.matrix or ''}"
         return self.job.state / "checkpoints" / f"{self.job.loaded.config.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def execute(self) -> str:

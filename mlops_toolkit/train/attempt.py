@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -113,7 +114,8 @@ def _environment(job: Job, record: Run, device: str) -> dict[str, str]:
 def checkpoints(job: Job, record: Run) -> Path:
     """A folder that an interrupted training of the same inputs finds again, and no other training does."""
     name = (record.fingerprints.train or record.id).rpartition(":")[2][:16]
-    return job.state / "checkpoints" / f"{job.loaded.config.name}-{name}"
+    leg = f"-{hashlib.sha256(record.matrix.encode()).hexdigest()[:8]}" if record.matrix else ""  # its inputs are those of the others
+    return job.state / "checkpoints" / f"{job.loaded.config.name}-{name}{leg}"
 
 
 def stamp(path: Path) -> dict[str, object]:
