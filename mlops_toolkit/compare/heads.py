@@ -40,7 +40,7 @@ def find(args: argparse.Namespace, world: World, loaded: read.Loaded, history: H
     except UsageError as error:
         if error.name not in ("no-run", "stale-run"):
             raise
-        return [(leg, partial(_recorded, error, world, loaded, history, state))]
+        return [(leg, partial(recorded, error, world, loaded, history, state))]
     return [(run.matrix, partial(judged, run, world, history, state)) for run in runs]
 
 
@@ -89,7 +89,7 @@ def judged(run: Run, world: World, history: History, state: Path) -> tuple[Loade
     return sides.from_run(run, label="this run", file=answer.files_of(history, state, world.models)), run
 
 
-def _recorded(error: UsageError, world: World, loaded: read.Loaded, history: History, state: Path) -> tuple[Loaded, Run]:
+def recorded(error: UsageError, world: World, loaded: read.Loaded, history: History, state: Path) -> tuple[Loaded, Run]:
     """Where nothing was trained for this checkout: the run that answers for it all the same, else the error that there is none."""
     found = answer.find(loaded, world, history)
     if found.source is None:

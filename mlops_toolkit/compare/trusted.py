@@ -20,12 +20,15 @@ from mlops_toolkit.ci.context import Event
 from mlops_toolkit.ci.github import QUEUE_REF
 from mlops_toolkit.compare import gather, heads, stranger
 from mlops_toolkit.compare.gather import STATE, Broken, Job
+from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
 from mlops_toolkit.history import current, handed
 from mlops_toolkit.history.apart import Apart, open_apart
+from mlops_toolkit.history.base import History
 from mlops_toolkit.history.handed import Found, Handed
 from mlops_toolkit.history.remote import Remote
+from mlops_toolkit.records.run import Run
 from mlops_toolkit.world import World
 
 # What may have started the run that is judged; others check out what their event does not tell.
@@ -36,6 +39,7 @@ SOURCES: Mapping[str, Event] = {
     "schedule": "schedule",
     "workflow_dispatch": "dispatch",
 }
+ENDED_WELL = ("success", "skipped", "neutral")
 RUN = "- uses: org/mlops-actions/compare-to-main@v1\n  with: {run: handed}   # where actions/download-artifact put it"
 
 
@@ -110,15 +114,15 @@ def _trouble(args: argparse.Namespace, context: Context, cwd: Path) -> MlopsErro
     if args.head or args.metrics or not args.run.strip():
         return UsageError("no-run", "only a run that was handed over can be judged here", where="input run", hint=RUN)
     folder = cwd / args.run.strip()
-    if not folder.is_dir() or folder.is_symlink():
-        ended = f"it ended with {source.concluded}" if source.concluded else "it did not end"
-        return UsageError(
-            "no-run",
-            f"{run} of {head} handed nothing over ({ended})",
-            where=args.run.strip()[:100],
-            hint="its log says why; the job that trains uploads .mlops/run.json and .mlops/runs/ as the artifact mlops-run",
-        )
-    return None
+    if (not folder.exists() and source.concluded in ENDED_WELL) or (folder.is_dir() and not folder.is_symlink()):
+        return None  # where nothing was handed over, nothing may have had to run
+    ended = f"it ended with {source.concluded}" if source.concluded else "it did not end"
+    return UsageError(
+        "no-run",
+        f"{run} of {head} handed nothing over ({ended})",
+        where=args.run.strip()[:100],
+        hint="its log says why; the job that trains uploads .mlops/run.json and .mlops/runs/ as the artifact mlops-run",
+    )
 
 
 def _ruling(git: Apart, context: Context) -> str:
@@ -187,7 +191,7 @@ def _look(git: Apart, context: Context, found: Found) -> frozenset[str]:
     if merge is None or len(merge.parents) != 2 or merge.parents[1] != head.sha:
         return frozenset([head.tree])
     # A stranger does not choose what it is compared with: the merge as it is now tells the tip of the base branch.
-    if context.stranger or any(one.run.tree == merge.tree for one in found.runs):
+    if context.stranger or not found.runs or any(one.run.tree == merge.tree for one in found.runs):
         git.look_at(merge.sha)
     return frozenset([head.tree, merge.tree])
 
@@ -200,10 +204,16 @@ def _own(loaded: read.Loaded, found: Found, trees: frozenset[str], args: argpars
     # The record's tree is compared with what git knows further down.
     alike = Found(tuple(replace(one, run=replace(one.run, tree=here.tree if here else None)) for one in found.runs), found.refused)
     claimed = {one.run.id: one.run.tree for one in found.runs}
-    runs = current.handed_over(
-        alike, history=history, git=world.git, context=world.context, config=loaded.where, model=config.name, state=state
-    )
     made: list[Job | Broken] = []
+    try:
+        runs = current.handed_over(
+            alike, history=history, git=world.git, context=world.context, config=loaded.where, model=config.name, state=state
+        )
+    except UsageError as error:
+        if error.name != "no-run":
+            raise
+        head, run = _untouched(error, loaded, world, history)
+        return [_placed(gather.against(loaded, head, run, args, world, history), loaded, world)]
     for run in runs:
         tree = claimed.get(run.id)
         with gather.standing_in(made, loaded.path, world, run.matrix):
@@ -220,9 +230,35 @@ def _strangers(loaded: read.Loaded, found: Found, args: argparse.Namespace, worl
     for leg, one in stranger.legs(found, history.entries(), context, config=loaded.where, model=config.name).items():
         with gather.standing_in(made, loaded.path, world, leg):
             if one is None:
-                raise stranger.absent(config.name, found, context)
-            made.append(_strangers_leg(loaded, leg, stranger.usable(one), args, world))
+                error = stranger.absent(config.name, found, context)
+                made.append(_strangers_untouched(error, loaded, leg, args, world, history))
+            else:
+                made.append(_strangers_leg(loaded, leg, stranger.usable(one), args, world))
     return made
+
+
+def _untouched(error: UsageError, loaded: read.Loaded, world: World, history: History) -> tuple[Loaded, Run]:
+    """Where nothing was handed over of a model: the recorded run of the same inputs, as git knows them, else `error`."""
+    assert isinstance(world.git, Apart)  # noqa: S101 -- see `jobs`
+    world.git.fill()
+    return heads.recorded(error, world, loaded, history, loaded.folder / STATE)
+
+
+def _strangers_untouched(
+    error: UsageError, loaded: read.Loaded, leg: str | None, args: argparse.Namespace, world: World, history: History
+) -> Job:
+    """As for our own branches, but that no stranger's run answers. It is the stranger's configuration that says what the model reads: only
+    where that names the very files and commands that the recorded run had is it the same model."""
+    here = world.git.commit("HEAD") if world.git else None
+    text = world.git.show(here.sha, loaded.where) if world.git and here else None
+    if text is None:
+        raise error
+    theirs = read.parse(text, where=f"{loaded.where} of {here.sha[:7] if here else ''}", path=loaded.path, root=world.root)
+    theirs = replace(theirs, where=loaded.where, config=replace(theirs.config, name=loaded.config.name))
+    inside = replace(world, context=replace(world.context, matrix=leg, fork=False, dependabot=False))
+    head, run = _untouched(error, theirs, inside, history)
+    job = gather.against(loaded, head, run, args, inside, history)
+    return _placed(replace(job, request=replace(job.request, base_config=None), keep=False), loaded, world)
 
 
 def _strangers_leg(loaded: read.Loaded, leg: str | None, one: Handed, args: argparse.Namespace, world: World) -> Job:

@@ -19,7 +19,7 @@ FILES = ("100644", "100755")  # what a tree calls a file; a link or a submodule 
 
 @dataclass(frozen=True)
 class Apart(Git):
-    """A Git without a work tree. `root` holds what was written there by us alone; HEAD is what `look_at` says.
+    """A Git whose files are not here. `root` holds what was written there by us alone; HEAD is what `look_at` says.
 
     What is not here is fetched: EnvironmentFailure `history-unreadable` where the remote cannot be asked.
     """
@@ -78,6 +78,15 @@ class Apart(Git):
                 files[path] = rest.split(" ")[1]
         return files
 
+    def fill(self) -> None:
+        """Let the index say what HEAD holds, as where it is checked out and nothing was changed."""
+        head = self.commit("HEAD")
+        if head is None:
+            return
+        self.listed(head.sha)
+        self("read-tree", head.tree)
+        self("update-index", "-z", "--skip-worktree", "--stdin", data=self("ls-files", "-z").stdout)
+
     def _fetch(self, oids: Sequence[str], what: str) -> None:
         try:
             self.bare.fetch(oids, filter=what, depth=1 if what == "tree:0" else None)
@@ -96,4 +105,4 @@ def open_apart(folder: Path, remote: Remote, env: Mapping[str, str], *, long_ids
     count = int(ours.get("GIT_CONFIG_COUNT") or 0)
     # Said here and not in its configuration, so that whoever looks for the origin (the history does) finds it without a file of ours.
     origin = {f"GIT_CONFIG_KEY_{count}": "remote.origin.url", f"GIT_CONFIG_VALUE_{count}": remote.url}
-    return Apart(root, {**ours, **origin, "GIT_CONFIG_COUNT": str(count + 1), "GIT_DIR": str(place)}, bare)
+    return Apart(root, {**ours, **origin, "GIT_CONFIG_COUNT": str(count + 1), "GIT_DIR": str(place), "GIT_WORK_TREE": str(root)}, bare)

@@ -177,6 +177,12 @@ def test_without_the_baseline_s_predictions_a_stranger_is_never_passed(tmp_path:
         assert judged.statuses == {"mlops/spam-filter": "error"}
 
 
+def model(name: str) -> dict[str, str]:
+    """The files of one of several."""
+    text = CONFIG.replace("spam-filter", name)
+    return {f"{name}/train.py": TRAIN, f"{name}/evaluate.py": EVALUATE, f"{name}/mlops.yaml": text, f"{name}/params.json": '{"wrong": 100}'}
+
+
 def test_several_models_of_one_repository_are_judged_each_by_its_own_configuration(tmp_path: Path) -> None:
     def model(name: str) -> dict[str, str]:
         text = CONFIG.replace("spam-filter", name)
@@ -199,6 +205,39 @@ def test_several_models_of_one_repository_are_judged_each_by_its_own_configurati
         assert "❌ b: accuracy" in body
         assert "✅ a: accuracy" in body
         assert {path.parts[-3] for path in judged.workspace.rglob("report.json")} == {"a", "b"}
+
+
+@pytest.mark.parametrize("fork", [True, False])
+def test_a_model_that_nothing_touched_need_not_be_handed_over(tmp_path: Path, fork: bool) -> None:
+    """As `plan` has it: of a monorepo only the models that changed are trained; a change of documents trains none."""
+    config = "*/mlops.yaml"
+    with serving() as github:
+        made = make(tmp_path / "pair", github, files={**model("a"), **model("b"), ".gitignore": "model/\n"})
+        made.main("--config", config)
+        head = made.head(GOOD, fork=fork, a__params_json=json.dumps({"wrong": GOOD}))
+        artifact = made.train(head, "--config", "a/mlops.yaml", fork=fork)
+        judged = made.judge(artifact, made.ended(head, fork=fork), config=config)
+        assert judged.done.returncode == 0, judged.done.stderr
+        assert judged.statuses == {"mlops/a": "success", "mlops/b": "success"}
+        assert "nothing was trained or evaluated" in github.bodies(5)[0]
+        made.forget()
+        head = made.head(GOOD, fork=fork, number=7, b__README="words")
+        judged = made.judge(None, made.ended(head, fork=fork), config=config)
+        assert judged.statuses == {"mlops/a": "success", "mlops/b": "success"}
+        assert any(entry.commit == head for entry in judged.recorded) is not fork
+
+
+@pytest.mark.parametrize("how", ["its code changed", "its command changed", "its inputs are said to be fewer"])
+def test_a_stranger_who_hands_nothing_over_of_what_it_changed_is_not_passed(tmp_path: Path, how: str) -> None:
+    with serving() as github:
+        made = make(tmp_path / "pair", github)
+        made.main()
+        text = CONFIG.replace("python3 train.py,", "python3 train.py --worse,") if how == "its command changed" else CONFIG
+        text = CONFIG.replace(", params.json], params: params.json", "]") if how == "its inputs are said to be fewer" else text
+        head = made.head(100 if how == "its command changed" else WORSE, mlops_yaml=text)
+        judged = made.judge(None, made.ended(head))
+        assert (judged.error, judged.done.returncode) == ("no-run", 2)
+        assert judged.statuses == {"mlops/spam-filter": "error"}
 
 
 def test_a_leg_of_a_matrix_that_main_has_must_be_handed_over(tmp_path: Path) -> None:
