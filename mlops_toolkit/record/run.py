@@ -17,8 +17,9 @@ from mlops_toolkit.config import params, pointer, read
 from mlops_toolkit.config.pointer import Pointer
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
-from mlops_toolkit.history.base import Bundle, Recorded
+from mlops_toolkit.history.base import Bundle, History
 from mlops_toolkit.history.current import fresh
+from mlops_toolkit.history.local import prepare
 from mlops_toolkit.home import Home
 from mlops_toolkit.models.base import short
 from mlops_toolkit.models.digest import digest
@@ -58,13 +59,12 @@ def run(args: argparse.Namespace, world: World) -> int:
         params=trained_with,
         ended=iso(world.clock.now()),
     )
-    record, recorded = _keep(home, record, given)
+    history = world.history(home.state, loaded.config.history.at)
+    record = _keep(home, history, record, given)
+    trouble = _send(home, history, record, given)
     _write(home, _pointer(record, uri, found), record)
-    if recorded.reason and world.context.ci:
-        hint = "it waits in .mlops/outbox: record it again, or `mlops history push` from here"
-        raise EnvironmentFailure("history-not-written", f"the remote did not take run {record.id}: {recorded.reason}", hint=hint)
-    if recorded.reason:
-        home.say(recorded.reason)
+    if trouble is not None:
+        raise trouble
     return 0
 
 
@@ -96,30 +96,39 @@ def _of(commit: str, record: Run, world: World) -> Run:
     return replace(record, commit=name, tree=None)
 
 
-def _keep(home: Home, record: Run, given: Answers) -> tuple[Run, Recorded]:
-    """The run, whole, on this machine; then as others may see it on its way to them: sent from a CI, waiting on a laptop."""
-    world, config = home.world, home.loaded.config
-    history = world.history(home.state, config.history.at)
+def _keep(home: Home, history: History, record: Run, given: Answers) -> Run:
+    """The run, whole, on this machine."""
+    prepare(home.state)
     kept = {suite: home.keep(record.id, suite, table, given.sliced[suite]) for suite, table in given.tables.items()}
     record = replace(record, evaluations=kept, metrics=given.metrics, slices=given.slices, measures=given.measures)
     history.record(Bundle(record), remote=False)
     model.hold(home, record.trained, record.id)
+    return record
+
+
+def _send(home: Home, history: History, record: Run, given: Answers) -> MlopsError | None:
+    """The run as others may see it, on its way to them: sent from a CI, waiting on a laptop until it is told. What kept it from that."""
+    world = home.world
     try:
-        seen, files = public.of(record, given.tables, config, history, home.state, world)
+        seen, files = public.of(record, given.tables, home.loaded.config, history, home.state, world)
         bundle = Bundle(seen, None, files)
-        for note in history.notes:
-            home.say(note)
-        if history.notes and any(public.HASHED in name for name in files):
-            home.say(
-                "its ids may be hashed otherwise than those of the remote: record again where that can be read, or the predictions stay here"
-            )
         if world.context.ci:
-            return record, history.record(bundle, remote=True)
-        return record, Recorded(
-            pushed=False, reason="`mlops history push` sends the run to where a review finds it" if history.wait(bundle) else None
-        )
+            sent = history.record(bundle, remote=True)
+            hint = "it waits in .mlops/outbox: `mlops history push` from here, or record it again"
+            return (
+                EnvironmentFailure("history-not-written", f"run {record.id} was not sent: {sent.reason}", hint=hint)
+                if sent.reason
+                else None
+            )
+        if history.wait(bundle):
+            home.say("`mlops history push` sends the run to where a review finds it")
     except MlopsError as error:
-        return record, Recorded(pushed=False, reason=f"the run is on this machine alone: {error.message}")
+        return error
+    for note in history.notes:
+        home.say(note)
+    if history.notes and any(public.HASHED in name for name in files):
+        home.say("ids may be hashed otherwise than the remote's: record again where that can be read, or the predictions stay here")
+    return None
 
 
 def _pointer(record: Run, uri: str, found: Model | None) -> Pointer:

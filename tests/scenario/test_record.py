@@ -129,9 +129,9 @@ class Team:
 
     @property
     def said(self) -> str:
-        """What the last job said on standard error."""
+        """What the last job said."""
         assert self.last is not None
-        return self.last.stderr
+        return self.last.stdout + self.last.stderr
 
     @property
     def pointer(self) -> pointer.Pointer:
@@ -416,6 +416,22 @@ def test_a_cluster_in_a_ci_records_and_its_run_is_there_at_once(team: Team) -> N
     assert team.ci().report["checks"][0]["head"] == 0.95
 
 
+def test_where_the_history_cannot_be_written_the_week_was_not_in_vain(team: Team) -> None:
+    """The run is on this machine, the pointer written, the exit code says that nobody else has it; the next one sends it."""
+    origin = team.laptop.git("remote", "get-url", "origin")
+    hooks = Path(origin) / "hooks" / "pre-receive"
+    hooks.write_text("#!/bin/sh\nexit 1\n")
+    hooks.chmod(0o755)
+    ci = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_RUN_ID": "5", "GITHUB_REF_NAME": "main"}
+    done = team.record("vendor:a", 100, code=4, GITHUB_API_URL="http://127.0.0.1:9", **ci)
+    assert "`mlops history push` from here" in done.stderr
+    assert team.pointer.metrics == {"accuracy": 0.95}
+    hooks.unlink()
+    team.push("A pointer")
+    result = team.ci().report
+    assert (result["checks"][0]["head"], result["checks"][0]["n"]) == (0.95, 2000)
+
+
 def test_a_laptop_writes_to_the_remote_only_when_told(team: Team) -> None:
     said = team.record(weights(team, 100), 100).stderr
     assert "mlops history push" in said
@@ -570,6 +586,20 @@ def test_an_evaluation_that_was_killed_at_any_step_is_made_up_for_by_the_next(te
         assert team.laptop.record["metrics"]["accuracy"]["value"] == 0.95
         assert team.laptop.record["status"] == "succeeded"
     assert step > 3
+
+
+@pytest.mark.parametrize("config", [REPORTED, COMPUTED], ids=["as recorded", "evaluated here"])
+def test_a_change_of_documents_is_answered_at_once_and_stays_marked(team: Team, config: str) -> None:
+    team.configure(config)
+    on_main(team)
+    team.laptop.git("switch", "-q", "-c", "docs")
+    (team.laptop.root / "README.md").write_text("Of spam.\n")
+    team.push("A page", "docs")
+    machine = team.ci("plan", branch="docs")
+    assert "unchanged" in team.said
+    team.again(machine, "compare", branch="docs")
+    assert machine.report["head"]["self-reported"] is (config == REPORTED)
+    assert machine.report["baseline"]["state"] == "same-model"
 
 
 @pytest.mark.parametrize("config", [REPORTED, COMPUTED], ids=["as recorded", "evaluated there"])
