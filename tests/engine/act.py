@@ -123,7 +123,7 @@ class Engine(Happenings):
         own = self.folder / "events" / str(number)
         own.mkdir(parents=True, exist_ok=True)
         (own / "event.json").write_text(json.dumps(event.payload))
-        text = self.project.git("show", f"{event.file_of}:.github/workflows/{flow}")
+        text = self.project.git("show", f"{event.sha}:.github/workflows/{flow}")
         (own / flow).write_text(text)
         self._give_tokens(text, token or self.token)
         command = self._command(event, own, flow, text, number, token or self.token, env)

@@ -34,16 +34,22 @@ def make_engine(tmp_path_factory: pytest.TempPathFactory, ours: Path) -> Iterato
     """make_engine(files) -> Engine over a new project of those files."""
     program = act.program()
     servers: list[FakeGitHub] = []
+    folders: list[Path] = []
     with ExitStack() as open_servers:
 
         def make(files: dict[str, str] | None = None) -> act.Engine:
             folder: Path = tmp_path_factory.mktemp("engine")
             github = open_servers.enter_context(serving(FakeGitHub(tokens=tokens())))
             servers.append(github)
+            folders.append(folder)
             (folder / "home").mkdir()
             engine = act.Engine(project(folder, files), github, program, folder, ours)
             engine.install()
             return engine
 
         yield make
+        for folder in folders:
+            for path in folder.rglob("*"):  # act hands every input to the user's command, and GitHub none: that is what `seen.json` shows
+                if path.is_file() and not path.is_symlink() and path.name != "seen.json":
+                    assert act.JOB_TOKEN.encode() not in path.read_bytes(), path
     assert [v for server in servers for v in server.violations] == []

@@ -1,28 +1,36 @@
-"""What happens in a repository, as GitHub tells it to a workflow: the event's name, its payload, and what is checked out."""
+"""What happens in a repository, as GitHub tells it to a workflow: the event's name, its payload, and what is checked out.
+
+A payload is one of GitHub's own examples, with what happened here laid over it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.world.github import FakeGitHub
 from tests.world.project import Project
+from tests.world.slice_webhooks import payload as example
+
+EXAMPLES = {
+    "push": "push of a branch",
+    "pull_request": "pull_request synchronize",
+    "pull_request_target": "pull_request labeled",
+    "issue_comment": "issue_comment created",
+    "merge_group": "merge_group",
+    "workflow_run": "workflow_run completed",
+}
 
 
 @dataclass(frozen=True)
 class Event:
-    """name, payload: of the webhook · sha, ref: GITHUB_SHA and GITHUB_REF · flow: the commit whose workflow file is run"""
+    """name, payload: of the webhook · sha, ref: GITHUB_SHA and GITHUB_REF, whose workflow file is run"""
 
     name: str
     payload: dict[str, Any]
     sha: str
     ref: str
     actor: str = "octocat"
-    flow: str = field(default="")
-
-    @property
-    def file_of(self) -> str:
-        return self.flow or self.sha
 
 
 @dataclass
@@ -35,9 +43,9 @@ class Happenings:
     def _repository(self) -> dict[str, Any]:
         return {"full_name": self.github.repository, "private": True, "default_branch": "main", "owner": {"login": "acme"}}
 
-    def _event(self, name: str, payload: dict[str, Any], sha: str, ref: str, actor: str = "octocat", flow: str = "") -> Event:
+    def _event(self, name: str, payload: dict[str, Any], sha: str, ref: str, actor: str = "octocat") -> Event:
         whole = {"repository": self._repository(), "sender": {"login": actor}, **payload}
-        return Event(name, whole, sha, ref, actor, flow)
+        return Event(name, laid_over(example(EXAMPLES[name]) if name in EXAMPLES else {}, whole), sha, ref, actor)
 
     def _main(self) -> str:
         return self.project.git("rev-parse", "main")
@@ -122,3 +130,11 @@ class Happenings:
         }
         about = {"number": number, "state": "open", "user": {"login": author}, "updated_at": "2026-03-01T13:00:00Z"}
         return {"number": number, "pull_request": {**about, **sides}}
+
+
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above`, and what it does not say as `below` has it."""
+    both = {
+        key: laid_over(below[key], value) for key, value in above.items() if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return {**below, **above, **both}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.engine.act import workflow
+from tests.engine.act import TEMPLATES, workflow
 from tests.engine.conftest import Make
 from tests.world.project import CONFIG, EVALUATE, GOOD, TRAIN, WORSE
 
@@ -27,6 +29,17 @@ jobs:
       - uses: org/mlops-actions/compare-to-main@v1
         with: {metrics: metrics.json}
 """
+
+
+def test_every_shipped_workflow_is_run_here_as_it_is_shipped() -> None:
+    run = {
+        name for path in Path(__file__).parent.glob("test_*.py") for name in re.findall(r'workflow\("([\w-]+\.yml)"\)', path.read_text())
+    }
+    assert run == {path.name for path in TEMPLATES.glob("*.yml")}
+
+
+def test_the_table_of_workflows_has_each_of_them() -> None:
+    assert set(re.findall(r"\(([\w-]+\.yml)\)", (TEMPLATES / "README.md").read_text())) == {path.name for path in TEMPLATES.glob("*.yml")}
 
 
 def test_with_two_jobs_the_run_travels_from_the_one_that_trains_to_the_one_that_may_write(make_engine: Make) -> None:
