@@ -144,7 +144,9 @@ def _workflow_run(at: Context, event: Mapping[str, Any]) -> Context:
         if _ours(pull, event) and _commit(pull, "head", "sha") in (None, head)
     ]
     numbers = [number for pull in pulls if (number := _number(_dig(pull, "number")))]
-    tag = branch if started_by == "release" else None
+    # A tag's run has the tag for its branch, and only some payloads say of which kind it is.
+    of_tag = started_by == "release" or (_text(event, "workflow_run", "path") or "").endswith(f"@refs/tags/{branch}")
+    tag = branch if of_tag else None
     return replace(
         at,
         head=head,

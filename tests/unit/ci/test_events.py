@@ -253,9 +253,12 @@ def test_a_run_that_dependabot_started_or_that_is_run_again_for_it_is_a_stranger
     assert (found.fork, found.dependabot) == (False, True)
 
 
-def test_a_run_of_a_release_names_its_tag_and_no_branch() -> None:
+@pytest.mark.parametrize(
+    "run", [{"event": "release"}, {"event": "push", "path": ".github/workflows/model.yml@refs/tags/v1.2.0"}], ids=["a release", "a push"]
+)
+def test_a_run_of_a_tag_that_says_so_names_it_and_no_branch(run: dict[str, str]) -> None:
     told = payload("workflow_run completed")
-    told["workflow_run"] |= {"event": "release", "head_branch": "v1.2.0"}
+    told["workflow_run"] |= {"head_branch": "v1.2.0", **run}
     found = at("workflow_run", told)
     assert (found.tag, found.branch) == ("v1.2.0", None)
 
