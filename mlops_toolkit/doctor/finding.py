@@ -10,6 +10,7 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.world import World
 
 Level = Literal["fine", "note", "problem"]
+LONGEST = 1_000  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,20 @@ class Finding:
     where: str | None = None
     sure: bool = False
 
+    def __post_init__(self) -> None:
+        """What files of strangers say is in these texts: nothing of it may move the cursor of a terminal, or end a line."""
+        object.__setattr__(self, "message", _printable(self.message))
+        object.__setattr__(self, "where", _printable(self.where) if self.where else None)
+        object.__setattr__(self, "hint", "\n".join(map(_printable, self.hint.split("\n"))) if self.hint else None)
+
     @property
     def said(self) -> str:
         """The sentence, behind its place."""
         return f"{self.where}: {self.message}" if self.where else self.message
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:LONGEST]) + ("…" if len(text) > LONGEST else "")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 10.0
 OWN_CA_API = (
     "export REQUESTS_CA_BUNDLE=/path/to/your-ca.pem   # the certificate of your company's CA, in the job's `env:` or the runner's .env"
 )

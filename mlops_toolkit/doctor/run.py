@@ -10,7 +10,7 @@ from mlops_toolkit import plug
 from mlops_toolkit.config import read
 from mlops_toolkit.doctor import CHECKS
 from mlops_toolkit.doctor.finding import Finding, Patient
-from mlops_toolkit.errors import USAGE, MlopsError, UsageError
+from mlops_toolkit.errors import DEFECT, USAGE, MlopsError, UsageError
 from mlops_toolkit.world import World
 
 SIGNS = {"fine": "✓", "note": "·", "problem": "✗"}
@@ -45,6 +45,8 @@ def examined(name: str, patient: Patient) -> Iterable[Finding]:
         return [Finding("problem", error.message, error.hint, error.code, error.where)]
     except OSError as error:
         return [Finding("problem", f"the system refuses: {error.strerror}", where=str(error.filename) if error.filename else None)]
+    except Exception as error:  # noqa: BLE001 -- one check's defect must not hide what the others find
+        return [Finding("problem", f"a defect of ours: {type(error).__name__}: {error}", "please report it", DEFECT)]
 
 
 def patient_of(pattern: str, world: World) -> Patient:

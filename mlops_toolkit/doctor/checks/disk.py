@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.records import run as records
+from mlops_toolkit.world import World
 
 LITTLE = 5e9  # a model of a few GB beside its copy in the store
 NOTHING = 1e8  # neither a model nor a page of predictions
@@ -36,13 +39,20 @@ def places(patient: Patient) -> Iterator[tuple[str, Path]]:
         yield "runs", (loaded.folder / ".mlops").resolve()
         if loaded.config.train:
             yield "models", (loaded.folder / loaded.config.train.output).resolve()
-        try:
-            store = world.models(loaded.config.models.store)
-        except MlopsError:
-            continue
-        if isinstance(store, LocalStore):
+        store = local_store(loaded, world)
+        if store is not None:
             yield "stored models", store.root.resolve()
     yield "temporary files", Path(world.env.get("TMPDIR") or tempfile.gettempdir()).resolve()
+
+
+def local_store(loaded: Loaded, world: World) -> LocalStore | None:
+    """The store of a configuration where it is a folder of this machine; others are not even opened."""
+    word = loaded.config.models.store
+    if word == "auto" or word.startswith("file:"):
+        with contextlib.suppress(MlopsError):
+            store = world.models(word)
+            return store if isinstance(store, LocalStore) else None
+    return None
 
 
 def last_model(state: Path) -> int:

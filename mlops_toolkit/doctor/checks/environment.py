@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mlops_toolkit.config.read import Loaded
+from mlops_toolkit.doctor.checks.disk import local_store
 from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Level, Patient
-from mlops_toolkit.errors import EnvironmentFailure, MlopsError
-from mlops_toolkit.models.local import LocalStore
+from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.system import proc
-from mlops_toolkit.world import World
 
 ASK = "import sys\nprint('%d.%d' % sys.version_info[:2])\ntry:\n    import ensurepip, venv\n    print('whole')\nexcept ImportError as error:\n    print(error.name)"
 LEAST = (3, 10)
@@ -80,7 +77,7 @@ def folders(patient: Patient) -> Iterator[Finding]:
         yield Finding("note", "HOME is not set: programs that keep a cache there may fail", "env: {HOME: ${{ runner.temp }}}")
     elif reason := unwritable(Path(home)):
         yield Finding("note", f"HOME is {home}, {reason}: programs that keep a cache there may fail", "env: {HOME: ${{ runner.temp }}}")
-    for root in sorted({store.root for loaded in patient.configs if (store := _store(loaded, patient.world))}):
+    for root in sorted({store.root for loaded in patient.configs if (store := local_store(loaded, patient.world))}):
         if reason := unwritable(root):
             hint = "XDG_DATA_HOME (or `models: {store: file:/path}`): name a folder that this user may write to"
             yield Finding("problem", f"the models' store would be kept in {root}, {reason}", hint)
@@ -91,13 +88,6 @@ def folders(patient: Patient) -> Iterator[Finding]:
             "TMPDIR: name a folder that this user may write to",
         )
     yield from _tools(env)
-
-
-def _store(loaded: Loaded, world: World) -> LocalStore | None:
-    with contextlib.suppress(MlopsError):
-        store = world.models(loaded.config.models.store)
-        return store if isinstance(store, LocalStore) else None
-    return None
 
 
 def _tools(env: Mapping[str, str]) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
         yield Finding(
             "note", "models are trained and nothing compares them: no workflow uses compare-to-main or the root action", where=first.path
         )
-    elif first and not asked and not any({"workflow_run", "issue_comment"} & set(flow.events) for flow in judging):
+    elif first and not asked and not any({"workflow_run", "workflow_call", "issue_comment"} & set(flow.events) for flow in judging):
         hint = "on:\n  pull_request:\n  push:\n    branches: [" + branch + "]"
         yield Finding("note", "no workflow reviews pull requests: none that compares starts with each push to one", hint, where=first.path)
     if asked and not any(on_branch(flow, branch) for flow in mine):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlops_toolkit.doctor.finding import Finding
 from mlops_toolkit.doctor.workflow.flow import JUDGES, TRAINS, Flow, Job, Step
 
-UPLOAD, DOWNLOAD = "actions/upload-artifact", "actions/download-artifact"
+UPLOAD, DOWNLOAD = (re.compile(rf"(^|/){name}-artifact(/[\w-]+)?@") for name in ("upload", "download"))  # of a mirror, too
 STATE = re.compile(r"(^|/)\.mlops(/|$)")
 GOES_ON = re.compile(r"always\s*\(\s*\)|!\s*cancelled\s*\(\s*\)|failure\s*\(\s*\)")
 LINES = """\
@@ -56,10 +56,12 @@ def _handed(job: Job, makers: Sequence[Job]) -> Iterator[Finding]:
     last = makers[0]
     uploads = [step for maker in makers for step in maker.steps if _uses(step, UPLOAD)]
     if not any(_holds_state(step) or "${{" in step.given.get("path", "") for step in uploads):
+        if any(_otherwise(maker.steps) for maker in makers):
+            return
         yield Finding(
             "problem", f"the job {last.id} may not record its run and hands nothing over: {job.id} finds no run", LINES, where=last.at
         )
-    elif not any(_uses(step, DOWNLOAD) or "gh run download" in step.run for step in job.steps):
+    elif not any(_uses(step, DOWNLOAD) or "gh run download" in step.run for step in job.steps) and not _otherwise(job.steps):
         yield Finding("problem", f"the job {job.id} does not download the run that {last.id} hands over", LINES, where=job.at)
     elif not any(GOES_ON.search(step.condition) for step in uploads):
         step = uploads[0]
@@ -79,8 +81,15 @@ def _skipped(job: Job, makers: Sequence[Job]) -> Iterator[Finding]:
     )
 
 
-def _uses(step: Step, action: str) -> bool:
-    return step.uses.startswith(f"{action}@")
+def _uses(step: Step, action: re.Pattern[str]) -> bool:
+    return action.search(step.uses) is not None
+
+
+def _otherwise(steps: Iterable[Step]) -> bool:
+    """Whether some other step takes .mlops somewhere or brings it: a bucket, a cache, a shared disk."""
+    others = (step for step in steps if not (step.action or _uses(step, UPLOAD) or _uses(step, DOWNLOAD)))
+    texts = (text for step in others for text in (step.run, *step.given.values()))
+    return any(".mlops" in text for text in texts)
 
 
 def _holds_state(step: Step) -> bool:

@@ -78,4 +78,6 @@ def lines(job: Job, wanted: Iterable[str]) -> str:
     rows = [f"      {each:<{width}}  # {WHY[each]}" if each in WHY else f"      {each}" for each in stated]
     caller, called, _ = job.id.partition(" / ")
     also = f"\nand the same at the job {caller} that calls it" if called else ""
+    if job.rights.every == "read":
+        rows.append("      # and whatever else of `read-all` the job needs")
     return "\n".join(["jobs:", f"  {job.id.rpartition(' / ')[2]}:", "    permissions:", *rows]) + also

@@ -11,6 +11,9 @@ import pytest
 from mlops_toolkit import plug
 from mlops_toolkit.doctor import CHECKS
 from mlops_toolkit.doctor.checks.commands import first_word
+from mlops_toolkit.doctor.finding import Finding
+from mlops_toolkit.doctor.run import examined
+from tests.unit.doctor import places
 from tests.world.repository import CONFIG, Repository, make
 
 
@@ -90,6 +93,25 @@ def test_a_check_that_fails_itself_is_a_finding_and_the_others_go_on(repository:
     (repository.root / ".github" / "workflows" / "model.yml").mkdir(parents=True)
     (repository.root / ".mlops" / "run.json").mkdir(parents=True)
     assert "✓ configuration" in repository.mlops("doctor", code=None).stdout
+
+
+def test_a_defect_in_one_check_is_told_as_ours_and_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("mlops_toolkit.doctor.checks.disk.check", broken)
+    asked = places.patient(places.repository(tmp_path), places.environment(tmp_path))
+    (finding,) = examined("disk", asked)
+    assert (finding.code, finding.message) == (70, "a defect of ours: ZeroDivisionError: by zero")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[2Jgone", "\r\x00", "\u202eabc", "x" * 5000])
+def test_what_a_file_says_neither_ends_a_line_nor_moves_a_cursor(text: str) -> None:
+    finding = Finding("note", f"job {text}", f"first\n  {text}", where=f"{text}:3")
+    for line in (finding.said, *(finding.hint or "").split("\n")):
+        assert line.isprintable()
+        assert len(line) < 2_100
+    assert (finding.hint or "").startswith("first\n  ")
 
 
 def test_after_init_there_are_notes_at_most(tmp_path: Path) -> None:

@@ -190,6 +190,20 @@ def test_a_run_that_nobody_takes_over_is_named() -> None:
     assert "does not download the run" in only(of(findings(broken)), "the job model")
 
 
+@pytest.mark.parametrize(
+    ("give", "take"),
+    [
+        ("uses: acme/upload-artifact@v4\n        with: {path: .mlops/runs, include-hidden-files: true}", "uses: acme/download-artifact@v4\n        with: {path: .mlops}"),
+        ("run: aws s3 sync .mlops s3://bucket/$GITHUB_RUN_ID", "run: aws s3 sync s3://bucket/$GITHUB_RUN_ID .mlops"),
+        ("uses: actions/cache/save@v4\n        with: {path: .mlops, key: x}", "uses: actions/cache/restore@v4\n        with: {path: .mlops, key: x}"),
+    ],
+)  # fmt: skip
+def test_there_are_other_ways_to_hand_a_run_over(give: str, take: str) -> None:
+    text = re.sub(r"(?s)      - name: hand the run.*?(?=\n  model:)", f"      - {give}\n", TWO_JOBS)
+    text = re.sub(r"(?s)      - uses: actions/download-artifact.*?path: \.mlops\n", f"      - {take}\n", text)
+    assert of(findings(text)) == []
+
+
 def test_a_comparison_that_a_failed_training_skips_is_named_and_its_other_condition_kept() -> None:
     condition = "    if: ${{ !cancelled() }} # also"
     assert condition in TWO_JOBS
