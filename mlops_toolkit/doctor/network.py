@@ -90,7 +90,7 @@ def of_git(url: str, text: str, env: Mapping[str, str], configured: str = "") ->
     if re.search(r"resolve proxy", text, re.I):
         return _proxy(url, through, "has a name that nobody knows")
     if found := re.search(r"(?:tunnel failed, response|HTTP code) (\d+)|Proxy CONNECT aborted", text, re.I):
-        return _proxy(url, through, _refused_how(found[1] or "aborted"))
+        return _proxy(url, through, _refused_how(f"response {found[1]}" if found[1] else "aborted"))
     if re.search(r"could not resolve host(name)?|name or service not known|temporary failure in name resolution", text, re.I):
         return _unknown(host)
     if re.search(r"certificate|SSL|TLS|CAfile", text) and "unable to access" in text:
@@ -120,10 +120,10 @@ def silent_git(url: str, env: Mapping[str, str], patience: float) -> Trouble:
 
 
 def _refused_how(text: str) -> str:
-    if "407" in text:
-        return "asks for a user and password (407)"
-    if found := re.search(r"\b([45]\d\d)\b", text):
-        return f"does not let us through to it ({found[1]})"
+    # Never a number alone: a port may be 443 or 40712.
+    found = re.search(r"(?:connection failed: |^response )([1-5]\d\d)\b", text)
+    if found:
+        return "asks for a user and password (407)" if found[1] == "407" else f"does not let us through to it ({found[1]})"
     if "resol" in text.lower() or "getaddrinfo" in text:
         return "has a name that nobody knows"
     return "does not take the connection"

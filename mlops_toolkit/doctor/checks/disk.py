@@ -69,13 +69,14 @@ def _judged(uses: list[tuple[str, Path]], size: int) -> Finding:
     path = uses[0][1]
     status = os.statvfs(path)
     free = status.f_bavail * status.f_frsize
-    said = f"{_bytes(free)} free for {' and '.join(names)} ({path})"
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    said = f"{_bytes(free)} free for {listed} ({path})"
     written = 2 * size if {"models", "stored models"} <= set(names) else size if {"models", "stored models"} & set(names) else 0
     room = "df -h; du -xsh ~/.cache   # shows what fills it; `mlops history prune` and `models: keep:` give room back"
     if free < NOTHING:
         return Finding("problem", f"only {said}", room, sure="the work" in names or "runs" in names)
     if status.f_files and status.f_favail < FEW_FILES:
-        said = f"only {status.f_favail} more files fit for {' and '.join(names)} ({path}): its file entries (inodes) are used up"
+        said = f"only {status.f_favail} more files fit for {listed} ({path}): its file entries (inodes) are used up"
         return Finding(
             "problem",
             said,

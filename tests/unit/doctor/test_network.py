@@ -87,6 +87,12 @@ CASES = [
         "http_proxy must",
     ),
     ("https://{tls}/", {"https_proxy": "http://{p403}", "no_proxy": "localhost", "REQUESTS_CA_BUNDLE": "{ca}"}, None, None),
+    (
+        "https://api.invalid/",
+        {"https_proxy": "http://{closed}"},
+        "on the way to api.invalid does not take the connection",
+        "no_proxy=api.invalid",
+    ),
     ("https://{closed}/", {}, "{closed} cannot be reached: the connection is refused", "https_proxy="),
     ("https://no.such.invalid/", {}, "nobody knows the name no.such.invalid here (DNS)", "https_proxy="),
     ("http://{plain}/", {}, None, None),
