@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from dataclasses import fields
 from typing import Any
 
@@ -337,19 +339,15 @@ PLACES = {name: [place for place in places(payload(name)) if place] for name in 
 
 
 def spoilt(told: dict[str, Any], path: tuple[Any, ...], wrong: Any, *, gone: bool) -> None:
+    """Put something wrong at a place of the payload, or take it away; a place that is gone already stays so."""
     node: Any = told
-    for key in path[:-1]:
-        if (
-            not isinstance(node, (dict, list))
-            or (isinstance(node, list) and key >= len(node))
-            or (isinstance(node, dict) and key not in node)
-        ):
-            return
-        node = node[key]
-    if isinstance(node, dict) and gone:
-        node.pop(path[-1], None)
-    elif isinstance(node, dict) or (isinstance(node, list) and path[-1] < len(node)):
-        node[path[-1]] = wrong
+    with contextlib.suppress(LookupError, TypeError):
+        for key in path[:-1]:
+            node = node[key]
+        if gone:
+            del node[path[-1]]
+        else:
+            node[path[-1]] = copy.deepcopy(wrong)
 
 
 @settings(deadline=None, max_examples=400)
