@@ -53,8 +53,10 @@ def ask(context: Context, may_write: bool | None, pull: PullRequest | None) -> A
     if not isinstance(asks, str):
         return asks
     who = context.asked_by
-    if who is None or not may_write:
-        return Refused(f"{who or 'whoever asked'} may not write to this repository: a maintainer can ask")
+    if who is None or may_write is None:
+        return Refused(f"whether {who or 'whoever asked'} may write to this repository could not be learnt: ask again")
+    if not may_write:
+        return Refused(f"{who} may not write to this repository: a maintainer can ask")
     if pull is None:
         return Refused("the pull request cannot be read: the job needs `permissions: {pull-requests: read}`")
     if not pull.open:
