@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from mlops_toolkit.config.read import Loaded
-from mlops_toolkit.doctor.checks import commands, credentials, disk, git, gitignore, gpu
+from mlops_toolkit.doctor.checks import commands, credentials, disk, git, gitignore, gpu, network
 from mlops_toolkit.doctor.checks.rules import history
 from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Patient
@@ -32,6 +32,7 @@ from mlops_toolkit.world import World
 
 VERBS = ("train", "review")
 SHOWN = 6
+PATIENCE_SECONDS = 5.0
 
 
 def before(args: argparse.Namespace, world: World) -> None:
@@ -119,10 +120,19 @@ def _workflow(patient: Patient) -> Iterator[Finding]:
 
 
 def _forge(patient: Patient) -> Iterator[Finding]:
-    """Two questions at most: what the token may, where the file does not tell; else whether a rule refuses the history's branch."""
+    """What the forge says; where it says nothing, what stands between."""
     world = patient.world
     if world.context.read_only_token:
         return
+    try:
+        yield from _asked(patient)
+    except _Enough:
+        yield from network.check(patient, PATIENCE_SECONDS)
+
+
+def _asked(patient: Patient) -> Iterator[Finding]:
+    """Two questions at most: what the token may, where the file does not tell; else whether a rule refuses the history's branch."""
+    world = patient.world
     flows, _ = read(world.root)
     found = here.job(flows, world.env)
     asked = hasty(world.forge, world.clock)

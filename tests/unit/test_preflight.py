@@ -19,6 +19,7 @@ from mlops_toolkit.forge.base import Annotation, BranchRules
 from mlops_toolkit.forge.memory import Memory
 from tests.unit.doctor.places import MODEL, environment, job, patient, repository
 from tests.unit.doctor.test_git import POINTER, with_git
+from tests.world import trouble
 from tests.world.github import Fault, serving
 from tests.world.github_repository import Token
 from tests.world.repository import Repository, make
@@ -299,6 +300,19 @@ def test_an_api_that_answers_nothing_is_given_up_once(tmp_path: Path) -> None:
 
     preflight.before(argparse.Namespace(verb="train", config="mlops.yaml"), replace(world, forge=Slow()))
     assert waited == [1]
+
+
+def test_a_certificate_that_nobody_knows_is_named_before_the_training(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    with trouble.tls(trouble.certificate(tmp_path)) as address:
+        made.git("remote", "add", "origin", f"https://{address}/acme/models")
+        done = made.mlops("train", code=None, **ci(tmp_path), GITHUB_API_URL=f"https://{address}", MLOPS_TOKEN="ghs_job")
+    named = [line for line in done.stderr.splitlines() if line.startswith("::warning")]
+    assert f"the certificate of {address} is signed by itself" in named[0]
+    assert "REQUESTS_CA_BUNDLE" in named[0]
+    assert f"git: the certificate of {address} is signed by nobody who is known here" in named[1]
+    assert "http.sslCAInfo" in named[1]
+    assert done.stderr.index("::warning") < done.stderr.index("training")
 
 
 def test_an_ordinary_job_asks_the_forge_two_questions(tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from mlops_toolkit.world import World
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C", "GIT_DIR": "/dev/null"}
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(patient: Patient, patience: float = network.PATIENCE_SECONDS) -> Iterator[Finding]:
     """One request to each, without a token: that an answer comes is all that is asked."""
     world = patient.world
     address = api_url(world)
     if address is not None:
-        yield _finding(network.api(f"{address}/user", world.env), f"the API answers at {address}")  # without a token it says 401
+        yield _finding(network.api(f"{address}/user", world.env, patience), f"the API answers at {address}")  # without a token it says 401
     here = origin(world)
     if here is not None and here.web:
-        yield _finding(git(world, without_secrets(here.url)), f"git reaches {urlsplit(here.url).hostname}")
+        yield _finding(git(world, without_secrets(here.url), patience), f"git reaches {urlsplit(here.url).hostname}")
 
 
 def git(world: World, url: str, patience: float = network.PATIENCE_SECONDS) -> network.Trouble | None:
