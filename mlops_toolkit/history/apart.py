@@ -52,8 +52,10 @@ class Apart(Git):
 
     def contents(self, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
         """The files of a commit by path, of those that are files there. The commit is one that was brought."""
-        deepest = max((len(PurePosixPath(path).parts) for path in paths), default=0)
-        listed = self.listed(commit, paths, depth=deepest)
+        inside = [path for path in paths if path and not path.startswith("/") and ".." not in PurePosixPath(path).parts]
+        if not inside:
+            return {}
+        listed = self.listed(commit, inside, depth=max(len(PurePosixPath(path).parts) for path in inside))
         lacking = self.bare.missing(listed.values())
         if lacking:
             self._fetch(lacking, "blob:none")
