@@ -10,7 +10,8 @@ from pathlib import Path
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import MlopsError
-from mlops_toolkit.history.base import History
+from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.models.open import for_model
 from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.predictions.slices import columns as slice_columns
 from mlops_toolkit.predictions.table import Table
@@ -44,7 +45,7 @@ def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, 
         name = f"predictions/{suite or 'main'}{HASHED if salt or hashed else PLAIN}"
         artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
         if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
-            address = _store(config, state, data, artifact, world)
+            address = _store(config, f"{key_of(run.config, run.model, run.matrix)}|{suite}", state, data, artifact, world)
             evaluations[suite] = replace(
                 evaluations[suite], predictions=replace(artifact, path=f"{address}#{Path(name).name}") if address else None
             )
@@ -61,12 +62,12 @@ def _needed(config: Config, suite: str, table: Table) -> tuple[str, ...]:
     return (*slice_columns(configured.slices, table.frame), *requests.columns(config, suite, configured))
 
 
-def _store(config: Config, state: Path, data: bytes, artifact: Artifact, world: World) -> str | None:
+def _store(config: Config, key: str, state: Path, data: bytes, artifact: Artifact, world: World) -> str | None:
     """Predictions too large for the history, in the models store; its address, None (and said) where there is none."""
     path = state / "cache" / "predictions" / Path(artifact.path).name
     try:
         write_atomic(path, data)
-        return world.models(config.models.store).put(path, f"sha256:{artifact.sha256}")
+        return for_model(world.models(config.models.store), f"predictions|{key}").put(path, f"sha256:{artifact.sha256}")
     except MlopsError as error:
         print(f"mlops: the predictions ({artifact.size / 1e6:,.0f} MB) are not kept: {error}", file=world.err)
         return None

@@ -111,7 +111,7 @@ def have(job: Job, found: Pointer) -> None:
     if had(found, job.loaded.folder, job.world.models, env=job.world.env, where=job.loaded.config.model):
         job.say(f"the model {short(found.digest or '')} was fetched from {redacted(found.uri)}")
     if model := model_of(found):
-        claim(model, job.world.models)
+        claim(model, job.world.models, job.key)
 
 
 def _recorded(job: Job, found: Pointer, history: History) -> Run | None:

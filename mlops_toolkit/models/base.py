@@ -62,13 +62,14 @@ class Setting:
 
     env         for XDG folders and DOCKER_CONFIG; holds no token
     repository  a short key of the repository, safe as a file name
-    belongs     what the models put now belong to, for retention
+    belongs     what the models put now belong to, for retention; line: the branch, where that is known
     token, actor  for a registry of the forge (ghcr.io); never shown
     """
 
     env: Mapping[str, str]
     repository: str
     belongs: Belongs = "main"
+    line: str = ""
     token: str | None = None
     actor: str | None = None
     clock: Clock = field(default_factory=SystemClock, compare=False)

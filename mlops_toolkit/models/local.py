@@ -2,7 +2,7 @@
 
 sha256/ab/abcd…/model      the file or folder, read-only: a copy (or blocks shared until written to), never a hard link,
                            so that editing the original changes nothing here
-sha256/ab/abcd…/uses.json  what it belongs to and since when
+sha256/ab/abcd…/uses.json  what it belongs to and since when, and when it was last had from here
 checkouts/<hash>           the path of a run record whose models retention spares
 """
 
@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from mlops_toolkit.config.schema import Keep
@@ -25,15 +25,18 @@ from mlops_toolkit.models.digest import digest as digest_of
 from mlops_toolkit.models.retention import Stored, expired
 from mlops_toolkit.system.files import locked, write_atomic
 
+RECENT = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class LocalStore:
-    """Models in a folder. word: `file:` or `file:/path`, what addresses begin with."""
+    """Models in a folder. word: `file:` or `file:/path`, what addresses begin with; of: whose models are put, for counts (a model's key)."""
 
     root: Path
     word: str
     setting: Setting
     cache: Cache | None = field(default=None, repr=False, compare=False)
+    of: str = ""
 
     def take(self, path: Path) -> tuple[ModelDigest, str]:
         """Digest and keep a model in one go, reading each byte once; returns what it is and its address."""
@@ -65,6 +68,8 @@ class LocalStore:
                 f"the model {short(digest)} is not on this machine",
                 hint="it was stored on another one, or its time was up",
             )
+        with contextlib.suppress(OSError), locked(self.root / "lock"):  # a store that is only read has no retention either
+            self._note(digest, used=True)
         with self._whole(to), tree.beside(to) as temporary:
             # The stored copy carries no name of its own: the digest of a file does not depend on it.
             found = tree.copy(model, temporary, cache=None, read_only=False)
@@ -96,22 +101,46 @@ class LocalStore:
             write_atomic(self.root / "checkouts" / name, str(record.resolve()).encode("utf-8", "surrogateescape"))
 
     def sweep(self, keep: Keep, now: datetime) -> tuple[str, ...]:
-        """Remove what has had its time; returns those digests."""
-        with self._whole(self.root), locked(self.root / "lock"):
-            gone = expired(self.stored(), keep, now, named=frozenset(self._named()))
-            for digest in gone:
-                self.delete(self._address(digest))
-            for path in (self.root / "incoming").glob(".*.tmp"):  # of somebody killed while storing
+        """Remove what has had its time; returns those digests.
+
+        What was stored or had within a day stays whatever the rules say: another job on this machine may be about to use it.
+        """
+        incoming = self.root / "incoming"
+        with self._whole(self.root), contextlib.ExitStack() as out:  # bytes go after the lock is free: other jobs wait for that
+            with locked(self.root / "lock"):
+                gone = expired(self.stored(), keep, now, named=frozenset({*self._named(), *self._recent(now)}))
+                for digest in gone:
+                    temporary = out.enter_context(tree.beside(incoming / digest.removeprefix("sha256:")))
+                    with contextlib.suppress(FileNotFoundError):
+                        (self.root / below(digest)).rename(temporary)
+            for path in incoming.glob(".*.tmp"):  # of somebody killed while storing
                 tree.abandoned(path, now.timestamp())
         return gone
+
+    def _recent(self, now: datetime) -> Iterator[str]:
+        for place in self.root.glob("sha256/??/*"):
+            uses = _json(place / "uses.json")
+            for use in uses.values() if isinstance(uses, dict) else ():
+                with contextlib.suppress(KeyError, TypeError, ValueError):
+                    if now - datetime.fromisoformat(use["at"]) <= RECENT:
+                        yield f"sha256:{place.name}"
 
     def stored(self) -> Iterator[Stored]:
         """Everything here, once for each thing it belongs to."""
         for place in sorted(self.root.glob("sha256/??/*")):
             uses = _json(place / "uses.json")
-            for belongs, use in uses.items() if isinstance(uses, dict) else ():
+            if not isinstance(uses, dict) or not uses:  # of somebody killed before it was noted
+                with contextlib.suppress(OSError):
+                    yield Stored(f"sha256:{place.name}", "pull-request", datetime.fromtimestamp(place.stat().st_mtime, timezone.utc))
+                continue
+            for name, use in uses.items():
+                belongs, _, rest = name.partition(" ")
+                repository, _, group = rest.partition(" ")
+                if belongs not in ("pull-request", "main", "release"):
+                    continue
                 with contextlib.suppress(KeyError, TypeError, ValueError):
-                    yield Stored(f"sha256:{place.name}", belongs, datetime.fromisoformat(use["at"]), int(use["size"]))
+                    at, foreign = datetime.fromisoformat(use["at"]), bool(repository) and repository != self.setting.repository
+                    yield Stored(f"sha256:{place.name}", belongs, at, int(use["size"]), group, foreign)
 
     def _named(self) -> Iterator[str]:
         for note in self.root.glob("checkouts/*"):
@@ -138,13 +167,17 @@ class LocalStore:
             self._note(found.digest, found.size)
         return self._address(found.digest)
 
-    def _note(self, digest: str, size: int = 0) -> None:
+    def _note(self, digest: str, size: int = 0, *, used: bool = False) -> None:
+        """Write down what a model belongs to now; used: that it was had from here, which keeps a pull request's baseline too."""
         path = self.root / below(digest) / "uses.json"
         uses = _json(path)
         uses = uses if isinstance(uses, dict) else {}
-        before = uses.get(self.setting.belongs)
-        size = size or (int(before["size"]) if isinstance(before, dict) else 0)
-        uses[self.setting.belongs] = {"at": self.setting.clock.now().isoformat(timespec="seconds"), "size": size}
+        size = size or max((int(use.get("size", 0)) for use in uses.values() if isinstance(use, dict)), default=0)
+        name = f"{self.setting.belongs} {self.setting.repository} {self.of} {self.setting.line}".rstrip()
+        # Of main's a count is kept: one that is only had does not push out a newer one.
+        names = ["used", *([name] if self.setting.belongs == "pull-request" else [])] if used else [name]
+        now = {"at": self.setting.clock.now().isoformat(timespec="seconds"), "size": size}
+        uses = {**uses, **dict.fromkeys(names, now)}
         write_atomic(path, json.dumps(uses, indent=1) + "\n")
 
     @contextlib.contextmanager

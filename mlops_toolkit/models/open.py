@@ -6,6 +6,7 @@ import hashlib
 import re
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def open_models(
     """
     if word == "none":
         return Nowhere("`models.store` is none")
-    setting = Setting(env, repository_key(context, root, remote_url), belongs_to(context), token, context.actor)
+    setting = Setting(env, repository_key(context, root, remote_url), belongs_to(context), _line(context), token, context.actor)
     if word == "auto" and context.provider == "github" and not context.self_hosted:
         return _hosted(context, setting)
     word = "file:" if word == "auto" else word
@@ -76,6 +77,17 @@ def belongs_to(context: Context) -> Belongs:
     if context.event == "tag":
         return "release"
     return "pull-request" if context.event in ("pull_request", "merge_group") else "main"
+
+
+def _line(context: Context) -> str:
+    """What is counted together: the default branch on its own, so that no other branch's models push its last ones out."""
+    known = context.ci and context.event not in ("pull_request", "merge_group", "tag") and context.branch and context.default_branch
+    return "other branches" if known and context.branch != context.default_branch else ""
+
+
+def for_model(store: Store, key: str) -> Store:
+    """The store for one model's (or its predictions'): where counts are kept, they count these alone."""
+    return replace(store, of=key.replace(" ", "_")) if isinstance(store, LocalStore) else store
 
 
 def repository_key(context: Context, root: Path, remote_url: str | None) -> str:
@@ -175,9 +187,9 @@ def look_after(store: Store | None, record: Path, policy: Keep, now: datetime) -
     return store.sweep(policy, now)
 
 
-def claim(model: Model, models: Opener) -> None:
-    """A recorded model is used by another run now: it is kept as long as that one's would be."""
+def claim(model: Model, models: Opener, key: str) -> None:
+    """A recorded model is used by another run now (of the model `key`): it is kept as long as that one's would be."""
     for address in model.stores:
-        store = models(address)
+        store = for_model(models(address) or _NONE, key)
         if isinstance(store, LocalStore):
             store.claim(model.digest)

@@ -14,20 +14,29 @@ from mlops_toolkit.models.base import Belongs
 
 @dataclass(frozen=True)
 class Stored:
-    """A model in a store, once for each thing it belongs to. size in bytes."""
+    """A model in a store, once for each thing it belongs to. size in bytes.
+
+    group    what a count counts: the model's key and the line it is of ("mlops.yaml|spam-filter| main"); the last 10 of main are of one
+             model on one branch, whatever else a repository trains
+    foreign  it belongs to another repository that keeps its models in the same place, under its own rules
+    """
 
     digest: str
     belongs: Belongs
     stored_at: datetime
     size: int = 0
+    group: str = ""
+    foreign: bool = False
 
 
 def expired(stored: Iterable[Stored], keep: Keep, now: datetime, *, named: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """The digests to remove, oldest first: those that nothing they belong to keeps, and that no run record here names."""
     stored = sorted(stored, key=lambda item: (item.stored_at, item.digest))
-    kept = set(named)
+    kept = set(named) | {item.digest for item in stored if item.foreign}
     for belongs, rule in (("pull-request", keep.pull_request), ("main", keep.main), ("release", keep.release)):
-        kept |= _kept([item for item in stored if item.belongs == belongs], rule, now)
+        mine = [item for item in stored if item.belongs == belongs and not item.foreign]
+        for group in sorted({item.group for item in mine} or {""}):  # a rule that says nothing is refused even when nothing is stored
+            kept |= _kept([item for item in mine if item.group == group], rule, now)
     return tuple(dict.fromkeys(item.digest for item in stored if item.digest not in kept))
 
 

@@ -17,7 +17,7 @@ from mlops_toolkit.history.current import fresh
 from mlops_toolkit.history.local import LocalHistory
 from mlops_toolkit.models import prints
 from mlops_toolkit.models.fingerprint import Fingerprint, changes
-from mlops_toolkit.models.open import claim, fetch, reachable
+from mlops_toolkit.models.open import claim, fetch, for_model, reachable
 from mlops_toolkit.models.retention import expired
 from mlops_toolkit.records.run import Command, Fingerprints, Run
 from mlops_toolkit.system.clock import iso
@@ -56,7 +56,7 @@ def _train(job: Job, *, again: bool) -> Run:
     _check_output(job)
     launcher: Launcher = plug.load("launcher", LAUNCHERS, job.config.launcher, where=job.loaded.at("train.launcher"))
     expired((), config.models.keep, world.clock.now())  # a mistake in it must not come up after hours of training
-    store = world.models(config.models.store)
+    store = for_model(world.models(config.models.store), job.key)
     with job.alone():
         found = prints.train(job.loaded, world.git, world.env)
         assert found is not None  # noqa: S101 -- there is a `train:`
@@ -117,7 +117,7 @@ def _reuse(job: Job, record: Run, plan: Reuse) -> Run:
     assert source.trained is not None  # noqa: S101 -- `decide` reuses nothing else
     if job.output.exists():
         fetch(source.trained, job.output, world.models, env=world.env, replace=True)
-    claim(source.trained, world.models)
+    claim(source.trained, world.models, job.key)
     job.say(say.reused(source))
     job.say(say.left(source.trained))
     seconds = next((command.seconds for command in source.commands if command.phase == "train"), None)

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,9 +25,11 @@ from tests.unit.models import stores
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
 
-def store(tmp_path: Path, *, belongs: Belongs = "main", at: datetime = NOW, word: str = "file:") -> LocalStore:
+def store(
+    tmp_path: Path, *, belongs: Belongs = "main", at: datetime = NOW, word: str = "file:", repository: str = "owner-repo-1234"
+) -> LocalStore:
     env = {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    return open_store(word, Setting(env, "owner-repo-1234", belongs, clock=FixedClock(at)))
+    return open_store(word, Setting(env, repository, belongs, clock=FixedClock(at)))
 
 
 def test_it_is_a_store(tmp_path: Path) -> None:
@@ -178,3 +182,60 @@ def test_two_checkouts_of_one_repository_share_and_eight_at_once_store_it_once(t
 def test_the_cache_follows_xdg(tmp_path: Path) -> None:
     assert Cache.of({"XDG_CACHE_HOME": "/x"}).path == Path("/x/mlops/digests.sqlite")
     assert Cache.of({"HOME": "/h"}).path == Path("/h/.cache/mlops/digests.sqlite")
+
+
+def kept(tmp_path: Path, name: str, days: float, *, of: str = "a", **setting: Any) -> str:
+    """A model stored that many days ago; its digest."""
+    path = tmp_path / name
+    path.write_text(name)
+    opened = replace(store(tmp_path, at=NOW - timedelta(days=days), **setting), of=of)
+    return opened.take(path)[0].digest
+
+
+def test_a_count_is_of_one_model_whatever_else_the_repository_trains(tmp_path: Path) -> None:
+    slow = [kept(tmp_path, f"slow{i}", 100 + i, of="slow") for i in range(3)]
+    for i in range(20):
+        kept(tmp_path, f"fast{i}", 5 + i, of="fast")
+    gone = store(tmp_path).sweep(Keep(main="2"), NOW)
+    assert slow[2] in gone
+    assert not {slow[0], slow[1]} & set(gone)
+    assert len(gone) == 1 + 18
+
+
+def test_two_repositories_in_one_place_keep_by_their_own_rules(tmp_path: Path) -> None:
+    word = f"file:{tmp_path}/shared"
+    mine, theirs = kept(tmp_path, "mine", 9, word=word), kept(tmp_path, "theirs", 9, word=word, repository="theirs-1")
+    assert store(tmp_path, word=word).sweep(Keep(main="0"), NOW) == (mine,)
+    assert store(tmp_path, word=word, repository="theirs-1").sweep(Keep(main="forever"), NOW) == ()
+    assert store(tmp_path, word=word, repository="theirs-1").sweep(Keep(main="0"), NOW) == (theirs,)
+
+
+def test_what_another_job_stored_or_had_today_stays_whatever_the_rules_say(tmp_path: Path) -> None:
+    stored, had = kept(tmp_path, "stored", 0.9), kept(tmp_path, "had", 40)
+    store(tmp_path, at=NOW - timedelta(hours=2)).get("", had, tmp_path / "back")
+    nothing = Keep(pull_request="0s", main="0", release="0")
+    assert store(tmp_path).sweep(nothing, NOW) == ()
+    assert set(store(tmp_path).sweep(nothing, NOW + timedelta(days=2))) == {stored, had}
+
+
+def test_a_baseline_that_a_pull_request_had_is_kept_as_its_own_models_are(tmp_path: Path) -> None:
+    base = kept(tmp_path, "base", 40)
+    store(tmp_path, belongs="pull-request", at=NOW - timedelta(days=2)).get("", base, tmp_path / "back")
+    assert store(tmp_path).sweep(Keep(main="0"), NOW) == ()
+    assert store(tmp_path).sweep(Keep(main="0"), NOW + timedelta(days=2)) == (base,)
+
+
+def test_a_model_that_was_only_had_pushes_no_newer_one_out(tmp_path: Path) -> None:
+    old, new = kept(tmp_path, "old", 40), kept(tmp_path, "new", 30)
+    store(tmp_path, at=NOW - timedelta(days=3)).get("", old, tmp_path / "back")
+    assert store(tmp_path).sweep(Keep(main="1"), NOW) == (old,)
+    assert store(tmp_path).has("", new)
+
+
+def test_a_model_whose_storing_was_killed_before_it_was_noted_goes_in_time(tmp_path: Path) -> None:
+    digest_ = kept(tmp_path, "m", 9)
+    place = store(tmp_path).root / below(digest_)
+    (place / "uses.json").unlink()
+    os.utime(place, (NOW.timestamp() - 5 * 86400,) * 2)
+    assert store(tmp_path).sweep(Keep(pull_request="7d"), NOW) == ()
+    assert store(tmp_path).sweep(Keep(pull_request="3d"), NOW) == (digest_,)
