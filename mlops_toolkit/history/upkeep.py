@@ -23,6 +23,8 @@ from mlops_toolkit.records import run as record
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.system.clock import iso
 
+REPORTS = ("comment.md", "report.html", "junit.xml")  # beside report.json, from the same result
+
 
 @dataclass(frozen=True)
 class Pruning:
@@ -86,7 +88,8 @@ def offer(history: GitHistory) -> list[str]:
 
 
 def forget(history: LocalHistory, run_id: str) -> Recorded:
-    """Remove a run everywhere we can: record, predictions, pictures, from the branch with all its earlier commits, and from this machine."""
+    """Remove a run everywhere we can: record, predictions, pictures, from the branch with all its earlier commits, and from this machine
+    with the reports that speak of it."""
     done = Recorded(True)
     if isinstance(history, GitHistory):
         remote = history.remote.page()
@@ -103,9 +106,23 @@ def forget(history: LocalHistory, run_id: str) -> Recorded:
     last = history.state / "run.json"
     if last.is_file() and _id_of(last.read_bytes()) == run_id:
         last.unlink()
-    for path in (f"runs/{run_id}", f"outbox/{run_id}", "cache/files", "cache/history.git"):
+    for path in (f"runs/{run_id}", f"outbox/{run_id}", "cache/files", "cache/history.git", "cache/predictions"):
         shutil.rmtree(history.state / path, ignore_errors=True)
+    for report in (history.state / "report.json", *(history.state / "runs").glob("*/report.json")):
+        if report.is_file() and run_id.encode() in report.read_bytes():
+            report.unlink()
+            if report.parent == history.state:
+                for name in REPORTS:
+                    (history.state / name).unlink(missing_ok=True)
+                shutil.rmtree(history.state / "charts", ignore_errors=True)
     return done
+
+
+def elsewhere(run: Run) -> list[str]:
+    """Where a run's examples may still be seen that is not ours to empty."""
+    places = [f"the comment of pull request #{run.pull_request}"] if run.pull_request else []
+    places += [f"the summary and artifacts of {run.ci.url or f'CI run {run.ci.run}'}"] if run.ci.run else []
+    return [*places, "the reports of runs that were compared with it"]
 
 
 def _id_of(raw: bytes) -> str | None:

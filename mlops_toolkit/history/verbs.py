@@ -205,10 +205,11 @@ def _is_open(world: Outside) -> Callable[[int], bool]:
 
 def _forget(history: LocalHistory, args: argparse.Namespace, world: Outside) -> None:
     entry = _the(history, args)
+    run = history.run(entry.id)
     done = upkeep.forget(history, entry.id)
-    _done(
-        done, f"run {entry.id} is gone from the branch and from this machine (the server may keep unreachable objects for a while)", world
-    )
+    said = f"run {entry.id} is gone from the branch and from this machine (the server may keep unreachable objects for a while)"
+    places = "".join(f"\n  {place}" for place in upkeep.elsewhere(run)) if run else ""
+    _done(done, said + (f"; its examples may still stand in{places}" if places else ""), world)
 
 
 def _withdraw(history: LocalHistory, args: argparse.Namespace, world: Outside) -> None:
