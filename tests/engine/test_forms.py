@@ -55,6 +55,10 @@ def test_with_two_jobs_the_run_travels_from_the_one_that_trains_to_the_one_that_
     assert ran.outputs["compare-to-main"]["exit"] == "1"
     assert engine.github.bodies(7)[0].startswith("❌ spam-filter: accuracy −6.0 pp")
     assert (engine.artifact(ran, "mlops-report") / "report.json").exists()
+    again = engine.run(engine.pull_request(7, head, "change"), number=ran.number, GITHUB_RUN_ATTEMPT="2")
+    assert again.jobs == {"train": ["success"], "model": ["failure"]}, again.log  # its artifacts take the first ones' places
+    assert again.trainings == 0
+    assert len(engine.github.bodies(7)) == 1
 
 
 def test_the_root_action_does_all_three_in_one_step(make_engine: Make) -> None:
