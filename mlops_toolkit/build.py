@@ -44,10 +44,16 @@ def world(args: argparse.Namespace) -> World:
     repository = None if judging else _repository(cwd, env, str(getattr(args, "config", "")))
     root = repository.root if repository else cwd
 
+    opened: dict[str, History] = {}
+
     def history(state: Path, at: str) -> History:
         from mlops_toolkit.history.branch import open_history
 
-        return open_history(state=state, at=at, git=repository, context=context, token=lambda: token, clock=SystemClock())
+        # A plan or a comparison of many models takes a moment; between two trainings hours may pass, and others record their runs.
+        beside = opened.get(at) if args.verb in ("plan", "compare") else None
+        made = open_history(state=state, at=at, git=repository, context=context, token=lambda: token, clock=SystemClock(), beside=beside)
+        opened.setdefault(at, made)
+        return made
 
     def models(word: str) -> Store:
         from mlops_toolkit.models.open import open_models

@@ -47,8 +47,12 @@ def open_history(
     token: Callable[[], str | None] | None,
     clock: Clock,
     rng: random.Random | None = None,
+    beside: History | None = None,
 ) -> History:
-    """The history of a `.mlops` folder: on the branch that `at` names, or on this machine alone where there is no repository or no remote."""
+    """The history of a `.mlops` folder: on the branch that `at` names, or on this machine alone where there is no repository or no remote.
+
+    beside: that of another model at the same `at`, opened by this process a moment ago: what it read is not read again.
+    """
     origin = _origin(git) if git else None
     url, branch = parse_at(at, origin)
     if git is None or url is None:
@@ -57,7 +61,10 @@ def open_history(
     code = Remote(origin, server, token) if origin else None
     home = f"{server}/{context.repository}" if server and context.repository and url == origin else None
     jitter = rng or random.Random()  # noqa: S311 — spreads retries, guards nothing
-    return GitHistory(state, Remote(url, server, token, home), branch, code=code, git=git, ci=context.ci, clock=clock, rng=jitter)
+    made = GitHistory(state, Remote(url, server, token, home), branch, code=code, git=git, ci=context.ci, clock=clock, rng=jitter)
+    if isinstance(beside, GitHistory):
+        made.share(beside)
+    return made
 
 
 def _origin(git: Git) -> str | None:
@@ -76,6 +83,14 @@ def _env(git: Git, url: str) -> Mapping[str, str]:
     if command.split()[0].rpartition("/")[2] == "ssh":
         command += " -o BatchMode=yes -o ConnectTimeout=15"
     return {**git.env, "GIT_SSH_COMMAND": command}
+
+
+@dataclasses.dataclass
+class _Common:
+    """What the histories of one process that share their repositories know together: the tip as it was read, and who works there."""
+
+    seen: Snapshot | None = None
+    holding: int = 0
 
 
 class GitHistory(LocalHistory):
@@ -111,8 +126,21 @@ class GitHistory(LocalHistory):
         )
         self.reader = Reader(self.bare, self.ref, self.note)
         self.outbox = Outbox(state / "outbox")
-        self._seen: Snapshot | None = None
-        self._holding = 0
+        self.cache = state / "cache"
+        self._common = _Common()
+
+    def share(self, other: GitHistory) -> None:
+        """Read and write in the other's repositories from now on, and go by what it has seen."""
+        self.bare, self.commits, self.reader = other.bare, other.commits, other.reader
+        self.cache, self._common = other.cache, other._common
+
+    @property
+    def _seen(self) -> Snapshot | None:
+        return self._common.seen
+
+    @_seen.setter
+    def _seen(self, seen: Snapshot | None) -> None:
+        self._common.seen = seen
 
     def _pause(self, tries: int) -> bool:
         """A CI waits out a short trouble of the network: a history that cannot be read ends its run. A laptop goes by what it knows."""
@@ -160,7 +188,7 @@ class GitHistory(LocalHistory):
     def _remembered(self) -> tuple[str | None, float, str] | None:
         """The tip this machine knows, when it last asked, and why that failed if it did; None if it never did (or of another branch)."""
         try:
-            seen = json.loads((self.state / "cache" / "tip.json").read_bytes())
+            seen = json.loads((self.cache / "tip.json").read_bytes())
             commit, at, trouble = seen["commit"], float(seen["at"]), str(seen["trouble"])
             whole = seen["ref"] == self._where() and (commit is None or not self.bare.missing([str(commit)]))
         except (OSError, ValueError, KeyError, TypeError, EnvironmentFailure):
@@ -169,7 +197,7 @@ class GitHistory(LocalHistory):
 
     def _remember(self, commit: str | None, trouble: str = "") -> None:
         seen = {"ref": self._where(), "commit": commit, "at": self.clock.now().timestamp(), "trouble": trouble}
-        write_atomic(self.state / "cache" / "tip.json", json.dumps(seen) + "\n")
+        write_atomic(self.cache / "tip.json", json.dumps(seen) + "\n")
 
     def _where(self) -> str:
         return f"{self.remote.clean(self.remote.url)}#{self.branch}"
@@ -179,13 +207,13 @@ class GitHistory(LocalHistory):
         """One process at a time works in our repositories (and this one may nest)."""
         prepare(self.state)
         with contextlib.ExitStack() as stack:
-            if not self._holding:
-                stack.enter_context(locked(self.state / "cache" / "history.lock"))
-            self._holding += 1
+            if not self._common.holding:
+                stack.enter_context(locked(self.cache / "history.lock"))
+            self._common.holding += 1
             try:
                 yield
             finally:
-                self._holding -= 1
+                self._common.holding -= 1
 
     def read(self, run_id: str, path: str) -> bytes | None:
         found = self.file(run_id, path)
@@ -205,7 +233,7 @@ class GitHistory(LocalHistory):
             node = self.reader.node(seen, run_id, path)
         if node is None or node.mode == FOLDER:
             return None
-        kept = self.state / "cache" / "files" / node.oid / Path(path).name
+        kept = self.cache / "files" / node.oid / Path(path).name
         if not kept.is_file():
             with self.alone():
                 write_atomic(kept, self.reader.have([node.oid])[node.oid])
