@@ -136,7 +136,9 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tup
         return None, (f"the run's outcome could not be kept in {job.state}: {error.strerror or error}", None)
     except MlopsError as error:
         recorded = Recorded(pushed=False, reason=str(error))
-    return recorded, (f"the run waits on this machine: {recorded.reason}" if recorded.reason else None, recorded.hint)
+    # Where nothing is checked out, our folder goes with this process; the run that was handed over can be judged again.
+    what = "the run is not recorded, run this job again" if world.apart else "the run waits on this machine"
+    return recorded, (f"{what}: {recorded.reason}" if recorded.reason else None, recorded.hint)
 
 
 def chart_path(chart: Chart) -> str:

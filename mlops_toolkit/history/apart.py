@@ -30,7 +30,7 @@ class Apart(Git):
         """Make a commit HEAD. EnvironmentFailure `no-such-commit` where the remote has it not."""
         found = self.bring(commit)
         if found is None:
-            raise EnvironmentFailure("no-such-commit", f"the remote does not give out commit {commit[:7]}", where=self.bare.remote.url)
+            raise EnvironmentFailure("no-such-commit", f"the remote does not give out commit {commit[:7]}", where=self.bare.remote.clean(self.bare.remote.url))
         self("update-ref", "--no-deref", "HEAD", found.sha)
         return found
 

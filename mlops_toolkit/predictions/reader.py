@@ -6,6 +6,7 @@ It says what is wrong as one line on standard error, with exit status 3.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import resource
@@ -24,7 +25,8 @@ MOST_COLUMNS = 10_000
 def main(most_rows: int, wanted: list[str]) -> None:
     """Print {column: [cells]} of the wanted columns that are there. Floats that are none are written NaN, Infinity."""
     for what, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_CORE, 0)):
-        resource.setrlimit(what, (limit, limit))
+        with contextlib.suppress(ValueError, OSError):  # a stricter one stands already, or the system (macOS) knows none
+            resource.setrlimit(what, (limit, limit))
     import polars as pl
 
     raw = sys.stdin.buffer.read()

@@ -47,6 +47,22 @@ def test_a_pull_request_of_ours_is_judged_and_recorded_with_the_tree_of_its_test
     assert latest.ci_run == str(pair.trained[head])
 
 
+def test_what_could_not_be_recorded_is_said_and_changes_no_verdict(pair: Pair) -> None:
+    """The folder it would wait in goes with the process."""
+    head = pair.head(GOOD, number=21, fork=False, branch="refused")
+    artifact = pair.train(head, number=21, fork=False, branch="refused")
+    hook = pair.remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho GH013: Repository rule violations found >&2\nexit 1\n")
+    hook.chmod(0o755)
+    try:
+        judged = pair.judge(artifact, pair.ended(head, fork=False, branch="refused"))
+    finally:
+        hook.unlink()
+    assert judged.done.returncode == 0, judged.done.stderr
+    assert "the run is not recorded, run this job again: the branch rules refuse it" in judged.done.stderr
+    assert head not in {entry.commit for entry in judged.recorded}
+
+
 def test_its_own_gate_counts_where_it_is_stricter_and_the_base_branch_s_where_that_is(pair: Pair) -> None:
     loose = CONFIG.replace("1pp", "90%").replace("3pp", "90%")
     head = pair.head(WORSE, number=12, fork=False, branch="loose", mlops_yaml=loose)
