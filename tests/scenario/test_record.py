@@ -25,6 +25,7 @@ name: spam-filter
 model: models/spam.lock
 evaluate: {task: classification, metrics: [accuracy], slices: [language]}
 gate: {accuracy: {max-drop: 1pp}}
+comment: {charts: false}
 """
 COMPUTED = REPORTED.replace("evaluate: {", "evaluate: {run: python3 evaluate.py, inputs: [evaluate.py], ")
 EVALUATE = """\
@@ -652,7 +653,9 @@ def test_of_several_evaluations_each_has_its_predictions(team: Team) -> None:
     suites = (
         "evaluate: {suites: {quality: {task: classification, metrics: [accuracy]}, safety: {task: classification, metrics: [accuracy]}}}\n"
     )
-    team.configure(f"name: spam-filter\nmodel: {LOCK}\n{suites}accepted: [{{check: gate, reason: two evaluations}}]\n")
+    team.configure(
+        f"name: spam-filter\nmodel: {LOCK}\n{suites}accepted: [{{check: gate, reason: two evaluations}}]\ncomment: {{charts: false}}\n"
+    )
     for wrong in (100, 10):
         (team.folder / f"{wrong}.csv").write_text(rows(wrong))
     both = [f"--predictions=quality={team.folder}/100.csv", f"--predictions=safety={team.folder}/10.csv"]
