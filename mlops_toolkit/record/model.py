@@ -13,7 +13,7 @@ from mlops_toolkit.home import Home
 from mlops_toolkit.models.base import redacted
 from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.local import LocalStore
-from mlops_toolkit.models.open import keep
+from mlops_toolkit.models.open import for_model, keep
 from mlops_toolkit.records.run import Model
 
 HOLD = """give an address that others reach too (s3://…, oci://…, https://…), or name a store in mlops.yaml
@@ -61,7 +61,7 @@ def _lying(path: Path, text: str, home: Home) -> tuple[str, Model]:
             name = f"./{name}" if SCHEME.match(name) else name
             _refuse(name)
             return name, Model(found.digest, found.size, name, found.kind)
-        kept = keep(path, world.models(home.loaded.config.models.store), shown=path.name, env=world.env)
+        kept = keep(path, for_model(world.models(home.loaded.config.models.store), home.key), shown=path.name, env=world.env)
     except CommandFailed as error:
         raise UsageError(error.name, error.message, where="URI") from error
     if not kept.stores:
