@@ -53,10 +53,12 @@ def choose(git: Git | None, context: Context, history: History, question: Questi
 
 
 def content(git: Git, history: History, commit: str, path: str) -> bytes | None:
-    """A file of the code at a commit: from the clone, or where that lacks the commit (checkout's default is one commit) from its remote."""
-    if git.commit(commit) is None:
+    """A file of the code at a commit: from the clone, or from its remote where that lacks the commit (checkout's default is one commit)
+    or was told to lack files (checkout's `filter`): a base branch's gate that is not here is not one that is not there."""
+    found = git.show(commit, path) if git.commit(commit) is not None else None
+    if found is None and (git.partial() or git.commit(commit) is None):
         return history.content(commit, path)
-    return git.show(commit, path)
+    return found
 
 
 def find(

@@ -95,6 +95,10 @@ class Git:
         """Whether the clone was cut off (`fetch-depth`)."""
         return self("rev-parse", "--is-shallow-repository", check=False).text == "true"
 
+    def partial(self) -> bool:
+        """Whether the clone lacks files of commits that it has (`filter`)."""
+        return self("config", "--get-regexp", r"^remote\..*\.(promisor|partialclonefilter)$", check=False).status == 0
+
     def remote_url(self, name: str = "origin") -> str | None:
         """Where a remote points, None without it."""
         done = self("config", "--get", f"remote.{name}.url", check=False)

@@ -48,6 +48,18 @@ def test_a_whole_clone_says_the_same(acme: Team) -> None:
     judged(acme, change(acme, WORSE), depth=0)
 
 
+@pytest.mark.parametrize("partial", ["blob:none", "tree:0"])
+def test_of_a_clone_without_old_files_the_base_branch_s_gate_still_counts(acme: Team, partial: str) -> None:
+    """`filter: blob:none` at actions/checkout: all commits are there, and the files of none but the one checked out."""
+    acme.project.branch("feature")
+    gate = (acme.project.root / "mlops.yaml").read_text().replace("max-drop: 1pp", "max-drop: 9pp")
+    head = acme.project.commit("looser, and worse", {"src/wrong.txt": f"{WORSE}\n", "mlops.yaml": gate})
+    job = acme.job(acme.pull_request(7, head, "feature"), depth=0, partial=partial)
+    done = job.step("review", code=1)
+    assert "gate loosened: accuracy 1pp → 9pp" in done.out
+    assert job.report["baseline"]["state"] == "ok"
+
+
 @pytest.mark.parametrize("how", ["local", "file"])
 @pytest.mark.parametrize("credentials", ["", "ghs_longExpired"], ids=["the job's", "a wrong one"])
 def test_credentials_that_the_checkout_left_behind_do_not_meet_ours(acme: Team, how: str, credentials: str) -> None:

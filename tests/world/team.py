@@ -98,22 +98,24 @@ class Job:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def checkout(self, *, depth: int = 1, persist: Persisted = "", credentials: str = "", ref: str = "", lfs: bool = False) -> None:
+    def checkout(
+        self, *, depth: int = 1, persist: Persisted = "", credentials: str = "", ref: str = "", lfs: bool = False, partial: str = ""
+    ) -> None:
         """What actions/checkout does: one commit as deep as asked, by its token; where it persists that, as versions before and from 6 do.
 
-        credentials: what it persists instead of its token. ref: instead of the event's commit.
+        credentials: what it persists instead of its token. ref: instead of the event's commit. partial: its `filter`, as blob:none.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         own = {} if lfs else {"GIT_LFS_SKIP_SMUDGE": "1"}
         sha, branch = ref or self.event.sha, re.fullmatch(r"refs/heads/(.+)", self.event.ref)
         name = f"refs/remotes/origin/{branch[1]}" if branch else re.sub("^refs/", "refs/remotes/", self.event.ref)
-        deep = [f"--depth={depth}"] if depth else []
+        deep = [*([f"--depth={depth}"] if depth else []), *([f"--filter={partial}"] if partial else [])]
         header = ["-c", f"http.{self.team.git_server.url}/.extraheader={_basic(self.token)}"]
         self.git("init", "-q", "-b", "main")
         self.git("remote", "add", "origin", self.team.git_server.address)
         self.git(*header, "fetch", "-q", "--no-tags", "--no-recurse-submodules", *deep, "origin", f"+{sha}:{name}")
         target = ["-B", branch[1], name] if branch and not ref else ["--detach", name]
-        subprocess.run(["git", "-C", self.root, "checkout", "-q", "--force", *target], env={**self._machine(), **own}, check=True)
+        subprocess.run(["git", "-C", self.root, *header, "checkout", "-q", "--force", *target], env={**self._machine(), **own}, check=True)
         if persist:
             self._persist(persist, _basic(credentials or self.token))
 
