@@ -42,7 +42,7 @@ def doubt(
     if why is not None:
         return why
     if seen.ours:
-        return f"it read {seen.ours[0]}{f' and {len(seen.ours) - 1} more files' if len(seen.ours) > 1 else ''} of this checkout"
+        return f"it read {seen.ours[0]}{f' and {len(seen.ours) - 1} more' if len(seen.ours) > 1 else ''} of this checkout"
     if told or one_model or seen.proves or not (again.task_has_target or changed):
         return None
     if changed:

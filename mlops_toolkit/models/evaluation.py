@@ -85,7 +85,8 @@ def _of(name: str, base: Run, head: Run, git: Git | None) -> Change:
 
     def differing(kind: str) -> tuple[str, ...]:
         mine = {k: v for k, v in after.items() if k.partition(":")[0] == kind}
-        theirs = {k: v for k, v in before.items() if k.partition(":")[0] == kind}
+        other = "shared" if kind == "file" else "file"  # what counts as the model's now and did not before has not gone
+        theirs = {k: v for k, v in before.items() if k.partition(":")[0] == kind and f"{other}:{k.partition(':')[2]}" not in after}
         if not theirs and kind != "data":
             theirs = _by_git(mine, base, git)
         elif f"{kind}:" not in (*mine, *theirs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlops_toolkit.evaluate.proof import doubt
+from mlops_toolkit.evaluate.witness import Seen
 from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.predictions.table import Table
 from tests.unit.predictions.make import made, of_bytes
@@ -56,3 +57,33 @@ def test_rounding_of_a_regression_is_no_other_model() -> None:
 
     assert doubt(numbers(1e-5), numbers(0.5), numbers(0.0), "") is None
     assert (doubt(numbers(0.5), numbers(0.5), numbers(0.0), "") or "").startswith("it answers 50% of 2 known examples")
+
+
+def judged(verdicts: str, texts: list[str]) -> Table:
+    return answers(verdicts, 0, output=texts)
+
+
+OLD_TEXTS, NEW_TEXTS = [f"old {i}" for i in range(40)], [f"new {i}" for i in range(40)]
+
+
+def test_where_the_judge_changed_the_judged_text_tells_whose_it_is() -> None:
+    old, head = judged("a" * 40, OLD_TEXTS), judged("b" * 40, NEW_TEXTS)
+    assert doubt(judged("b" * 40, OLD_TEXTS), head, old, "", changed=True) is None
+    assert (doubt(judged("b" * 40, NEW_TEXTS), head, old, "", changed=True) or "").startswith("nothing shows that the old model answered")
+
+
+def test_where_the_judge_changed_and_no_column_tells_it_must_have_been_seen() -> None:
+    old, head, again = answers("a" * 40), answers("ab" * 20), answers("b" * 40)
+    assert "could not be watched" in (doubt(again, head, old, "", changed=True) or "")
+    assert "its file was not opened" in (doubt(again, head, old, "", changed=True, seen=Seen(False, ())) or "")
+    assert doubt(again, head, old, "", changed=True, seen=Seen(True, ())) is None
+    assert doubt(again, head, old, "", changed=True, one_model=True) is None
+    assert doubt(again, head, old, "", changed=True, seen=Seen(True, ("src/net.py", "model/w"))) == (
+        "it read src/net.py and 1 more of this checkout"
+    )
+
+
+def test_what_was_seen_never_outweighs_answers_that_are_not_the_old_ones() -> None:
+    assert (doubt(answers("b" * 40), answers("b" * 40), answers("a" * 40), "", seen=Seen(True, ())) or "").startswith(
+        "it answers 100% of 40"
+    )
