@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import ConfigErrors, MlopsError
-from mlops_toolkit.forge.base import Annotation, Section, State, check_name
+from mlops_toolkit.forge.base import Annotation, Posted, Section, State, check_name
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.records.result import Failure, Result
 from mlops_toolkit.world import World
@@ -50,16 +50,28 @@ class Ending:
     renew: bool = False
 
 
-def announce(ending: Ending, world: World, *, comment: bool = True) -> tuple[str | None, list[Trouble]]:
-    """Post it; the comment's address, and what was refused. comment: whether the pull request's comment is wanted."""
+def announce(endings: Sequence[Ending], world: World, *, comment: bool = True) -> tuple[str | None, list[list[Trouble]]]:
+    """Post them; the comment's address, and what was refused of each. comment: whether the pull request's comment is wanted.
+
+    The comment is written once for all of them: a forge counts what is written in a minute, and refuses a monorepo's thirty edits.
+    """
+    context, forge = world.context, world.forge
+    sections = [_section(ending, context) for ending in endings]
+    known = [section for section in sections if section is not None]
+    posted = Posted()
+    if known and context.pull_request is not None and comment:
+        posted = forge.comment(context.pull_request, *known, renew=any(ending.renew for ending in endings))
+    troubles = []
+    for ending, section in zip(endings, sections, strict=True):
+        told: list[Trouble] = [(posted.reason, posted.hint)] if section is not None else []
+        told += _check_and_issue(ending, section, world)
+        troubles.append(told)
+    return posted.url, troubles
+
+
+def _check_and_issue(ending: Ending, section: Section | None, world: World) -> list[Trouble]:
     context, forge = world.context, world.forge
     troubles: list[Trouble] = []
-    url = None
-    section = _section(ending, context)
-    if section is not None and context.pull_request is not None and comment:
-        posted = forge.comment(context.pull_request, section, renew=ending.renew)
-        troubles.append((posted.reason, posted.hint))
-        url = posted.url
     if context.head:
         posted = forge.status(context.head, check_name(ending.model, ending.matrix), ending.state, ending.sentence, context.url)
         troubles.append((posted.reason, posted.hint))
@@ -68,7 +80,7 @@ def announce(ending: Ending, world: World, *, comment: bool = True) -> tuple[str
         posted = forge.issue(section, failing=failing)
         if failing:  # that a good run could not look for an issue is nobody's trouble
             troubles.append((posted.reason, posted.hint))
-    return url, troubles
+    return troubles
 
 
 def _section(ending: Ending, context: Context) -> Section | None:
@@ -144,7 +156,7 @@ def announce_error(result: Result, model: Known, world: World, *, comment: bool)
         blocks=text.blocks,
         renew=model.renew,
     )
-    return announce(ending, world, comment=comment and not world.context.read_only_token)[1]
+    return announce([ending], world, comment=comment and not world.context.read_only_token)[1][0]
 
 
 def annotated(error: MlopsError) -> tuple[Annotation, ...]:

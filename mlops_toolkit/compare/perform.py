@@ -38,7 +38,7 @@ Outcome = tuple[Job, Result]
 def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World, without: Sequence[Result] = ()) -> None:
     """Show, keep and post every outcome. without: results of models that have no verdict, shown among the others and posted elsewhere."""
     pictures = bool(getattr(args, "html", False)) or world.context.ci
-    shown, addresses, written = [], [], []
+    shown, reports, written = [], list[posting.Report](), []
     worst = {job.state: result for job, result in sorted(outcomes, key=lambda outcome: PRECEDENCE.index(outcome[1].exit), reverse=True)}
     for job, result in outcomes:
         drawn = _drawn(result) if pictures and job.request.config.comment.charts else ()
@@ -49,14 +49,15 @@ def perform(outcomes: Sequence[Outcome], args: argparse.Namespace, world: World,
         )
         # Of several legs that share a folder the worst one's report stands there.
         written.append(result is worst[job.state] and write_files(result, text, drawn, job.state, world, html=pictures))
-        addresses.append(posting.post(job, result, text, (unkept,), args, world))
+        reports.append(posting.Report(job, result, text, (unkept,)))
         shown.append(text)
+    url = posting.post(reports, args, world)
     shown += [comment.comment(result) for result in without]
     _show([*(result for _, result in outcomes), *without], shown, args, world)
     if getattr(args, "html", False):
         for (job, _), whole in zip(outcomes, written, strict=True):
             _say_where(job.state, world, whole=whole)
-    _outputs(outcomes, next(filter(None, addresses), None), world)
+    _outputs(outcomes, url, world)
 
 
 def _drawn(result: Result) -> tuple[Chart, ...]:

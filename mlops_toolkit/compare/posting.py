@@ -1,9 +1,10 @@
-"""Telling people of one comparison: what the forge is told, annotations and the job's summary. Nothing here changes a verdict."""
+"""Telling people of comparisons: what the forge is told, annotations and the job's summary. Nothing here changes a verdict."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mlops_toolkit.announce import Ending, Trouble, announce
 from mlops_toolkit.compare.gather import Job, key
@@ -13,39 +14,52 @@ from mlops_toolkit.report import comment
 from mlops_toolkit.world import World
 
 
-def post(
-    job: Job, result: Result, text: comment.Comment, troubles: Sequence[Trouble], args: argparse.Namespace, world: World
-) -> str | None:
-    """The comment, the status, the annotations and the summary, which also says what of it was refused; the comment's address."""
-    context, forge = world.context, world.forge
-    if not context.ci:
-        _say(troubles, world)
+@dataclass(frozen=True)
+class Report:
+    """One model's outcome as it is told. troubles: what could not be kept of it."""
+
+    job: Job
+    result: Result
+    text: comment.Comment
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def ending(self) -> Ending:
+        run, result = self.job.run, self.result
+        return Ending(
+            model=result.model,
+            matrix=run.matrix if run else None,
+            key=key(run) if run else result.model,
+            state="success" if result.exit == 0 else "failure",
+            sentence=result.sentence,
+            line=self.text.verdict_line,
+            blocks=self.text.blocks,
+            renew=self.job.request.config.comment.when_worse == "new",
+        )
+
+
+def post(reports: Sequence[Report], args: argparse.Namespace, world: World) -> str | None:
+    """The comment, and of each the status, the annotations and the summary, which also says what of it was refused; the comment's address."""
+    if not world.context.ci:
+        _say([trouble for report in reports for trouble in report.troubles], world)
         return None
     from mlops_toolkit.report import annotations as lines
     from mlops_toolkit.report.summary import summary
 
-    run = job.run
-    ending = Ending(
-        model=result.model,
-        matrix=run.matrix if run else None,
-        key=key(run) if run else result.model,
-        state="success" if result.exit == 0 else "failure",
-        sentence=result.sentence,
-        line=text.verdict_line,
-        blocks=text.blocks,
-        renew=job.request.config.comment.when_worse == "new",
-    )
-    url, refused = announce(ending, world, comment=getattr(args, "comment", True))
-    troubles = [*troubles, *refused]
-    forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(result)))
-    written = forge.summary(summary(result, troubles=[(reason, hint) for reason, hint in troubles if reason]))
-    _say([*troubles, (written.reason, written.hint)], world)
+    url, refused = announce([report.ending for report in reports], world, comment=getattr(args, "comment", True))
+    said: list[Trouble] = []
+    for report, more in zip(reports, refused, strict=True):
+        troubles = [*report.troubles, *more]
+        world.forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(report.result)))
+        written = world.forge.summary(summary(report.result, troubles=[(reason, hint) for reason, hint in troubles if reason]))
+        said += [*troubles, (written.reason, written.hint)]
+    _say(said, world)
     return url
 
 
 def _say(troubles: Sequence[Trouble], world: World) -> None:
-    """On standard error; a way out that serves several is printed once."""
-    for reason in [reason for reason, _ in troubles if reason]:
+    """On standard error; what several have in common is printed once."""
+    for reason in dict.fromkeys(reason for reason, _ in troubles if reason):
         print(f"mlops compare: {reason}", file=world.err)
     for hint in dict.fromkeys(hint for _, hint in troubles if hint):
         print("  " + hint.replace("\n", "\n  "), file=world.err)

@@ -107,10 +107,10 @@ def check_name(model: str, matrix: str | None) -> str:
 class Forge(Protocol):
     """Reports: nothing here changes a verdict, and nothing here raises for a refusal; it returns Posted with a reason."""
 
-    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
+    def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
         """Create or edit our one comment: all pages read, own author and marker only, capped on section boundaries.
 
-        renew: where the section's verdict is worse than the one that stands, write a new comment (which sends mail) and remove the old one.
+        sections: one or more, each of a key of its own. renew: where a section's verdict is worse than the one that stands, write a new comment (which sends mail) and remove the old one.
         """
         ...
 

@@ -101,37 +101,46 @@ class Step:
 
 
 def decide(
-    notes: Sequence[Note], ended: Callable[[], Sequence[str]], section: Section, *, where: str | None, limit: int, renew: bool, passed: bool
+    notes: Sequence[Note],
+    ended: Callable[[], Sequence[str]],
+    sections: Sequence[Section],
+    *,
+    where: str | None,
+    limit: int,
+    renew: bool,
+    passed: bool,
 ) -> Step | Posted:
-    """The next step towards one text with `section` in it (`passed`: without it), or what is posted already. Of several texts the oldest stays,
-    save that one written to stand for others goes before them."""
+    """The next step towards one text with `sections` in it (`passed`: without the one), or what is posted already. Of several texts the oldest
+    stays, save that one written to stand for others goes before them."""
     ours = [note for note in notes if sticky.ours(note.body)]
     renewed = {number for note in ours for number in sticky.renews(note.body)}
     ours.sort(key=lambda note: (note.id in renewed, note.id))
     bodies = [note.body for note in ours]
     url = ours[0].url if ours else None
-    if sticky.superseded([*bodies, *(() if ours or passed else ended())], section):
+    known = [*bodies, *(() if ours or passed else ended())]
+    sections = [section for section in sections if not sticky.superseded(known, section)]
+    if not sections:
         return Posted(url=url, reason="a newer run has already reported here")
     if passed:
-        if sticky.standing(bodies, section) is None:
+        if sticky.standing(bodies, sections[0]) is None:
             return Posted(url=url)
-        return Step(sticky.without(bodies, section, limit=limit), ours[0], ours[1:])
-    if renew and sticky.worse(bodies, section):
+        return Step(sticky.without(bodies, sections[0], limit=limit), ours[0], ours[1:])
+    if renew and any(sticky.worse(bodies, section) for section in sections):
         # The old ones are read once more before they go: another job may be writing there.
-        return Step(sticky.merge(bodies, section, where=where, limit=limit, renewed=[note.id for note in ours]), None, ())
-    body = sticky.merge(bodies, section, where=where, limit=limit)
+        return Step(sticky.merge(bodies, *sections, where=where, limit=limit, renewed=[note.id for note in ours]), None, ())
+    body = sticky.merge(bodies, *sections, where=where, limit=limit)
     if not ours or not _same(ours[0].body, body):
         return Step(body, ours[0] if ours else None, ours[1:])
     return Step(None, ours[0], ours[1:]) if ours[1:] else Posted(url=url)
 
 
-def post(board: Board, section: Section, *, where: str | None, clock: Clock, renew: bool = False, passed: bool = False) -> Posted:
-    """Put `section` into our one text, or take it out where it `passed`; at most TRIES writes, nothing written where nothing changes.
+def post(board: Board, *sections: Section, where: str | None, clock: Clock, renew: bool = False, passed: bool = False) -> Posted:
+    """Put `sections` into our one text, or take the one out where it `passed`; at most TRIES writes, nothing written where nothing changes.
 
-    renew: where its verdict is worse than the one that stands, a new text replaces the old one, which goes when the new one is there.
+    renew: where a verdict is worse than the one that stands, a new text replaces the old one, which goes when the new one is there.
 
     Nothing tells a writer that it wrote over another's text, so each looks again, a random while later and after at
-    least twice the time its own reading and writing took, and writes again if its section is gone; where others have
+    least twice the time its own reading and writing took, and writes again if a section of its own is gone; where others have
     written meanwhile it goes on looking until nothing changes. An answer that never came may still have been a write;
     looking again covers that too.
     """
@@ -144,7 +153,7 @@ def post(board: Board, section: Section, *, where: str | None, clock: Clock, ren
         began = clock.monotonic()
         try:
             notes = board.notes()
-            step = decide(notes, board.ended, section, where=where, limit=limit, renew=renew, passed=passed)
+            step = decide(notes, board.ended, sections, where=where, limit=limit, renew=renew, passed=passed)
             if isinstance(step, Posted):
                 text = "\n".join(note.body for note in notes if sticky.ours(note.body))
                 if written is None or looks == TRIES or _same(text, seen or ""):

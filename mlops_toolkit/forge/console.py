@@ -17,7 +17,7 @@ class Console:
 
     err: TextIO
 
-    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
+    def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
         return Posted(reason="there is no forge here to comment on; the comment is in .mlops/comment.md")
 
     def issue(self, section: Section, *, failing: bool) -> Posted:

@@ -33,10 +33,10 @@ class GitHub:
     rest: Rest | None = None
     author: str | None = None
 
-    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
+    def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
         if self.rest is None:
             return Posted(reason=f"the comment is not posted: {UNABLE.reason}", hint=UNABLE.hint)
-        posted = board.post(Thread(self, self.rest, pull_request), section, where=self.context.url, clock=self.clock, renew=renew)
+        posted = board.post(Thread(self, self.rest, pull_request), *sections, where=self.context.url, clock=self.clock, renew=renew)
         return posted if posted.url else replace(posted, reason=f"the comment is not posted: {posted.reason}")
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:

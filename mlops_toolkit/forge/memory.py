@@ -30,8 +30,8 @@ class Memory:
     missing: tuple[str, ...] = ()
     issues: list[tuple[Section, bool]] = field(default_factory=list)
 
-    def comment(self, pull_request: int, section: Section, *, renew: bool = False) -> Posted:
-        return board.post(_Thread(self, pull_request), section, where=self.where, clock=self.clock, renew=renew)
+    def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
+        return board.post(_Thread(self, pull_request), *sections, where=self.where, clock=self.clock, renew=renew)
 
     def issue(self, section: Section, *, failing: bool) -> Posted:
         self.issues.append((section, failing))

@@ -185,21 +185,20 @@ def worse(bodies: Sequence[str], section: Section) -> bool:
     return there is not None and rank(part(section).verdict) < rank(there.verdict)
 
 
-def merge(bodies: Sequence[str], section: Section, *, where: str | None = None, limit: int = LIMIT, renewed: Sequence[int] = ()) -> str:
-    """The comment's text with `section` in it.
+def merge(bodies: Sequence[str], *sections: Section, where: str | None = None, limit: int = LIMIT, renewed: Sequence[int] = ()) -> str:
+    """The comment's text with `sections` in it, each of a key of its own.
 
     bodies   the texts of our comments as they stand, the one to be written first ([] or one; several where two jobs raced)
-    where    the address of the page that has all of the section, for the line that says what was left out
+    where    the address of the page that has all of the sections, for the line that says what was left out
     renewed  the numbers of the comments that this text is written to stand for, as a new one; else those that any of `bodies` stands for
 
     A section of an older (run, attempt) never replaces a newer one; the same (run, attempt) does.
     """
-    mine = part(section, where)
+    mine = {one.digest: one for one in (part(section, where) for section in sections)}
     others = newest([p for body in bodies for p in parse(body)])
-    kept = [p for p in others if p.digest != mine.digest or p.age > mine.age]
-    if not any(p.digest == mine.digest for p in kept):
-        kept.append(mine)
-    passed = {key: age for key, age in _passed(bodies).items() if key != mine.digest}
+    kept = [p for p in others if p.digest not in mine or p.age > mine[p.digest].age]
+    kept += [one for one in mine.values() if not any(p.digest == one.digest for p in kept)]
+    passed = {key: age for key, age in _passed(bodies).items() if key not in mine}
     # A comment that goes leaves what it stood for to the one that stays: should another writer find only some of them deleted, it
     # takes the same one to stay.
     return cap(kept, limit=limit, foot=_foot(passed, renewed or sorted({number for body in bodies for number in renews(body)})))

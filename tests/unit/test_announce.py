@@ -33,9 +33,9 @@ def world(context: Context, forge: Memory | None = None) -> tuple[World, Memory]
 
 def test_a_pull_request_gets_its_section_and_its_check_and_no_issue() -> None:
     made, forge = world(PULL)
-    url, troubles = announce(BAD, made)
+    url, troubles = announce([BAD], made)
     assert url is not None
-    assert [reason for reason, _ in troubles if reason] == []
+    assert [reason for reason, _ in troubles[0] if reason] == []
     assert [(name, state) for name, state, *_ in forge.statuses[HEAD]] == [("mlops/pets", "failure")]
     assert forge.issues == []
 
@@ -43,15 +43,33 @@ def test_a_pull_request_gets_its_section_and_its_check_and_no_issue() -> None:
 def test_a_leg_of_a_matrix_has_a_check_of_its_own() -> None:
     made, forge = world(PULL)
     for leg in ("small", "large"):
-        announce(replace(GOOD, matrix=leg, key=f"mlops.yaml|pets|{leg}"), made)
+        announce([replace(GOOD, matrix=leg, key=f"mlops.yaml|pets|{leg}")], made)
     assert [name for name, *_ in forge.statuses[HEAD]] == ["mlops/pets (small)", "mlops/pets (large)"]
     assert len(forge.comments[5]) == 1
+
+
+def test_thirty_models_are_one_writing_of_the_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, forge = world(PULL)
+    written = []
+    real = Memory.comment
+    monkeypatch.setattr(Memory, "comment", lambda self, *args, **more: written.append(args) or real(self, *args, **more))
+    endings = [
+        replace(BAD if i == 7 else GOOD, model=f"m{i}", key=f"m{i}/mlops.yaml|m{i}|", line=f"{'❌' if i == 7 else '✅'} m{i}")
+        for i in range(30)
+    ]
+    url, troubles = announce(endings, made)
+    assert len(written) == 1
+    assert len(troubles) == len(forge.statuses[HEAD]) == 30
+    (note,) = forge.comments[5]
+    assert note.url == url
+    assert note.body.startswith("❌ m7")
+    assert all(f"m{i} " in note.body for i in range(30))
 
 
 @pytest.mark.parametrize(("ending", "failing"), [(BAD, True), (replace(BAD, state="error"), True), (GOOD, False)])
 def test_a_run_of_main_is_told_in_the_issue_whether_it_is_good_or_not(ending: Ending, *, failing: bool) -> None:
     made, forge = world(MAIN)
-    announce(ending, made)
+    announce([ending], made)
     assert [told for _, told in forge.issues] == [failing]
 
 
@@ -79,16 +97,16 @@ def test_an_issue_is_for_runs_that_no_pull_request_waits_for(context: Context, *
 def test_what_was_refused_comes_back_with_its_way_out_and_nothing_is_raised() -> None:
     made, forge = world(PULL)
     forge.refuse = Refused("the token may not do this", hint="pull-requests: write")
-    url, troubles = announce(BAD, made)
+    url, troubles = announce([BAD], made)
     assert url is None
-    assert ("the token may not do this", "pull-requests: write") in troubles
+    assert ("the token may not do this", "pull-requests: write") in troubles[0]
 
 
 def test_a_report_of_another_run_is_as_old_as_that_run() -> None:
     made, forge = world(PULL)
-    announce(GOOD, made)
+    announce([GOOD], made)
     older = replace(PULL, event="workflow_run", run="9", source=Source(run="6", attempt=2))
-    announce(BAD, replace(made, context=older))
+    announce([BAD], replace(made, context=older))
     assert forge.comments[5][0].body.startswith("✅")
 
 

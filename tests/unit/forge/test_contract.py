@@ -96,6 +96,14 @@ def test_sections_of_several_models_share_one_comment(board: Board) -> None:
     assert {part.verdict for part in sticky.parse(body)} == {"✅ a", "✅ b"}
 
 
+def test_several_sections_at_once_leave_what_others_wrote_and_what_is_newer(board: Board) -> None:
+    board.forge.comment(7, section("other", "✅ other"))
+    board.forge.comment(7, section("b", "❌ b, newer", run=900))
+    assert board.forge.comment(7, *(section(model, f"➖ {model}") for model in ("a", "b", "c"))).reason is None
+    (body,) = board.bodies()
+    assert {part.verdict for part in sticky.parse(body)} == {"✅ other", "❌ b, newer", "➖ a", "➖ c"}
+
+
 def test_a_worse_verdict_is_a_new_comment_where_that_is_asked_for_and_one_is_left(board: Board) -> None:
     before = board.forge.comment(7, section(verdict="✅ spam: run 1", run=1), renew=True)
     for run, mark, renewed in ((2, "❌", True), (3, "❌", False), (4, "✅", False), (5, "⚠️", True)):
