@@ -39,9 +39,10 @@ def world(args: argparse.Namespace) -> World:
     env = dict(os.environ)
     cwd, apart = Path.cwd(), None
     context = replace(ci.detect(env, _event(env)), matrix=_matrix(getattr(args, "matrix", "")))
-    judging = args.verb == "compare" and context.event == "workflow_run"
+    judging = args.verb in ("plan", "compare") and context.event == "workflow_run"
     # Where another job's run is judged nothing is checked out, and what lies in the workspace may be anybody's: no git runs there.
-    repository = None if judging else _repository(cwd, env, str(getattr(args, "config", "")))
+    told = context.event == "workflow_run" and args.verb == "report"
+    repository = None if judging or told else _repository(cwd, env, str(getattr(args, "config", "")))
     root = repository.root if repository else cwd
 
     opened: dict[str, History] = {}

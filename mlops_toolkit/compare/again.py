@@ -52,7 +52,9 @@ def _close(args: argparse.Namespace, world: World) -> int:
 
 
 def _models(args: argparse.Namespace, world: World) -> tuple[str, ...] | None:
-    """The models configured here; None where nothing can be read."""
+    """The models configured here; None where nothing can be read, or may be: where another run is judged, what lies here is anybody's."""
+    if world.context.source is not None:
+        return None
     try:
         return tuple(one.config.name for one in read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root))
     except MlopsError:

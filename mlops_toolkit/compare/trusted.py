@@ -109,6 +109,8 @@ def _trouble(args: argparse.Namespace, context: Context, cwd: Path) -> MlopsErro
             f"no open pull request has the head {head} (any more): it was closed, or moved on, or two have it; nothing was judged",
             hint="the newest push's own run is judged when it ends",
         )
+    if args.verb == "plan":
+        return None  # it has only begun: there is nothing to judge yet
     if source.concluded == "cancelled":
         return EnvironmentFailure("run-cancelled", f"{run} of {head} was cancelled before it was over", hint="run it again")
     if args.head or args.metrics or not args.run.strip():

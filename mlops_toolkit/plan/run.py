@@ -22,7 +22,8 @@ from mlops_toolkit.world import World
 
 def run(args: argparse.Namespace, world: World) -> int:
     """0 whatever is to run. Raises what keeps every model from being planned: no configuration, an unreadable history."""
-    plan = _asked(args, world) if asked.wanted(world.context) else _planned(args, world)
+    begun = world.context.source is not None
+    plan = _begun(args, world) if begun else _asked(args, world) if asked.wanted(world.context) else _planned(args, world)
     if plan.notice:
         world.forge.annotate((Annotation("notice", plan.notice, "mlops plan"),))
     if getattr(args, "json", False):
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace, world: World) -> int:
     for line in lines(plan):
         print(line, file=world.err if getattr(args, "json", False) else world.out)
     _pending(plan, world)
-    world.forge.output({"models": matrix(plan), "head": plan.head or "", "exit": "0"})
+    # What another run does already is nobody's to run again.
+    world.forge.output({"models": "[]" if begun else matrix(plan), "head": plan.head or "", "exit": "0"})
     return 0
 
 
@@ -94,6 +96,12 @@ def _asked(args: argparse.Namespace, world: World) -> Plan:
     return Plan(decided.head, tuple(models))
 
 
+def _begun(args: argparse.Namespace, world: World) -> Plan:
+    """On `workflow_run: requested`: the models whose checks wait for the run that has begun, which may set none itself."""
+    running = Answer("run", f"CI run {world.context.run} has begun")
+    return Plan(world.context.head, tuple(_one(loaded, running, world) for loaded in _configurations(args, world)))
+
+
 def _decided(world: World) -> asked.Allowed | asked.Refused | asked.NotAsked:
     """The forge is asked only about what is a request at all: most comments are none."""
     context, forge = world.context, world.forge
@@ -112,10 +120,10 @@ def _pending(plan: Plan, world: World) -> None:
     if not context.ci or plan.head is None or context.read_only_token:
         return
     refused = dict[tuple[str | None, str | None], None]()
+    # Of another run that has begun the page is that one's: there people see it at work, and by it the check is closed.
+    page = f"{context.server_url}/{context.repository}/actions/runs/{context.run}" if context.source else context.url
     for one in plan.running:
-        posted = world.forge.status(
-            plan.head, check_name(one.name, one.matrix), "pending", "waits to be trained and evaluated", context.url
-        )
+        posted = world.forge.status(plan.head, check_name(one.name, one.matrix), "pending", "waits to be trained and evaluated", page)
         refused[posted.reason, posted.hint] = None
     for reason, hint in refused:
         if reason:

@@ -95,8 +95,8 @@ class Happenings:
     def schedule(self) -> Event:
         return self._event("schedule", {"schedule": "17 3 * * *"}, self._main(), "refs/heads/main")
 
-    def ended(self, event: Event, run: int, *, concluded: str = "success", attempt: int = 1) -> Event:
-        """The end of the workflow run that `event` started, told to a workflow of the default branch."""
+    def ended(self, event: Event, run: int, *, concluded: str | None = "success", attempt: int = 1) -> Event:
+        """The end of the workflow run that `event` started (None: its begin), told to a workflow of the default branch."""
         pull = event.payload.get("pull_request")
         head: dict[str, Any] = (
             pull["head"] if pull else {"sha": event.sha, "ref": event.ref.removeprefix("refs/heads/"), "repo": self._repository()}
@@ -107,7 +107,7 @@ class Happenings:
             "id": run,
             "run_attempt": attempt,
             "event": event.name,
-            "status": "completed",
+            "status": "completed" if concluded else "queued",
             "conclusion": concluded,
             "head_sha": head["sha"],
             "head_branch": head["ref"],
@@ -117,7 +117,13 @@ class Happenings:
             "triggering_actor": {"login": event.actor},
             "pull_requests": [{"number": event.payload["number"]}] if pull and ours else [],  # of a fork, GitHub names none
         }
-        return self._event("workflow_run", {"action": "completed", "workflow_run": told}, self._main(), "refs/heads/main", event.actor)
+        return self._event(
+            "workflow_run",
+            {"action": "completed" if concluded else "requested", "workflow_run": told},
+            self._main(),
+            "refs/heads/main",
+            event.actor,
+        )
 
     def _pull(self, number: int, head: str, branch: str, *, fork: bool, base: str, author: str) -> dict[str, Any]:
         self.github.add_pull(number, head=head, head_branch=branch, fork=fork, base_branch=base)

@@ -17,12 +17,15 @@ LOOSE = PLAIN.replace("max-drop: 1pp", "max-drop: 9pp")
 
 @dataclass
 class Pair:
-    """Runs the one and then, as GitHub does when it has ended, the other."""
+    """Tells the other that the one is about to begin, runs the one, and then, as GitHub does when it has ended, the other."""
 
     engine: Engine
     heads: dict[int, str] = field(default_factory=dict)
+    begun: Ran | None = None
 
     def run(self, event: Event, *, token: str | None = None, concluded: str | None = None) -> tuple[Ran, Ran]:
+        begun = self.engine.ended(event, self.engine.number + 2, concluded=None)
+        self.begun = self.engine.run(begun, "judge.yml", GITHUB_SERVER_URL=self.engine.server())
         first = self.engine.run(event, token=token)
         ended = self.engine.ended(event, first.number, concluded=concluded or ("success" if first.passed else "failure"))
         return first, self.engine.run(ended, "judge.yml", GITHUB_SERVER_URL=self.engine.server())
@@ -57,7 +60,17 @@ def test_a_good_change_of_a_fork_has_its_comment_and_its_check_from_the_side_tha
     (body,) = pair.engine.github.bodies(7)
     assert body.startswith("✅ spam-filter: accuracy −0.10 pp")
     assert "fork" in body
-    assert pair.check(7) == ["mlops/spam-filter success"]
+    assert pair.check(7) == ["mlops/spam-filter pending", "mlops/spam-filter success"]
+
+
+def test_its_check_is_pending_from_the_begin_and_leads_to_where_the_code_is_at_work(pair: Pair) -> None:
+    pair.review(17, {"src/wrong.txt": f"{HARMLESS}\n", "notes.txt": "seventeen\n"})
+    assert pair.begun is not None
+    assert pair.begun.outputs["plan"] == {"models": "[]", "head": pair.heads[17], "exit": "0"}
+    first, last = pair.engine.github.statuses[pair.heads[17]]
+    assert (first["state"], last["state"]) == ("pending", "success")
+    assert first["target_url"].endswith(f"/actions/runs/{pair.begun.number + 1}")
+    assert not last["target_url"].endswith(f"/actions/runs/{pair.begun.number + 1}")
 
 
 def test_a_fork_s_own_gate_does_not_count(pair: Pair) -> None:
@@ -66,7 +79,7 @@ def test_a_fork_s_own_gate_does_not_count(pair: Pair) -> None:
     assert judged.outputs["compare-to-main"]["exit"] == "1"
     (body,) = pair.engine.github.bodies(8)
     assert body.startswith("❌ spam-filter: accuracy −6.0 pp")
-    assert pair.check(8) == ["mlops/spam-filter failure"]
+    assert pair.check(8) == ["mlops/spam-filter pending", "mlops/spam-filter failure"]
 
 
 def test_a_fork_whose_training_fails_is_told_so(pair: Pair) -> None:
@@ -74,7 +87,7 @@ def test_a_fork_whose_training_fails_is_told_so(pair: Pair) -> None:
     assert (trained.passed, judged.passed) == (False, False)
     (body,) = pair.engine.github.bodies(9)
     assert body.startswith("❌ spam-filter: no verdict: ")
-    assert pair.check(9) == ["mlops/spam-filter error"]
+    assert pair.check(9) == ["mlops/spam-filter pending", "mlops/spam-filter error"]
 
 
 def test_a_dependency_s_update_is_judged_like_a_fork(pair: Pair) -> None:
@@ -83,4 +96,4 @@ def test_a_dependency_s_update_is_judged_like_a_fork(pair: Pair) -> None:
     assert judged.passed, judged.log
     (body,) = pair.engine.github.bodies(10)
     assert body.startswith("✅ spam-filter: accuracy 0.00 pp")
-    assert pair.check(10) == ["mlops/spam-filter success"]
+    assert pair.check(10) == ["mlops/spam-filter pending", "mlops/spam-filter success"]
