@@ -250,18 +250,26 @@ def _configured(loaded: read.Loaded, args: argparse.Namespace, world: World) -> 
 
 
 def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.Namespace, world: World, history: History) -> Job:
-    """One head against its baseline."""
+    """One head against its baseline. history: where the head's configuration keeps its runs.
+
+    What it is compared with lies where the base branch keeps its own: a change that names another place would meet nothing there, and
+    pass as a first run. A fork's is recorded there, too.
+    """
     config, state = loaded.config, loaded.folder / STATE
-    file = sides.files_of(history, state, world.models)
     own = run or current.fresh(world.git, world.context, world.clock, model=config.name, config=loaded.where)
     base_kind = sides.kind_of(args.base, cwd=world.cwd) if args.base else "name"
-    line = lineage.find(
-        world.git,
-        world.context,
-        history.ancestry,
-        base=None if base_kind != "name" else _commitish(args.base, history, own),
-        known=baseline.usable(_question(own), history.entries()),
-    )
+
+    def followed(place: History) -> baseline.Lineage:
+        asked = None if base_kind != "name" else _commitish(args.base, place, own)
+        return lineage.find(world.git, world.context, place.ancestry, base=asked, known=baseline.usable(_question(own), place.entries()))
+
+    line = followed(history)
+    base_config, notes = _base_config(loaded, world, history, line, args)
+    to = history
+    if base_config is not None and base_config.history.at != config.history.at:
+        history = world.history(state, base_config.history.at)
+        line, to = followed(history), history if world.context.fork else to
+    file = sides.files_of(history, state, world.models)
     if base_kind != "name":
         base: Loaded | None = heads.bare(base_kind, args.base, args, world, config)
         base_side = _side(base.run if base else None, args.base, None)
@@ -273,7 +281,6 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         base_side = _side(base.run if base else None, choice.label or "main", choice)
         if base is None and choice.entry is None:
             base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)
-    base_config, notes = _base_config(loaded, world, history, line, args)
     if refused := reported.refused(run, config, base_config, world.clock.now().date()):
         raise refused
     request = Request(
@@ -291,7 +298,7 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     if base is not None and head.hashed - base.hashed:
         base = sides.hashed_like(base, head, history.salt())
     salt = history.salt() if base is not None and base.hashed - head.hashed else None
-    return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=history, keep=run is not None)
+    return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=to, keep=run is not None)
 
 
 def _commitish(base: str, history: History, run: Run) -> str | None:

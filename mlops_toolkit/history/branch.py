@@ -21,7 +21,7 @@ from mlops_toolkit.history.bare import FOLDER, Bare
 from mlops_toolkit.history.base import Bundle, Entry, History, Recorded
 from mlops_toolkit.history.commits import Commits
 from mlops_toolkit.history.entry import of_run
-from mlops_toolkit.history.local import LocalHistory, bundle_files, prepare
+from mlops_toolkit.history.local import LocalHistory, bundle_files, prepare, refuse_committed
 from mlops_toolkit.history.outbox import Outbox, Waiting
 from mlops_toolkit.history.remote import Remote, in_words, parse_at, refusal, way_out
 from mlops_toolkit.history.snapshot import Reader, Snapshot, folder
@@ -53,6 +53,8 @@ def open_history(
 
     beside: that of another model at the same `at`, opened by this process a moment ago: what it read is not read again.
     """
+    if git is not None:
+        refuse_committed(state, git)
     origin = _origin(git) if git else None
     url, branch = parse_at(at, origin)
     if git is None or url is None:

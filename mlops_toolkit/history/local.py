@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlops_toolkit.errors import Defect, InvalidFile
+from mlops_toolkit.errors import Defect, InvalidFile, UsageError
 from mlops_toolkit.history.base import Bundle, Entry, Recorded
 from mlops_toolkit.history.entry import of_record
 from mlops_toolkit.records import codec, result, run
 from mlops_toolkit.system.files import locked, write_atomic
-from mlops_toolkit.system.git import Commit
+from mlops_toolkit.system.git import Commit, Git
 
 SALT = re.compile(r"[0-9a-f]{32}")
 
@@ -44,6 +45,23 @@ def prepare(state: Path) -> None:
     """Make the `.mlops` folder, which hides itself from git."""
     if not (state / ".gitignore").exists():
         write_atomic(state / ".gitignore", "*\n")
+
+
+def refuse_committed(state: Path, git: Git) -> None:
+    """UsageError `committed-state` where a checkout brought files into a `.mlops` folder: whoever wrote the commit wrote them, and among
+    what stands there are the runs that are compared with and the records that wait to be sent."""
+    if not state.parent.is_dir():
+        return
+    # Asked from beside it: links and submodules on the way are git's to follow.
+    listed = Git(state.parent, git.env)("--literal-pathspecs", "ls-files", "-z", "--", state.name, check=False).stdout
+    found = next((path for path in map(os.fsdecode, listed.split(b"\0")) if path and os.path.lexists(state.parent / path)), None)
+    if found is not None:
+        raise UsageError(
+            "committed-state",
+            f"{found[:100]!r} is in git, where nothing of that folder belongs: it would be taken for what was run here",
+            where=str(state),
+            hint=f"git rm -r --cached --quiet {state.name} && git commit -m 'Runs are not code'",
+        )
 
 
 class LocalHistory:

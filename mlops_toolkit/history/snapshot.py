@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history.bare import FOLDER, HIDDEN, Bare, Node, tree
 from mlops_toolkit.history.entry import Index
 from mlops_toolkit.history.local import SALT
@@ -50,6 +50,13 @@ class Reader:
         content = self.have([commit], depth=1)[commit][5:].split(b"\n", 1)[0].decode()
         self.bare.only_shallow(commit)
         root = self.tree(content)
+        if root and not root.keys() & {"index.jsonl", "salt"}:  # main, say: its files are not ours to add to
+            raise UsageError(
+                "not-a-history",
+                f"the branch {self.ref.removeprefix('refs/heads/')} holds something else than recorded runs",
+                where="history.at",
+                hint="name a branch of its own, such as mlops-history",
+            )
         wanted = {name: root[name].oid for name in ("index.jsonl", "salt", "runs") if name in root}
         found = self.have(wanted.values())
         index = Index.parse(found[wanted["index.jsonl"]] if "index.jsonl" in wanted else b"")
