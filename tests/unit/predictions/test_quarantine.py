@@ -118,6 +118,17 @@ def test_a_column_that_unfolds_to_gigabytes_ends_its_reader_and_not_us(tmp_path:
         answers(raw, base, salt=None, name="theirs")
 
 
+def test_columns_that_unfold_to_gigabytes_together_end_their_reader_too(tmp_path: Path) -> None:
+    """Each holds a quarter of what is read; a probability for each of a dozen labels."""
+    labels = [f"label-{i}" for i in range(12)]
+    ids = [str(i) for i in range(1_200)]
+    known = {"id": ids, "target": [labels[i % 12] for i in range(1_200)], "prediction": ["label-1"] * 1_200}
+    base = table(tmp_path, pl.DataFrame({**known, **{f"prob:{label}": [1 / 12] * 1_200 for label in labels}}))
+    given = base.frame.with_columns([pl.lit("é" * 30_000).alias(f"prob:{label}") for label in labels])
+    with pytest.raises(InvalidFile, match="its column prob:label-3 holds too much text"):
+        answers(parquet(given), base, salt=None, name="theirs")
+
+
 def test_the_reader_has_no_environment_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a hostile file may make of it finds no secret there."""
     seen: dict[str, object] = {}
