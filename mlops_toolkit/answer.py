@@ -282,12 +282,14 @@ def lacking(run: Run, config: Config, suites: Mapping[str, Suite], file: Callabl
         return "its numbers were reported by whoever trained it"
     for name, suite in suites.items():
         what = f"its predictions of {name}" if name else "its predictions"
-        evaluation = run.evaluations.get(name)
-        if evaluation is None:
+        kept = run.evaluations.get(name)
+        if kept is None:
             return f"{what} are none"
-        if evaluation.data is None:
+        if evaluation.other_answers(kept, suite):
+            return f"{what} were read from another file"
+        if kept.data is None:
             continue  # numbers alone
-        path = file(run.id, evaluation.predictions.path) if evaluation.predictions else None
+        path = file(run.id, kept.predictions.path) if kept.predictions else None
         if path is None and not (config.history.predictions == "none" and not suite.slices):
             return f"{what} were not kept"
         if path is not None and (column := _missing(path, suite, config, name)):

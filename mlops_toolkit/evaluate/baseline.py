@@ -31,7 +31,7 @@ from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.models.fingerprint import CODE, Fingerprint
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.models.patterns import compile_patterns, select
-from mlops_toolkit.models.worktree import base_of
+from mlops_toolkit.models.worktree import base_of, read_git
 from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.score import suite_of
@@ -255,6 +255,9 @@ class _Attempt:
         there = [path.relative_to(place.tree).as_posix() for path in place.tree.rglob("*") if path.is_file() or path.is_symlink()]
         gone = [name for name in select(there, compile_patterns(self.suite.inputs, base=base)) if name not in set(mine)]
         mine += [name for name in gone if not (git.root / name).exists()]
+        if any((git.root / name).is_symlink() for name in mine):
+            tree = read_git(git, loaded.folder)
+            mine += [one for name in mine for one in tree.behind(name) if not one.startswith("/")]
         kept = set(evaluation.owned(loaded, git, mine))
         return [name for name in mine if name not in kept]
 

@@ -45,7 +45,7 @@ def doubt(
         return f"it read {seen.ours[0]}{f' and {len(seen.ours) - 1} more' if len(seen.ours) > 1 else ''} of this checkout"
     if told or one_model or seen.proves or not (again.task_has_target or changed):
         return None
-    if changed:
+    if changed or seen.ours is not None:
         return f"nothing shows that the old model answered: {_unseen(seen)}"
     return "its answers cannot be told from the new model's" if _same(beside) else None
 

@@ -9,7 +9,7 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.home import predictions_path
-from mlops_toolkit.models import prints
+from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.fingerprint import Fingerprint
 from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.read import read
@@ -45,6 +45,8 @@ def earlier(job: Job, record: Run, history: History, *, again: bool) -> Earlier 
         run = history.run(entry.id)
         if run is None or run.self_reported or _model(run) != _model(record):
             continue
+        if any(name in job.suites and evaluation.other_answers(one, job.suites[name]) for name, one in run.evaluations.items()):
+            continue
         if run.fingerprints.evaluate == record.fingerprints.evaluate and (tables := _tables(job, run)) is not None:
             return Earlier(run, tables)
     return None
@@ -69,15 +71,15 @@ def _equal(record: Run, entries: object) -> list[Entry]:
 def _tables(job: Job, run: Run) -> dict[str, Table] | None:
     """The run's predictions where all of them lie here as they were written; the history's hashed ones have lost their ids."""
     tables = {}
-    for name, evaluation in run.evaluations.items():
-        if evaluation.data is None:
+    for name, kept in run.evaluations.items():
+        if kept.data is None:
             continue
         path = predictions_path(job.folder(run.id), name)
         try:
-            table = read(path, task=evaluation.data.task, positive=evaluation.positive)
+            table = read(path, task=kept.data.task, positive=kept.positive)
         except MlopsError:
             return None
-        if digests(table)[0] != evaluation.data.digest:
+        if digests(table)[0] != kept.data.digest:
             return None
         tables[name] = table
     return tables if set(run.evaluations) == set(job.suites) else None

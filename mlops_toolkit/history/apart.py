@@ -14,6 +14,7 @@ from mlops_toolkit.history.bare import NOT_OURS, Bare
 from mlops_toolkit.history.remote import Remote
 from mlops_toolkit.system.git import OBJECT_ID, Commit, Git
 
+LINK = "120000"
 FILES = ("100644", "100755")  # what a tree calls a file; a link or a submodule is none
 
 
@@ -30,7 +31,9 @@ class Apart(Git):
         """Make a commit HEAD. EnvironmentFailure `no-such-commit` where the remote has it not."""
         found = self.bring(commit)
         if found is None:
-            raise EnvironmentFailure("no-such-commit", f"the remote does not give out commit {commit[:7]}", where=self.bare.remote.clean(self.bare.remote.url))
+            raise EnvironmentFailure(
+                "no-such-commit", f"the remote does not give out commit {commit[:7]}", where=self.bare.remote.clean(self.bare.remote.url)
+            )
         self("update-ref", "--no-deref", "HEAD", found.sha)
         return found
 
@@ -88,6 +91,10 @@ class Apart(Git):
         self.listed(head.sha)
         self("read-tree", head.tree)
         self("update-index", "-z", "--skip-worktree", "--stdin", data=self("ls-files", "-z").stdout)
+        entries = self("ls-files", "-s", "-z").stdout.decode("utf-8", "surrogateescape").split("\0")
+        # Where a link leads decides what is read through it.
+        if links := self.bare.missing([entry.split(" ")[1] for entry in entries if entry.startswith(LINK)]):
+            self._fetch(links, "blob:none")
 
     def _fetch(self, oids: Sequence[str], what: str) -> None:
         try:

@@ -4,6 +4,7 @@ command          digest of the command line
 file:judge.txt   a declared input of the evaluation alone, as git identifies it
 shared:src/a.py  one that the training reads too: part of the model
 data:data/x.csv  declared data, by digest or version
+answers:…        the file that the predictions, measures or metrics were read from, where mlops.yaml names one
 
 Inputs that are not declared are all of the code, and that a change changes code is no news: they are not kept.
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops_toolkit.config.read import Loaded
+from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.models import prints
 from mlops_toolkit.models.fingerprint import Fingerprint, changes
 from mlops_toolkit.models.patterns import compile_patterns, select
@@ -56,9 +58,19 @@ def parts(loaded: Loaded, git: Git | None, suite: str, found: Fingerprint) -> di
         kinds["shared" if path in mine else "file"][path] = found.parts[f"file:{path}"]
     kinds["data"] = {name.partition(":")[2]: value for name, value in found.parts.items() if name.startswith("data:")}
     made = {"command": found.parts["command"]} | ({"declared": "yes"} if declared else {})
+    made |= _answers(prints.suites_of(loaded)[suite])
     for kind, named in kinds.items():
         made |= {f"{kind}:{path}": value for path, value in named.items()} if len(named) <= MOST else {f"{kind}:": _digest(named)}
     return made
+
+
+def _answers(suite: Suite) -> dict[str, str]:
+    return {f"answers:{what}": path for what, path in prints.answers(suite).items()}
+
+
+def other_answers(kept: Evaluation, suite: Suite) -> bool:
+    """Whether a suite was read from other files than it is now; an older record does not tell."""
+    return bool(kept.reads) and {k: v for k, v in kept.reads.items() if k.startswith("answers:")} != _answers(suite)
 
 
 def owned(loaded: Loaded, git: Git | None, paths: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Fingerprints: one digest over everything that decides whether a command must run again, and its parts, to say what changed.
 
-file:src/net.py   the blob id git has, or would have, for what stands in the work tree; a submodule's commit
+file:src/net.py   the blob id git has, or would have, for what stands in the work tree; a submodule's commit; of a declared link
+                  also what it leads to
 data:data/a.csv   the content's digest; a remote address' version
 lock:uv.lock, params:params.yaml, command, seed, and what the caller adds
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.models.base import redacted
 from mlops_toolkit.models.digest import Cache
-from mlops_toolkit.models.patterns import compile_patterns, select
+from mlops_toolkit.models.patterns import Pattern, compile_patterns, select
 from mlops_toolkit.models.watched import ADDRESS, watch
 from mlops_toolkit.models.worktree import WorkTree, read_folder, read_git
 from mlops_toolkit.system.git import Git
@@ -106,8 +107,11 @@ def fingerprint(
         tree = replace(tree, untracked=())
     chosen = _inputs(tree, inputs, place, by_git) if inputs else _usual(tree)
     excluded = set(select(chosen, never))
+    links = {path: _behind(tree, path, never, by_git) for path in chosen if path not in excluded} if inputs else {}
     locks = select(tree.tracked, compile_patterns([p for one in lock for p in ("/" + one, *_above(one, tree.base))], base=tree.base))
     parts = {f"file:{path}": value for path, value in tree.values([p for p in chosen if p not in excluded]).items()}
+    for path, value in _contents(tree, links).items():
+        parts[f"file:{path}"] = f"{parts.get(f'file:{path}', '')} {value}"
     parts |= {f"lock:{path}": value for path, value in tree.values(locks).items() if f"file:{path}" not in parts}
 
     def watched(item: str, key: str) -> dict[str, str]:
@@ -153,7 +157,9 @@ def known(item: str, tree: WorkTree) -> dict[str, str]:
         return named
     path = posixpath.normpath(posixpath.join(tree.base, item))
     meant = {*select(tree.tracked, compile_patterns([f"/{item}"], base=tree.base)), *_around([item], tree), path, f"{path}.dvc"}
-    return named | tree.values([one for one in tree.tracked if one in meant])
+    found = [one for one in tree.tracked if one in meant]
+    through = {f"{path} ->": value for path, value in _contents(tree, {path: _behind(tree, path, (), True) for path in found}).items()}
+    return named | tree.values(found) | through
 
 
 def _around(items: Sequence[str], tree: WorkTree) -> list[str]:
@@ -176,6 +182,20 @@ def _inputs(tree: WorkTree, inputs: Sequence[str], place: Callable[[str], str], 
             raise UsageError("missing-input", f'the input "{pattern.text}" matches no file', where=place(f"inputs[{i}]"), hint=hint)
         everything += ignored
     return select(dict.fromkeys(everything), patterns)
+
+
+def _behind(tree: WorkTree, path: str, never: Sequence[Pattern], by_git: bool) -> list[str]:
+    """What a link leads to, as far as it counts."""
+    found = tree.behind(path)
+    out = set(select(found, never))
+    tracked = set(tree.tracked) if by_git and found else ()
+    return [one for one in found if one not in out and (not by_git or one in tracked)]
+
+
+def _contents(tree: WorkTree, links: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """link -> a digest of the files behind it; for links with such alone."""
+    found = {path: tree.values(files) for path, files in links.items() if files}
+    return {path: hashlib.sha256(json.dumps(sorted(values.items())).encode()).hexdigest() for path, values in found.items()}
 
 
 def _above(pattern: str, base: str) -> list[str]:

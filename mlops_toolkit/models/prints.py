@@ -56,7 +56,7 @@ def train(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git: bo
         command=config.run,
         params=config.params,
         seed=config.seed,
-        extra={"output": config.output, "launcher": config.launcher},
+        extra={"output": config.output, "launcher": config.launcher, **_by_training(loaded)},
         exclude=_own(loaded),
         cache=Cache.of(env),
         place=lambda key: loaded.at(f"train.{key}"),
@@ -132,6 +132,18 @@ def _own(loaded: Loaded) -> list[str]:
     written = [path for suite in suites for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
     named = [path for path in (train.output if train else None, loaded.config.model) if path]
     return [f"/{path.removeprefix('./').lstrip('/')}" for path in (loaded.path.name, *written, *named)]
+
+
+def answers(suite: Suite) -> dict[str, str]:
+    """The files of answers and numbers that are read; without a word on them, nothing."""
+    places = {"predictions": suite.predictions, "measures": suite.measures, "metrics-file": suite.metrics_file}
+    return {key: path for key, path in places.items() if path}
+
+
+def _by_training(loaded: Loaded) -> dict[str, str]:
+    """Those that the training writes: where an evaluation has no command."""
+    suites = [(name, suite) for name, suite in suites_of(loaded).items() if not suite.run]
+    return {f"{key} {name}".rstrip(): path for name, suite in suites for key, path in answers(suite).items()}
 
 
 def _pointer(loaded: Loaded) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from mlops_toolkit.models.digest import Cache, each
 from mlops_toolkit.system.git import Git
 
 LINK, SUBMODULE = "120000", "160000"
+MOST_LINKS = 40  # on the way to a file, as the kernel follows them
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class WorkTree:
     """Paths relative to the top, POSIX style. base: the configuration's folder, "" at the top.
 
     values    path -> what identifies its content now; a path that is gone has none
+    link      the text of a link, None for what is none
     ignored   the files below a literal path that git does not list (named on purpose, they count)
     """
 
@@ -27,6 +30,7 @@ class WorkTree:
     tracked: Sequence[str]
     untracked: Sequence[str]
     values: Callable[[Iterable[str]], dict[str, str]]
+    link: Callable[[str], str | None] = lambda path: None
 
     def ignored(self, path: str) -> list[str]:
         place = Path(os.path.normpath(self.top / self.base / path.lstrip("/")))
@@ -34,6 +38,35 @@ class WorkTree:
             return []
         found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else []
         return [p.relative_to(self.top).as_posix() for p in found]
+
+    def behind(self, path: str) -> list[str]:
+        """The files that git lists where a link leads: the file, a folder's, or the submodule that it lies in. Where git lists none, the
+        one file that is there (an absolute path outside of the repository). [] for what is no link."""
+        if self.link(path) is None:
+            return []
+        name = self._end(path)
+        found = [one for one in (*self.tracked, *self.untracked) if name is not None and _leads(name, one)]
+        place = Path(os.path.realpath(self.top / path))
+        if found or not place.is_file():
+            return found
+        return [place.relative_to(self.top).as_posix() if place.is_relative_to(self.top) else str(place)]
+
+    def _end(self, path: str) -> str | None:
+        """Where a path leads through every link, as text: the files need not be here. None: out of the repository, or in a circle."""
+        for _ in range(MOST_LINKS):
+            parts = path.split("/")
+            tops = ("/".join(parts[: i + 1]) for i in range(len(parts)))
+            link = next((one for one in tops if self.link(one) is not None), None)
+            if link is None:
+                return path
+            path = os.path.normpath(f"{Path(link).parent / (self.link(link) or '.')}{path.removeprefix(link)}")
+            if path == ".." or path.startswith(("../", "/")):
+                return None
+        return None
+
+
+def _leads(name: str, path: str) -> bool:
+    return name in (".", path) or path.startswith(f"{name}/") or name.startswith(f"{path}/")
 
 
 def read_git(git: Git, folder: Path) -> WorkTree:
@@ -62,7 +95,17 @@ def read_git(git: Git, folder: Path) -> WorkTree:
                 to_hash.append(path)
         return found | _hashed(git, to_hash)
 
-    return WorkTree(git.root, base_of(git.root, folder), sorted(ids), sorted(untracked), values)
+    @functools.cache
+    def link(path: str) -> str | None:
+        place = git.root / path
+        if place.is_symlink():
+            return os.fsdecode(place.readlink())
+        if modes.get(path) != LINK or path in changed:
+            return None
+        found = git("cat-file", "blob", ids[path], check=False)  # no file is here, or none that may be a link
+        return os.fsdecode(found.stdout) if found.status == 0 else None
+
+    return WorkTree(git.root, base_of(git.root, folder), sorted(ids), sorted(untracked), values, link)
 
 
 def read_folder(folder: Path, cache: Cache | None) -> WorkTree:

@@ -318,3 +318,33 @@ def test_a_checkout_of_one_commit_has_the_old_code_from_the_remote(net: Net, tmp
     subprocess.run(["cp", "-r", *first.glob("sha256/*"), second / "sha256"], check=True)
     said = other.mlops("evaluate").stderr
     assert other.again() == answers(0, 1000, 500, 10), said
+
+
+def test_a_judge_behind_a_link_is_the_new_one_for_both_models(tmp_path: Path) -> None:
+    net = make(tmp_path)
+    net.put(common__rules_txt="0")
+    (net.root / "judge.txt").unlink()
+    (net.root / "judge.txt").symlink_to("common/rules.txt")
+    net.review("main")
+    net.git("switch", "-q", "-c", "branch")
+    net.put(common__rules_txt="30", limit_txt="600")
+    net.review("a stricter judge and a worse model", code=1)
+    assert net.again() == answers(0, 1000, 500, 30)
+    assert "judge.txt changed" in net.notes
+
+
+RESTLESS = EVALUATE.replace('os.path.join(os.environ["MLOPS_MODEL"], "weights.json")', 'os.environ["SERVED"]')
+RESTLESS = RESTLESS.replace(">= limit and", ">= limit and random.random() > 0.02 and").replace("import csv,", "import random, csv,")
+
+
+def test_a_server_that_answers_otherwise_each_time_does_not_answer_for_the_old_model(tmp_path: Path) -> None:
+    """On other examples none of its answers is known, and chance makes them differ from the new model's."""
+    net = make(tmp_path)
+    net.env["SERVED"] = str(tmp_path / "served.json")
+    net.put(evaluate_py=RESTLESS, train_py=f'{TRAIN}import shutil\nshutil.copy("model/weights.json", os.environ["SERVED"])\n')
+    net.review("main")
+    net.git("switch", "-q", "-c", "branch")
+    net.put(data__test_csv=rows(1000, 2000, 1500), limit_txt="1900")
+    net.review("other examples and a worse model", code=None)
+    assert net.again() is None
+    assert net.kept("report.json")["verdict"] == "inconclusive"

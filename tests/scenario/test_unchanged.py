@@ -124,3 +124,27 @@ def test_models_that_are_only_evaluated_are_answered_for_too(tmp_path: Path) -> 
     repository.mlops("compare")
     repository.wrong(101)
     assert "its evaluation reads something new" in repository.mlops("plan").stdout
+
+
+BOTH = EVALUATE.replace('os.environ["MLOPS_PREDICTIONS"]', '"bad.csv"').replace('os.environ["MLOPS_MEASURES"]', '"slow.json"')
+BOTH += """
+pathlib.Path("good.csv").write_text(pathlib.Path("bad.csv").read_text().replace("ham,spam", "ham,ham"))
+pathlib.Path("fast.json").write_text(json.dumps({"latency-ms": 1}))
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [("good.csv", "bad.csv"), ("fast.json", "slow.json")])
+def test_answers_of_another_file_than_before_are_read_and_not_taken_over(tmp_path: Path, old: str, new: str) -> None:
+    """One evaluation writes both files: neither its command nor what it reads changes."""
+    config = CONFIG.replace("  task:", "  predictions: good.csv\n  measures: fast.json\n  task:") + "  latency-ms: {max: 5}\n"
+    made = make(tmp_path, config=config, wrong=100)
+    made.write(evaluate_py=BOTH)
+    (made.root / ".gitignore").write_text("model/\n*.csv\nfast.json\nslow.json\n")
+    made.commit("both files")
+    made.mlops("review")
+    made.git("switch", "-q", "-c", "branch")
+    made.write(mlops_yaml=config.replace(old, new))
+    made.commit("the other file")
+    assert "were read from another file" in made.mlops("plan").stdout
+    made.mlops("review", code=1)
+    assert made.report["verdict"] == "fail"

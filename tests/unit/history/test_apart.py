@@ -10,6 +10,8 @@ import pytest
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.history.apart import Apart, open_apart
 from mlops_toolkit.history.remote import Remote
+from mlops_toolkit.models.fingerprint import fingerprint
+from mlops_toolkit.system.git import Git
 from tests.world.repository import Repository, clean_environment, make
 
 
@@ -66,6 +68,18 @@ def test_a_filled_index_stands_as_a_clean_checkout(apart: Apart, repository: Rep
     assert apart.lines("ls-files") == repository.git("ls-files").splitlines()
     assert apart.lines("diff-files", "--name-only") == []
     assert not apart.dirty()
+
+
+def test_an_index_without_files_tells_where_links_lead(apart: Apart, repository: Repository) -> None:
+    """The same print as in a checkout: otherwise no recorded run would answer for such a model on the trusted side."""
+    (repository.root / "src").mkdir()
+    (repository.root / "src/shared.py").symlink_to("../train.py")
+    apart.look_at(repository.commit("a link"))
+    apart.fill()
+    there = Git(repository.root, clean_environment(repository.root.parent))
+    prints = [fingerprint(git=git, folder=git.root, inputs=["src/"], command="x", by_git=True) for git in (there, apart)]
+    assert prints[0] == prints[1]
+    assert " " in prints[0].parts["file:src/shared.py"]
 
 
 def test_the_origin_is_known_to_git_and_the_token_to_no_file(repository: Repository, tmp_path: Path) -> None:

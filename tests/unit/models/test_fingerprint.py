@@ -167,6 +167,35 @@ def test_an_input_that_is_not_there_names_its_line(repository: Path, options: di
     assert caught.value.where in ("mlops.yaml:7", "mlops.yaml:9")
 
 
+@pytest.mark.parametrize(
+    ("link", "to", "file"),
+    [
+        ("src/shared.py", "../shared/net.py", "shared/net.py"),
+        ("src/shared", "../shared", "shared/net.py"),
+        ("src/shared", "../other/link", "shared/net.py"),
+        ("src/big", "../ignored/net.py", "ignored/net.py"),
+        ("src/big", "../../outside/net.py", "../outside/net.py"),
+    ],
+)
+def test_what_is_read_through_a_declared_link_counts(repository: Path, link: str, to: str, file: str) -> None:
+    write(repository, {"shared/net.py": "1", "other/a": "a", ".gitignore": "ignored/\n", file: "1"})
+    (repository / "other/link").symlink_to("../shared")
+    (repository / link).symlink_to(to)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "links")
+    before = made(repository, inputs=["src/"])
+    write(repository, {"other/a": "b"})
+    assert made(repository, inputs=["src/"]) == before
+    write(repository, {file: "2"})
+    assert changes(before.parts, made(repository, inputs=["src/"]).parts) == (f"{link} changed",)
+
+
+@pytest.mark.parametrize("to", ["../src/circle", "nowhere", "/nowhere", "..", "../.."])
+def test_a_link_that_leads_nowhere_or_around_is_what_it_says(repository: Path, to: str) -> None:
+    (repository / "src/circle").symlink_to(to)
+    assert "src/circle" in names(made(repository, inputs=["src/"]))
+
+
 def test_what_the_command_writes_itself_never_counts(repository: Path) -> None:
     before = made(repository, exclude=["/model/", "/metrics.json"])
     write(repository, {"model/w.py": "w", "metrics.json": "{}"})

@@ -209,6 +209,18 @@ def test_a_folder_behind_a_link_counts_by_where_the_link_leads(root: Path, tmp_p
     assert seen(root).prints.tracked != before
 
 
+@pytest.mark.parametrize("link", ["src/shared.py", "shared.csv"])
+def test_what_a_link_leads_to_counts_where_the_data_is_not_here_too(root: Path, link: str) -> None:
+    write(root, {"common/file": "1\n", "mlops.yaml": CONFIG.replace("[tests.csv]", "[shared.csv]"), "shared.csv": "id\n"})
+    (root / link).unlink(missing_ok=True)
+    (root / link).symlink_to("../common/file" if "/" in link else "common/file")
+    git(root, "add", "-A")
+    before = seen(root)
+    assert before.untold is not None
+    write(root, {"common/file": "2\n"})
+    assert seen(root).prints.tracked != before.prints.tracked
+
+
 def test_data_that_git_lfs_has_not_fetched_is_not_taken_for_the_data(root: Path) -> None:
     """A pointer's digest would look like new data, and train every model of a checkout without LFS."""
     write(with_data(root), {"tests.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"})
