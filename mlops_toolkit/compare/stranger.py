@@ -35,7 +35,8 @@ def whose(context: Context) -> str:
 def legs(found: Found, entries: Sequence[Entry], context: Context, *, config: str, model: str) -> dict[str | None, Handed | None]:
     """The run of each leg of a matrix that has to be judged; None where a leg that main has was not handed over.
 
-    A leg that no run of ours ever had is nobody's: a stranger does not invent checks.
+    A leg that no run of ours ever had is nobody's: a stranger does not invent checks. Where none of ours is recorded, nothing can be judged,
+    and one of theirs is told so.
     """
     ours = [e for e in entries if e.key.split("|")[:2] == [config, model] and not e.fork and e.metrics]
     recorded = {e.key.split("|", 2)[2] or None for e in ours}
@@ -45,7 +46,9 @@ def legs(found: Found, entries: Sequence[Entry], context: Context, *, config: st
     mine = [one for one in mine if one.run.commit == context.head and one.run.ci.run == context.run]
     wanted = {context.matrix} if context.matrix is not None else latest | {one.run.matrix for one in mine if one.run.matrix in recorded}
     last = {one.run.matrix: one for one in sorted(mine, key=lambda one: (one.run.ci.attempt, one.run.id))}
-    return {leg: last.get(leg) for leg in sorted(wanted or set(last) or {None}, key=lambda leg: leg or "")}
+    if not wanted:
+        return {None: last.get(None) or next(iter(last.values()), None)}
+    return {leg: last.get(leg) for leg in sorted(wanted, key=lambda leg: leg or "")}
 
 
 def absent(model: str, found: Found, context: Context) -> UsageError:

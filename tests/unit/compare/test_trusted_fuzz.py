@@ -210,3 +210,14 @@ def test_any_answers_to_those_that_it_has_wrong(
         answers.write_parquet(folder / "runs" / RUN_ID / "predictions" / "main.parquet")
         renamed(folder)
         outcome(folder, baseline)
+
+
+def test_a_stranger_invents_no_checks_where_nothing_of_ours_is_recorded(artifact: Path, tmp_path: Path) -> None:
+    """Each leg would be a check of its own, and there is room for thousands of records."""
+    record = json.loads((artifact / "run.json").read_text())
+    for number in range(30):
+        place = tmp_path / f"leg-{number}"
+        place.mkdir()
+        (place / "run.json").write_text(json.dumps(record | {"matrix": f"leg-{number}"}))
+    legs = stranger.legs(handed.find(tmp_path), (), CONTEXT, config="mlops.yaml", model="spam")
+    assert [(leg, one is None) for leg, one in legs.items()] == [(None, False)]
