@@ -87,7 +87,7 @@ def test_the_configurations_that_are_meant_are_all_that_is_written(models: Path,
 
 
 def seat(tmp_path: Path, at: Context, models: Path, run: str = "handed") -> trusted.Seat:
-    args = argparse.Namespace(config="mlops.yaml", run=run, head="", metrics="")
+    args = argparse.Namespace(verb="compare", config="mlops.yaml", run=run, head="", metrics="")
     at = Context(**{**vars(at), "server_url": models.parent.as_uri(), "repository": models.name})
     workspace = tmp_path / "workspace"
     workspace.mkdir(exist_ok=True)
