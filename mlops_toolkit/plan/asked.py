@@ -13,7 +13,8 @@ from mlops_toolkit.ci import Context
 from mlops_toolkit.config.forks import COMMAND, LABEL
 from mlops_toolkit.forge.base import PullRequest
 
-SHA = re.compile(r"[0-9a-f]{7,40}")
+SHA = re.compile(r"[0-9a-f]{7,64}")
+PINNED = 16  # digits: fewer are found again for another commit, seven within minutes, twelve within hours
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def ask(context: Context, may_write: bool | None, pull: PullRequest | None) -> A
         return Refused("the pull request cannot be read: the job needs `permissions: {pull-requests: read}`")
     if not pull.open:
         return Refused(f"pull request #{pull.number} is closed")
-    look = f"look again, then comment {COMMAND} {pull.head[:12]}"
+    look = f"look again, then comment {COMMAND} {pull.head}"
     if asks and not pull.head.startswith(asks):
         return Refused(f"the pull request's head is {pull.head[:12]} now, not {asks[:12]}: {look}")
-    if not asks and pull.fork and not _before(pull.pushed_at, context.asked_at):
+    if len(asks) < PINNED and pull.fork and not _before(pull.pushed_at, context.asked_at):
         return Refused(f"something was pushed to the fork since {COMMAND} was asked, or it cannot be told whether: {look}")
     return Allowed(pull.head, who)
 

@@ -36,7 +36,7 @@ def test_a_push_to_the_fork_after_the_comment_is_not_what_was_looked_at(pushed: 
     """The same second, a time that cannot be read or none: it cannot be told, so no."""
     answer = ask(COMMENT, True, replace(FORK, pushed_at=pushed))
     assert isinstance(answer, Refused)
-    assert f"/evaluate {HEAD[:12]}" in answer.reason
+    assert answer.reason.endswith(f"/evaluate {HEAD}")
 
 
 def test_a_push_in_another_time_zone_before_the_comment_is_before_it() -> None:
@@ -47,7 +47,17 @@ def test_a_branch_of_our_own_needs_no_such_care() -> None:
     assert ask(COMMENT, True, replace(OWN, pushed_at="2026-03-01T13:30:00Z")) == Allowed(HEAD, "ada")
 
 
-@pytest.mark.parametrize("sha", [HEAD, HEAD[:7], HEAD[:12].upper()])
+@pytest.mark.parametrize("sha", [HEAD[:7], HEAD[:12], HEAD[:15].upper()])
+def test_a_few_digits_name_the_commit_that_was_looked_at_only_if_nothing_was_pushed_since(sha: str) -> None:
+    """Whoever wrote the fork can make another commit whose id begins so, and push it when the comment is there."""
+    asked = replace(COMMENT, request=f"/evaluate {sha}")
+    assert ask(asked, True, FORK) == Allowed(HEAD, "ada")
+    answer = ask(asked, True, replace(FORK, pushed_at="2026-03-01T13:00:05Z"))
+    assert isinstance(answer, Refused)
+    assert answer.reason.endswith(f"/evaluate {HEAD}")
+
+
+@pytest.mark.parametrize("sha", [HEAD, HEAD[:16], HEAD.upper()])
 def test_a_named_commit_is_pinned_whatever_was_pushed_elsewhere_in_the_fork(sha: str) -> None:
     late = replace(FORK, pushed_at="2026-03-01T13:30:00Z")
     assert ask(replace(COMMENT, request=f"/evaluate {sha}"), True, late) == Allowed(HEAD, "ada")
@@ -60,7 +70,7 @@ def test_a_named_commit_that_is_the_head_no_more_is_refused() -> None:
     assert OLD[:10] in answer.reason
 
 
-@pytest.mark.parametrize("words", ["a1b2c3", "main", "HEAD", f"{HEAD} now", f"{HEAD}0", "--help", "$(id)"])
+@pytest.mark.parametrize("words", ["a1b2c3", "main", "HEAD", f"{HEAD} now", f"{HEAD}0", f"{HEAD}{HEAD}", "--help", "$(id)"])
 def test_what_is_no_commit_is_refused(words: str) -> None:
     assert isinstance(ask(replace(COMMENT, request=f"/evaluate {words}"), True, FORK), Refused)
 
