@@ -96,9 +96,8 @@ def test_the_pair_for_forks_is_judged_as_a_pair(tmp_path: Path) -> None:
     pair = {
         f".github/workflows/{stem}.yml": (ROOT / f"workflows-templates/{stem}.yml").read_text() for stem in ("fork-pair", "fork-pair-judge")
     }
-    pair[".github/workflows/fork-pair-judge.yml"] = pair[".github/workflows/fork-pair-judge.yml"].replace(
-        "      statuses: write", "      statuses: read"
-    )
+    begin, _, end = pair[".github/workflows/fork-pair-judge.yml"].rpartition("      statuses: write")  # of the job that judges
+    pair[".github/workflows/fork-pair-judge.yml"] = f"{begin}      statuses: read{end}"
     (warning,) = said(tmp_path, pair, name="train", flow=".github/workflows/fork-pair.yml")
     assert warning.file == ".github/workflows/fork-pair-judge.yml"
     assert "lacks `statuses: write`" in warning.message
