@@ -72,14 +72,30 @@ def _witnessed(run: Run, context: Context) -> Run:
 def find(given: str, *, state: Path, history: History, git: Git | None, context: Context, key: str) -> Run:
     """The run to go on with.
 
-    given: a run.json or a run id, "" for this checkout's. UsageErrors: `no-run` where there is none, `stale-run` where the last
+    given: a run.json or a run id, "" for this checkout's; in a CI it is of this checkout too. UsageErrors: `no-run` where there is none, `stale-run` where the last
     one here is of another checkout, `other-model`, `unknown-run`, `ambiguous-run`.
     """
     run = _find(given, state, history, git, context, key)
+    if given and context.ci:
+        run = _of_checkout(run, given, git, context)
     if key_of(run.config, run.model, run.matrix) != key_of(*key.split("|", 2)):
         where, name, _ = key.split("|", 2)
         raise UsageError("other-model", f"run {run.id} is of {run.model[:80]} ({run.config[:80]}), not of {name} ({where})", where="run")
     return run
+
+
+def _of_checkout(run: Run, given: str, git: Git | None, context: Context) -> Run:
+    """A run that a CI was told to go on with: its verdict becomes the check of this commit, so it is of that, or of the same tree."""
+    here = git.commit("HEAD") if git else None
+    head = context.head or (here.sha if here else None)
+    if here is not None and run.commit != head and run.tree != here.tree:
+        raise UsageError(
+            "stale-run",
+            f"the run that was asked for is of {_short(run)}, not of {(head or '')[:7]}",
+            where=given[:100],
+            hint="hand over the run of this very checkout",
+        )
+    return _witnessed(run, context) if given.endswith(".json") else run
 
 
 def _find(given: str, state: Path, history: History, git: Git | None, context: Context, key: str) -> Run:
@@ -147,6 +163,7 @@ def handed_over(found: Found, *, history: History, git: Git | None, context: Con
         )
     latest: dict[str | None, Handed] = {}
     for one in sorted(fitting, key=lambda one: (one.run.ci.attempt, one.run.id)):
+        _refuse_two(latest.get(one.run.matrix), one)
         latest[one.run.matrix] = one
     for one in latest.values():
         known = next((entry for entry in history.entries() if entry.id == one.run.id), None)
@@ -154,3 +171,16 @@ def handed_over(found: Found, *, history: History, git: Git | None, context: Con
             raise InvalidFile("id-taken", f"another run is recorded by the id {one.run.id}", where=one.where)
         one.take(state)
     return [_witnessed(latest[leg].run, context) for leg in sorted(latest, key=lambda leg: leg or "")]
+
+
+def _refuse_two(other: Handed | None, one: Handed) -> None:
+    """Two jobs of one attempt that both made this run: whichever were judged, the other's model would pass unseen."""
+    if other is None or other.run.ci.attempt != one.run.ci.attempt or other.top == one.top:
+        return
+    if {other.run.status, one.run.status} <= {"succeeded", "reused"}:
+        raise UsageError(
+            "several-runs",
+            f"two jobs handed over a run of {one.run.model}: {other.where} and {one.where}",
+            where="run",
+            hint="name the legs of a matrix at train, evaluate and compare-to-main: matrix: ${{ matrix.NAME }}",
+        )

@@ -32,6 +32,11 @@ class Handed:
     folder: Path
     where: str
 
+    @property
+    def top(self) -> Path:
+        """The `.mlops` folder of the job that made it, as it was handed over."""
+        return self.folder.parent.parent if self.folder.parent.name == "runs" else self.folder
+
     def named(self) -> tuple[Artifact, ...]:
         """The files that the record names, of those that should be here: what lies in a models store only the history may name."""
         kept = [e for evaluation in self.run.evaluations.values() for e in (evaluation.predictions, evaluation.baseline_predictions)]
