@@ -324,13 +324,16 @@ def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded 
 def _base_config(
     loaded: read.Loaded, world: World, history: History, line: baseline.Lineage, args: argparse.Namespace
 ) -> tuple[Config | None, tuple[str, ...]]:
-    """The configuration at the commit the head is measured from: its gate counts where the head's is looser.
+    """The configuration at the commit the head is measured from: its gate counts where the head's is looser. Of a fork, which chooses where
+    it leaves the base branch, that branch's as it is now.
 
     Gates given on the command line are the person's own question: nothing is held against them.
     """
     if world.git is None or not line.steps or args.gate:
         return None, ()
-    start = line.steps[0].commit
+    start, context = line.steps[0].commit, world.context
+    if context.fork and world.apart is None and (branch := context.base_branch or context.default_branch):
+        start = next((commit.sha for commit in history.ancestry(f"refs/heads/{branch}", 1)), start)
     content = lineage.content(world.git, history, start, loaded.where)
     if content is None:
         return None, ()

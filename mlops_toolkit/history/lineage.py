@@ -121,7 +121,7 @@ def _start_in_ci(git: Git, context: Context, ancestry: Ancestry) -> Start:
     here = git.commit("HEAD")
     assert here is not None  # noqa: S101 — find() has looked
     main = context.base_branch or context.default_branch or context.branch
-    if context.event == "pull_request":
+    if context.event in ("pull_request", "comment"):  # of a comment the head is checked out: what is before it may be the fork's, too
         if len(here.parents) == 2 and here.sha != context.head and context.head in (None, here.parents[1]):
             return Start(here.parents[0], "the first parent of the pull request's test merge", main)
         return _meeting_point(git, ancestry, context.head or here.sha, main)

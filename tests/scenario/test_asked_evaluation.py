@@ -71,6 +71,30 @@ def test_a_branch_that_holds_something_else_is_no_place_for_runs(pair: Pair) -> 
     assert remote(pair, "rev-parse", "main") == main
 
 
+def test_the_gate_is_the_base_branch_s_however_many_commits_the_fork_has(pair: Pair) -> None:
+    """The commit before the head is the fork's own: neither its gate nor what it was measured as counts."""
+    pair.head(250, mlops_yaml=CONFIG.replace("1pp", "9pp").replace("3pp", "9pp"))
+    head = pair.commit("And another", README_md="nothing")
+    pair.offer(head)
+    assert evaluated(pair, head).returncode == 1
+    assert states(pair, head)[-1] == "failure"
+    assert "against main" in pair.github.bodies(5)[0].splitlines()[0]
+
+
+def test_a_fork_does_not_choose_an_old_gate_by_where_it_leaves_main(pair: Pair) -> None:
+    old = pair.git("rev-parse", "main")
+    pair.git("switch", "-q", "main")
+    tight = CONFIG.replace("max-drop: 1pp", "max-drop: 0.2pp")
+    pair.commit("A tighter gate", mlops_yaml=tight)
+    pair.git("push", "-q", "origin", "main")
+    pair.main()
+    pair.git("switch", "-q", "-C", "feature", old)
+    head = pair.commit("Somewhat worse", params_json=json.dumps({"wrong": 110}))
+    pair.offer(head)
+    assert evaluated(pair, head).returncode != 0
+    assert "allowed −0.2)" in pair.github.bodies(5)[0]
+
+
 @pytest.mark.parametrize("place", ["outbox", "runs"])
 @pytest.mark.parametrize("through", ["folder", "link"])
 def test_runs_that_a_checkout_brings_along_are_nobody_s(pair: Pair, place: str, through: str) -> None:
