@@ -226,7 +226,12 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
 
     # What lies in a CI's checkout may have been handed over by anybody: only what is on the branch answers for others there.
     entries = [entry for entry in history.entries() if not context.ci or entry.where == "recorded"]
-    return decide(asked, entries, run=history.run, lacks=lambda run: lacking(run, loaded.config, suites, file), base=base, apart=apart)
+    found = decide(asked, entries, run=history.run, lacks=lambda run: lacking(run, loaded.config, suites, file), base=base, apart=apart)
+    chosen = prints.tried(loaded)
+    if found.source is None or found.source.elsewhere is None or chosen is None:
+        return found
+    # The same model may be said to be the best of more by now: that is no reason to evaluate it again, but to say so.
+    return replace(found, source=replace(found.source, elsewhere=replace(found.source.elsewhere, tried=chosen)))
 
 
 def reused(fresh: Run, found: Answer, now: str) -> Run:

@@ -169,11 +169,22 @@ def prompts(loaded: Loaded, found: pointer.Pointer) -> dict[str, str | None]:
 
 def prompts_of(loaded: Loaded) -> tuple[str, ...]:
     """The prompts that are part of a model from elsewhere, as its pointer names them; what is wrong with one is told by who reads it."""
+    found = _pointed(loaded)
+    return tuple(found.prompts) if found else ()
+
+
+def tried(loaded: Loaded) -> int | None:
+    """From how many candidates its pointer says that a model from elsewhere was chosen; None where there is no pointer to read."""
+    found = _pointed(loaded)
+    return found.tried if found else None
+
+
+def _pointed(loaded: Loaded) -> pointer.Pointer | None:
     path = pointer.place_of(loaded)
     try:
-        return tuple(pointer.loads(path.read_bytes(), where=path.name, depth=None).prompts) if path else ()
+        return pointer.loads(path.read_bytes(), where=path.name, depth=None) if path else None
     except (OSError, MlopsError):
-        return ()
+        return None
 
 
 def _digest(path: Path) -> str | None:

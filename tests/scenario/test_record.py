@@ -401,6 +401,19 @@ def test_the_best_of_fifty_is_said_with_what_that_alone_is_worth(team: Team) -> 
     assert "the best of 50 was chosen: if these examples chose it, that alone flatters accuracy by up to about 1.0 pp" in notes
 
 
+def test_that_it_was_the_best_of_fifty_is_said_though_its_evaluation_is_recorded_without(team: Team) -> None:
+    team.configure(COMPUTED)
+    on_main(team)
+    proposed(team, 90)
+    team.ci(branch="next")
+    team.record(f"{team.url}/90.json", 90, "--tried", "50")
+    team.push("To be honest", "next")
+    machine = team.ci("plan", branch="next")
+    assert "unchanged" in team.said
+    team.again(machine, "compare", branch="next")
+    assert "the best of 50 was chosen" in " ".join(machine.report["notes"])
+
+
 def test_a_cluster_in_a_ci_records_and_its_run_is_there_at_once(team: Team) -> None:
     answers = team.folder / "answers.csv"
     answers.write_text(rows(100))
