@@ -39,7 +39,7 @@ def test_a_boolean_is_exactly_true_or_false(word: str) -> None:
     [
         ("train", "comfig", 'action train: there is no input "comfig"\n  did you mean "config"?'),
         ("train", "metrics", 'action train: there is no input "metrics"\n  it is an input of compare-to-main'),
-        ("train", "a\x1bb", 'action train: there is no input "a\\u001bb"\n  known: config, token, again, python'),
+        ("train", "a\x1bb", 'action train: there is no input "a\\u001bb"\n  known: config, token, again, matrix, python'),
     ],
 )
 def test_an_unknown_input_fails_and_says_what_was_meant(action: str, key: str, error: str) -> None:
