@@ -340,6 +340,14 @@ def _base_config(
     try:
         return read.parse(content, where=f"{loaded.where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
     except (ConfigErrors, UsageError) as error:
+        if context.fork:  # its own gate is no gate
+            hint = "mend it there first; then this pull request can be judged"
+            raise UsageError(
+                "no-base-gate",
+                f"the base branch's configuration cannot be read: {error.message}",
+                where=f"{loaded.where} at {start[:7]}",
+                hint=hint,
+            ) from error
         return None, (f"the configuration at {start[:7]} cannot be read ({error.message}): only this one's gate counts",)
 
 

@@ -95,6 +95,19 @@ def test_a_fork_does_not_choose_an_old_gate_by_where_it_leaves_main(pair: Pair) 
     assert "allowed −0.2)" in pair.github.bodies(5)[0]
 
 
+def test_where_the_base_branch_s_configuration_cannot_be_read_a_fork_s_own_gate_is_none(pair: Pair) -> None:
+    old = pair.git("rev-parse", "main")
+    pair.git("switch", "-q", "main")
+    pair.commit("A slip", mlops_yaml=CONFIG.replace("max-drop: 1pp", "max-dorp: 1pp"))
+    pair.git("push", "-q", "origin", "main")
+    pair.git("switch", "-q", "-C", "feature", old)
+    head = pair.commit("Much worse", params_json=json.dumps({"wrong": 220}), mlops_yaml=CONFIG.replace("1pp", "9pp").replace("3pp", "9pp"))
+    pair.offer(head)
+    done = evaluated(pair, head)
+    assert (done.returncode, states(pair, head)[-1]) == (2, "error")
+    assert "the base branch's configuration cannot be read" in done.stderr
+
+
 @pytest.mark.parametrize("place", ["outbox", "runs"])
 @pytest.mark.parametrize("through", ["folder", "link"])
 def test_runs_that_a_checkout_brings_along_are_nobody_s(pair: Pair, place: str, through: str) -> None:
