@@ -56,7 +56,8 @@ def witness(
                 return Seen(None if theirs is None else False)
             strange = [path for path in sorted(found) if _below(path, ours) or _source(path, root) in tracked]
             return Seen(
-                None if theirs is None else any(_below(path, told) for path in found), tuple(dict.fromkeys(_source(path, root) or str(path) for path in strange))
+                None if theirs is None else any(_below(path, told) for path in found),
+                tuple(dict.fromkeys(_source(path, root) or str(path) for path in strange)),
             )
 
         yield tell

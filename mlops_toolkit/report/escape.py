@@ -60,7 +60,7 @@ def _isolated(text: str) -> str:
 def _hush(text: str) -> str:
     """Stops what happens to text beside Markdown: mentions, issue numbers, links without brackets, emoji names, our own markers."""
     text = text.replace("<!--", f"<{_GAP}!--")
-    text = re.sub(r"([@#])(?=\w)", rf"\1{_GAP}", text)
+    text = re.sub(r"(@(?=\S)|#(?=\w))", rf"\1{_GAP}", text)  # behind an @ also a dot: `b@.a` would be an address of mail
     text = text.replace("://", f":{_GAP}//")
     text = re.sub(r"(?i)(mailto|xmpp|javascript|data):(?=\S)", rf"\1:{_GAP}", text)
     text = re.sub(r"(?i)www\.", lambda found: f"{found[0][:3]}{_GAP}.", text)

@@ -63,6 +63,7 @@ def test_any_text_is_one_cell_of_a_table(text: str) -> None:
 
 
 @given(texts)
+@example("a|b@.a|b")
 @settings(deadline=None, max_examples=400)
 def test_any_text_is_one_list_item_or_paragraph(text: str) -> None:
     """It makes no list, heading, quote, rule, link, image, code or HTML of its own."""
