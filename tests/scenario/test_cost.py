@@ -27,13 +27,14 @@ def test_an_ordinary_pull_request_stays_within_its_limit(rows: dict[str, Cost]) 
 
 
 def test_the_page_says_what_is_counted(rows: dict[str, Cost]) -> None:
-    """Calls and requests to the last one; bytes as near as compression and the length of numbers let them be."""
+    """Calls to the last one; git's requests as near as its versions agree, bytes as compression and the length of numbers let them be."""
     told = cost.named(PAGE.read_text())
     counted = cost.named(cost.page(list(rows.values())))
     assert list(told) == list(counted)
     for name, (calls, size, trips, git) in counted.items():
         said = told[name]
-        assert (said[0], said[2]) == (calls, trips), name
+        assert said[0] == calls, name
+        assert said[2] == pytest.approx(trips, rel=0.1, abs=2), name
         assert said[1] == pytest.approx(size, rel=0.1, abs=2), name
         assert said[3] == pytest.approx(git, rel=0.1, abs=2), name
 
