@@ -261,10 +261,11 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
 
     def followed(place: History) -> baseline.Lineage:
         asked = None if base_kind != "name" else _commitish(args.base, place, own)
-        return lineage.find(world.git, world.context, place.ancestry, base=asked, known=baseline.usable(_question(own), place.entries()))
+        known = frozenset().union(*(baseline.usable(_question(one), place.entries()) for one in _names(own, place, world)))
+        return lineage.find(world.git, world.context, place.ancestry, base=asked, known=known)
 
     line = followed(history)
-    base_config, notes = _base_config(loaded, world, history, line, args)
+    base_config, notes = _base_config(loaded, world, history, line, args, [one.config for one in _names(own, history, world)])
     to = history
     if base_config is not None and base_config.history.at != config.history.at:
         history = world.history(state, base_config.history.at)
@@ -274,7 +275,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         base: Loaded | None = heads.bare(base_kind, args.base, args, world, config)
         base_side = _side(base.run if base else None, args.base, None)
     else:
-        choice = _choice(args.base, history, own, line)
+        choice, moved = _chosen(args.base, history, own, line, world)
+        notes = (*notes, *moved)
         base = _recorded(history, choice, file)
         if base is not None and run is not None:
             base = sides.renewed(base, run, file=file)
@@ -308,6 +310,27 @@ def _commitish(base: str, history: History, run: Run) -> str | None:
     return base
 
 
+def _names(run: Run, history: History, world: World) -> list[Run]:
+    """The run as it is called, and as it was called where its configuration stood before it moved: a folder's new name is no new model.
+
+    Of the places that other runs of a model of this name have, those that this checkout lacks; the latest.
+    """
+    others = [e.key.split("|")[0] for e in history.entries() if e.key.split("|")[1:] == [run.model, run.matrix or ""]]
+    gone = [path for path in others if path != run.config and not (world.root / path).is_file()]
+    return [run, *(replace(run, config=path) for path in gone[-1:])]
+
+
+def _chosen(base: str, history: History, run: Run, line: baseline.Lineage, world: World) -> tuple[baseline.Choice, tuple[str, ...]]:
+    """The baseline; where there is none, that of the configuration's earlier place, and a sentence of it."""
+    first, *before = _names(run, history, world)
+    choice = _choice(base, history, first, line)
+    for former in before if choice.entry is None else ():
+        found = _choice(base, history, former, line)
+        if found.entry is not None:
+            return found, (f"the configuration moved: on the baseline it is {former.config}",)
+    return choice, ()
+
+
 def _choice(base: str, history: History, run: Run, line: baseline.Lineage) -> baseline.Choice:
     question = _question(run)
     named = baseline.named(base, history.entries(), question.key) if base else None
@@ -322,7 +345,7 @@ def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded 
 
 
 def _base_config(
-    loaded: read.Loaded, world: World, history: History, line: baseline.Lineage, args: argparse.Namespace
+    loaded: read.Loaded, world: World, history: History, line: baseline.Lineage, args: argparse.Namespace, places: Sequence[str]
 ) -> tuple[Config | None, tuple[str, ...]]:
     """The configuration at the commit the head is measured from: its gate counts where the head's is looser. Of a fork, which chooses where
     it leaves the base branch, that branch's as it is now.
@@ -334,11 +357,12 @@ def _base_config(
     start, context = line.steps[0].commit, world.context
     if context.fork and world.apart is None and (branch := context.base_branch or context.default_branch):
         start = next((commit.sha for commit in history.ancestry(f"refs/heads/{branch}", 1)), start)
-    content = lineage.content(world.git, history, start, loaded.where)
+    there = ((place, lineage.content(world.git, history, start, place)) for place in places)
+    where, content = next(((place, content) for place, content in there if content is not None), (loaded.where, None))
     if content is None:
         return None, ()
     try:
-        return read.parse(content, where=f"{loaded.where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
+        return read.parse(content, where=f"{where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
     except (ConfigErrors, UsageError) as error:
         if context.fork:  # its own gate is no gate
             hint = "mend it there first; then this pull request can be judged"
