@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.history.bare import NOT_OURS, Bare
+from mlops_toolkit.history.bare import NOT_OURS, Bare, hidden
 from mlops_toolkit.history.remote import Remote
 from mlops_toolkit.system.git import OBJECT_ID, Commit, Git
 
@@ -100,7 +100,7 @@ class Apart(Git):
         try:
             self.bare.fetch(oids, filter=what, depth=1 if what == "tree:0" else None)
         except EnvironmentFailure as error:
-            if not any(word in error.message for word in ("unadvertised", "not our ref")):
+            if not hidden(error):
                 raise
 
 

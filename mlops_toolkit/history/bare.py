@@ -58,6 +58,11 @@ NOBODY = {
 }
 
 
+def hidden(error: EnvironmentFailure) -> bool:
+    """Whether the remote could be asked, and does not give out what was asked for by id."""
+    return any(word in error.message for word in HIDDEN)
+
+
 @dataclass(frozen=True)
 class Node:
     """A line of a tree: mode (`40000` for a folder) and object id."""

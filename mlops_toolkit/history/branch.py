@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
@@ -31,6 +32,7 @@ from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.system.files import locked, write_atomic
 from mlops_toolkit.system.git import Commit, Git
 
+T = TypeVar("T")
 PATIENCE = 600.0  # seconds that a record is offered again while other writers are faster
 PASSING_TRIES = 3
 FRESH = 600.0  # seconds that a laptop goes by what it read last
@@ -353,38 +355,26 @@ class GitHistory(LocalHistory):
     # The code's own commits
 
     def ancestry(self, commit: str, depth: int) -> Sequence[Commit]:
-        if self.commits is None:
-            return ()
-        try:
-            with self.alone():
-                return tuple(self.commits.line(commit, depth))
-        except EnvironmentFailure as error:
-            if self.ci:
-                raise
-            self.note(f"commits that this clone lacks could not be fetched: {error.message}")
-            return ()
+        return self._of_code(lambda commits: tuple(commits.line(commit, depth)), (), "commits that this clone lacks")
 
     def content(self, commit: str, path: str) -> bytes | None:
-        if self.commits is None:
-            return None
-        try:
-            with self.alone():
-                return self.commits.file(commit, path)
-        except EnvironmentFailure as error:
-            if self.ci:
-                raise
-            self.note(f"{path} at {commit[:7]} could not be fetched: {error.message}")
-            return None
+        return self._of_code(lambda commits: commits.file(commit, path), None, f"{path} at {commit[:7]}")
 
     def export(self, commit: str, to: Path) -> bool:
+        return self._of_code(lambda commits: commits.export(commit, to), False, f"the files of {commit[:7]}", closed=False)
+
+    def _of_code(self, ask: Callable[[Commits], T], absent: T, what: str, *, closed: bool = True) -> T:
+        """What the code's remote answers, or `absent`: where there is none, or it cannot be asked, which is noted. A CI fails `closed`."""
         if self.commits is None:
-            return False
+            return absent
         try:
             with self.alone():
-                return self.commits.export(commit, to)
+                return ask(self.commits)
         except EnvironmentFailure as error:
-            self.note(f"the files of {commit[:7]} could not be fetched: {error.message}")
-            return False
+            if self.ci and closed:
+                raise
+            self.note(f"{what} could not be fetched: {error.message}")
+            return absent
 
 
 def without_examples(bundle: Bundle) -> Bundle:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.history.bare import FOLDER, HIDDEN, Bare, Node, tree
+from mlops_toolkit.history.bare import FOLDER, Bare, Node, hidden, tree
 from mlops_toolkit.system.git import Commit
 
 
@@ -33,7 +33,7 @@ class Commits:
         try:
             self.bare.fetch([oid], depth=depth)
         except EnvironmentFailure as error:
-            if any(word in error.message for word in HIDDEN):
+            if hidden(error):
                 return line
             raise
         return self._here(oid, depth)
@@ -47,7 +47,7 @@ class Commits:
         try:
             return self._below(Node(FOLDER, line[0].tree), path.split("/")) if line else None
         except EnvironmentFailure as error:
-            if any(word in error.message for word in HIDDEN):
+            if hidden(error):
                 return None
             raise
 
@@ -65,7 +65,7 @@ class Commits:
             if lacking := [line.split(" ")[0] for line in checked if line.endswith(" missing")]:
                 self.bare.fetch(lacking, filter="blob:none")
         except EnvironmentFailure as error:
-            if any(word in error.message for word in HIDDEN):
+            if hidden(error):
                 return False
             raise
         index = self.bare.path / "index"

@@ -44,7 +44,7 @@ def fresh(git: Git | None, context: Context, clock: Clock, *, model: str, config
 
 def mismatch(run: Run, *, git: Git | None, context: Context, key: str) -> str | None:
     """Why a record is not this checkout's, as the end of a sentence; None if it is."""
-    if key_of(run.config, run.model, run.matrix) != key_of(*key.split("|", 2)):
+    if key_of(run.config, run.model, run.matrix) != key:
         return f"is of {run.model} ({run.config})"
     here = git.commit("HEAD") if git else None
     if here is not None and run.tree != here.tree:
@@ -78,7 +78,7 @@ def find(given: str, *, state: Path, history: History, git: Git | None, context:
     run = _find(given, state, history, git, context, key)
     if given and context.ci:
         run = _of_checkout(run, given, git, context)
-    if key_of(run.config, run.model, run.matrix) != key_of(*key.split("|", 2)):
+    if key_of(run.config, run.model, run.matrix) != key:
         where, name, _ = key.split("|", 2)
         raise UsageError("other-model", f"run {run.id} is of {run.model[:80]} ({run.config[:80]}), not of {name} ({where})", where="run")
     return run

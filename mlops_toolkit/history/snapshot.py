@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
-from mlops_toolkit.history.bare import FOLDER, HIDDEN, Bare, Node, tree
+from mlops_toolkit.history.bare import FOLDER, Bare, Node, hidden, tree
 from mlops_toolkit.history.entry import Index
 from mlops_toolkit.history.local import SALT
 
@@ -73,7 +73,7 @@ class Reader:
             try:
                 self.bare.fetch(missing, filter=filter, depth=depth)
             except EnvironmentFailure as error:
-                if not any(word in error.message for word in HIDDEN):
+                if not hidden(error):
                     raise
                 self.bare.fetch_all(self.ref)
             found |= self.bare.objects(missing)
