@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_toolkit.config.check import check
-from mlops_toolkit.config.schema import Config
+from mlops_toolkit.config.schema import Config, Suite, Train
 from mlops_toolkit.config.shape import Reader
 from mlops_toolkit.config.yaml_text import MOST_BYTES, compose, lines, shown
 from mlops_toolkit.errors import ConfigErrors, EnvironmentFailure, Problem, UsageError
@@ -32,6 +32,18 @@ class Loaded:
     folder: Path
     lines: Mapping[str, int] = field(default_factory=dict)
     where: str = DEFAULT
+
+    @property
+    def suites(self) -> Mapping[str, Suite]:
+        """Each evaluation by its dotted key: `evaluate`, or of several `evaluate.suites.NAME`; a model without one has none."""
+        evaluate = self.config.evaluate
+        return {f"evaluate.suites.{name}": suite for name, suite in evaluate.suites.items()} or {"evaluate": evaluate} if evaluate else {}
+
+    @property
+    def watched(self) -> Mapping[str, tuple[str, ...]]:
+        """What decides that a command runs again, paths and patterns by dotted key: `train.inputs`, `evaluate.suites.safety.data`."""
+        steps: dict[str, Train | Suite] = {**({"train": self.config.train} if self.config.train else {}), **self.suites}
+        return {f"{where}.{key}": paths for where, step in steps.items() for key, paths in (("inputs", step.inputs), ("data", step.data))}
 
     def at(self, key: str) -> str:
         """`mlops.yaml:12`: where a dotted key stands, or the nearest key above it that does."""
@@ -137,7 +149,8 @@ def no_config(name: str, cwd: Path | None = None) -> UsageError:
 
 def _near(name: str, cwd: Path) -> tuple[str, str, str] | None:
     """A file that looks like the one meant, what may be done to it first, and what to give as --config then."""
-    if (inside := f"{name.rstrip('/')}/{DEFAULT}") and (cwd / inside).is_file():
+    inside = f"{name.rstrip('/')}/{DEFAULT}"
+    if (cwd / inside).is_file():
         return inside, "", inside
     for near in ("mlops.yml", ".mlops.yaml", ".mlops.yml"):
         if (cwd / near).is_file():

@@ -171,12 +171,11 @@ def _certificate_git(host: str, text: str, env: Mapping[str, str]) -> Trouble:
         )
     if "expired" in text:
         return Trouble(f"git: the certificate of {host} has expired, or the clock here is wrong", "date   # is it right?")
-    if re.search(r"Problem with the SSL CA cert|error (setting|adding) |CAfile: /", text) and (
-        env.get("GIT_SSL_CAINFO") or "CA cert" in text
-    ):
-        named = f"GIT_SSL_CAINFO is {env['GIT_SSL_CAINFO']}, and" if env.get("GIT_SSL_CAINFO") else "http.sslCAInfo names a file that"
-        if "verification failed" not in text:
-            return Trouble(f"git: {named} it is no file of certificates", OWN_CA_GIT)
+    own = env.get("GIT_SSL_CAINFO")
+    unread = re.search(r"Problem with the SSL CA cert|error (setting|adding) |CAfile: /", text) and "verification failed" not in text
+    if unread and (own or "CA cert" in text):
+        named = f"GIT_SSL_CAINFO is {own}, and it" if own else "http.sslCAInfo names a file that"
+        return Trouble(f"git: {named} is no file of certificates", OWN_CA_GIT)
     if re.search(r"unexpected TLS packet|wrong version number|record layer", text, re.I):
         return Trouble(
             f"git: {host} does not speak TLS", "is the port right, or does a proxy answer in its place? (https_proxy, http.proxy)"

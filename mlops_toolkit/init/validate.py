@@ -54,7 +54,7 @@ def notes(loaded: Loaded) -> Iterator[str]:
         yield "the gate has no max-drop or max-rise: nothing is compared with the baseline"
     if (place := pointer.place_of(loaded)) is not None and not place.exists():
         yield f"{loaded.at('model')}: {config.model} is not there: `mlops record URI --predictions FILE` writes it"
-    for key, path in _paths(config):
+    for key, path in _paths(loaded):
         if not any(c in path for c in "*?[") and "://" not in path and not (loaded.folder / path).exists():
             yield f"{loaded.at(key)}: {path} is not there"
 
@@ -63,15 +63,10 @@ def _limits(rule: Rule) -> bool:
     return rule.max_drop is not None or rule.max_rise is not None
 
 
-def _paths(config: Config) -> Iterator[tuple[str, str]]:
+def _paths(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """(dotted key, path) of what must be there before a command runs."""
-    if config.train is not None:
-        if config.train.params:
-            yield "train.params", config.train.params
-        for key, paths in (("inputs", config.train.inputs), ("data", config.train.data)):
-            yield from ((f"train.{key}[{i}]", path) for i, path in enumerate(paths))
-    if config.evaluate is not None:
-        suites = {f"evaluate.suites.{name}": suite for name, suite in config.evaluate.suites.items()} or {"evaluate": config.evaluate}
-        for where, suite in suites.items():
-            for key, paths in (("inputs", suite.inputs), ("data", suite.data)):
-                yield from ((f"{where}.{key}[{i}]", path) for i, path in enumerate(paths))
+    train = loaded.config.train
+    if train is not None and train.params:
+        yield "train.params", train.params
+    for key, paths in loaded.watched.items():
+        yield from ((f"{key}[{i}]", path) for i, path in enumerate(paths))

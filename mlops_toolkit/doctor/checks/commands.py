@@ -63,13 +63,9 @@ def later(patient: Patient) -> Iterator[Finding]:
 
 def _commands(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """(dotted key, command)"""
-    config = loaded.config
-    if config.train:
-        yield "train.run", config.train.run
-    if config.evaluate:
-        if config.evaluate.run:
-            yield "evaluate.run", config.evaluate.run
-        yield from ((f"evaluate.suites.{name}.run", suite.run) for name, suite in config.evaluate.suites.items() if suite.run)
+    if loaded.config.train:
+        yield "train.run", loaded.config.train.run
+    yield from ((f"{where}.run", suite.run) for where, suite in loaded.suites.items() if suite.run)
 
 
 def _missing(loaded: Loaded, command: str, patient: Patient) -> str | None:

@@ -56,10 +56,8 @@ def _rewritten(world: World, url: str) -> Iterator[Finding]:
     used = _outside(world.git, "ls-remote", "--get-url", url)
     if not used or (re.match(r"https?://", used) and urlsplit(used).hostname == urlsplit(url).hostname):
         return
-    where = next((file for _, file, key, value in _settings(world.git, r"^url\..*\.(push)?insteadof$") if url.startswith(value)), None)
-    key = next(
-        (key for _, _, key, value in _settings(world.git, r"^url\..*\.(push)?insteadof$") if url.startswith(value)), "url.….insteadOf"
-    )
+    settings = _settings(world.git, r"^url\..*\.(push)?insteadof$")
+    where, key = next(((file, key) for _, file, key, value in settings if url.startswith(value)), (None, "url.….insteadOf"))
     key = re.sub(r"(?<=//)[^/@\s]+@", "", key)
     yield Finding(
         "problem",

@@ -17,6 +17,7 @@ from mlops_toolkit.world import World
 
 LITTLE = 5e9  # a model of a few GB beside its copy in the store
 NOTHING = 1e8  # neither a model nor a page of predictions
+ALWAYS, MODELS = {"the work", "runs"}, {"models", "stored models"}  # what no run can do without; where it writes its model
 FEW_FILES = 1_000
 
 
@@ -71,18 +72,14 @@ def _judged(uses: list[tuple[str, Path]], size: int) -> Finding:
     free = status.f_bavail * status.f_frsize
     listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     said = f"{_bytes(free)} free for {listed} ({path})"
-    written = 2 * size if {"models", "stored models"} <= set(names) else size if {"models", "stored models"} & set(names) else 0
+    written = size * len(MODELS & set(names))
+    sure = not ALWAYS.isdisjoint(names)
     room = "df -h; du -xsh ~/.cache   # shows what fills it; `mlops history prune` and `models: keep:` give room back"
     if free < NOTHING:
-        return Finding("problem", f"only {said}", room, sure="the work" in names or "runs" in names)
+        return Finding("problem", f"only {said}", room, sure=sure)
     if status.f_files and status.f_favail < FEW_FILES:
         said = f"only {status.f_favail} more files fit for {listed} ({path}): its file entries (inodes) are used up"
-        return Finding(
-            "problem",
-            said,
-            "df -i; find / -xdev -type d -size +1M   # shows folders of very many files",
-            sure="the work" in names or "runs" in names,
-        )
+        return Finding("problem", said, "df -i; find / -xdev -type d -size +1M   # shows folders of very many files", sure=sure)
     if free < written:
         return Finding(
             "problem",

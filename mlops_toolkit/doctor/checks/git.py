@@ -8,7 +8,6 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from mlops_toolkit.config.schema import Config
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.models.patterns import compile_patterns, select
@@ -83,7 +82,7 @@ def _cut_off(git: Git) -> Iterator[Finding]:
             "a shallow clone: missing commits are fetched when a baseline is looked for",
             "fetch-depth: 0 in actions/checkout saves that",
         )
-    if git.lines("config", "--get-regexp", r"^remote\..*\.(promisor|partialclonefilter)$"):
+    if git.partial():
         yield Finding(
             "note",
             "a partial clone: a file of an older commit that is not here counts as absent",
@@ -119,7 +118,7 @@ def _used(patient: Patient, git: Git, names: Sequence[str]) -> tuple[str, str] |
     """(place, path) of the first path that a configuration watches."""
     for loaded in patient.configs:
         base = PurePosixPath(loaded.where).parent.as_posix()
-        for key, listed in watched(loaded.config):
+        for key, listed in loaded.watched.items():
             patterns = compile_patterns([text for text in listed if "://" not in text], base="" if base == "." else base)
             # A submodule is named by what lies in it, too, none of which is there to be matched.
             within = [posixpath.normpath(f"{base}/{text}/") for text in listed if not text.startswith("!")]
@@ -127,19 +126,6 @@ def _used(patient: Patient, git: Git, names: Sequence[str]) -> tuple[str, str] |
                 if select([name, f"{name}/-"], patterns) or any(path.startswith(f"{name}/") for path in within):
                     return loaded.at(key), name
     return None
-
-
-def watched(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(dotted key, paths) of what decides that a command runs again."""
-
-    if config.train is not None:
-        yield "train.inputs", config.train.inputs
-        yield "train.data", config.train.data
-    if config.evaluate is not None:
-        suites = {f"evaluate.suites.{name}": suite for name, suite in config.evaluate.suites.items()} or {"evaluate": config.evaluate}
-        for where, suite in suites.items():
-            yield f"{where}.inputs", suite.inputs
-            yield f"{where}.data", suite.data
 
 
 def _begins(git: Git, name: str) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlops_toolkit.config.read import Loaded
-from mlops_toolkit.doctor.checks.git import watched
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.system.git import Git
 
@@ -29,22 +28,19 @@ def check(patient: Patient) -> Iterator[Finding]:
     for loaded in patient.configs:
         for key, path in written(loaded):
             yield from _output(git, loaded, key, path)
-        for key, paths in watched(loaded.config):
+        for key, paths in loaded.watched.items():
             if key.endswith("inputs"):
                 yield from _inputs(git, loaded, key, paths)
 
 
 def written(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """(dotted key, path) of what the commands write."""
-    config = loaded.config
-    if config.train:
-        yield "train.output", config.train.output
-    if config.evaluate:
-        suites = {f"evaluate.suites.{name}": suite for name, suite in config.evaluate.suites.items()} or {"evaluate": config.evaluate}
-        for where, suite in suites.items():
-            for key, path in (("predictions", suite.predictions), ("measures", suite.measures), ("metrics-file", suite.metrics_file)):
-                if path:
-                    yield f"{where}.{key}", path
+    if loaded.config.train:
+        yield "train.output", loaded.config.train.output
+    for where, suite in loaded.suites.items():
+        for key, path in (("predictions", suite.predictions), ("measures", suite.measures), ("metrics-file", suite.metrics_file)):
+            if path:
+                yield f"{where}.{key}", path
 
 
 def _output(git: Git, loaded: Loaded, key: str, path: str) -> Iterator[Finding]:

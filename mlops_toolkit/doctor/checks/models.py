@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.history.base import key_of
 from mlops_toolkit.models.base import Nowhere
 from mlops_toolkit.models.local import LocalStore
 from mlops_toolkit.models.open import SHARED
@@ -36,7 +37,8 @@ def _hosts(patient: Patient, loaded: Loaded) -> list[str]:
     history = patient.world.history(loaded.folder / ".mlops", loaded.config.history.at)
     found = {socket.gethostname()}
     try:
-        mine = [entry.id for entry in history.entries() if entry.key.split("|")[:2] == [loaded.where, loaded.config.name]]
+        start = key_of(loaded.where, loaded.config.name, None)  # with any matrix leg behind it
+        mine = [entry.id for entry in history.entries() if entry.key.startswith(start)]
         for run in filter(None, map(history.run, mine[-LATEST:])):
             if run.trained is not None and run.trained.host and any(store.startswith("file:") for store in run.trained.stores):
                 found.add(run.trained.host)

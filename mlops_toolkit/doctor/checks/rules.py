@@ -119,10 +119,11 @@ def _asked_for(job: Job, names: Sequence[str]) -> str | None:
 
 def others(patient: Patient) -> set[str]:
     """The checks of every model of the repository, whatever the configurations that were asked about."""
-    git, found = patient.world.git, set()
-    for name in git.lines("ls-files", "--", ":(glob)**/*mlops*.yaml", ":(glob)**/*mlops*.yml")[:MOST_MODELS] if git else []:
-        with contextlib.suppress(MlopsError):
-            found.add(f"{PREFIX}{load(git.root / name, root=git.root).config.name}" if git else "")
+    git, found = patient.world.git, set[str]()
+    if git is not None:
+        for name in git.lines("ls-files", "--", ":(glob)**/*mlops*.yaml", ":(glob)**/*mlops*.yml")[:MOST_MODELS]:
+            with contextlib.suppress(MlopsError):
+                found.add(f"{PREFIX}{load(git.root / name, root=git.root).config.name}")
     return found
 
 
