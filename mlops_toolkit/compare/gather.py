@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlops_toolkit import answer
 from mlops_toolkit.announce import Known, known
 from mlops_toolkit.compare import heads, reported, sides
 from mlops_toolkit.compare.request import Request
@@ -86,11 +87,11 @@ def jobs(args: argparse.Namespace, world: World) -> Sequence[Job | Broken]:
         if all(kind == "record" for kind in kinds) and len(words) == 2:
             return [_records(args, world)]
         raise
-    return each(paths, args, world)
+    return each(paths, world, lambda loaded: _configured(loaded, args, world))
 
 
-def each(paths: Sequence[Path], args: argparse.Namespace, world: World) -> list[Job | Broken]:
-    """A comparison for every configuration and leg; what is wrong with one of them stands in its place."""
+def each(paths: Sequence[Path], world: World, make: Callable[[read.Loaded], Sequence[Job | Broken]]) -> list[Job | Broken]:
+    """The comparisons of every configuration, as `make` makes them; what is wrong with one of them stands in its place."""
     made: list[Job | Broken] = []
     readable = []
     for path in paths:
@@ -99,7 +100,7 @@ def each(paths: Sequence[Path], args: argparse.Namespace, world: World) -> list[
             readable.append(path)
     for loaded in read.load_all(readable, root=world.root):
         with standing_in(made, loaded.path, world):
-            made += _configured(loaded, args, world)
+            made += make(loaded)
     return made
 
 
@@ -111,14 +112,11 @@ def standing_in(made: list[Any], path: Path, world: World, matrix: str | None = 
         yield
     except (Cancelled, Defect):
         raise
-    except MlopsError as error:
-        if error.name == "history-unreadable":
-            raise  # for the others too
-        made.append(Broken(error, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), world.state(path.parent)))
-    except OSError as error:
-        if (refused := of_system(error)) is None:
-            raise
-        made.append(Broken(refused, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), world.state(path.parent)))
+    except (MlopsError, OSError) as error:
+        wrong = error if isinstance(error, MlopsError) else of_system(error)
+        if wrong is None or wrong.name == "history-unreadable":
+            raise  # a defect, or wrong for the others too
+        made.append(Broken(wrong, known(path, world.root, leg) or Known(path.parent.name, matrix=leg), world.state(path.parent)))
 
 
 def _flags(args: argparse.Namespace, *, name: str) -> Config:
@@ -270,7 +268,7 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     if base_config is not None and base_config.history.at != config.history.at:
         history = world.history(state, base_config.history.at)
         line, to = followed(history), history if world.context.fork else to
-    file = sides.files_of(history, state, world.models)
+    file = answer.files_of(history, state, world.models)
     if base_kind != "name":
         base: Loaded | None = heads.bare(base_kind, args.base, args, world, config)
         base_side = _side(base.run if base else None, args.base, None)
@@ -305,7 +303,7 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
 
 def _commitish(base: str, history: History, run: Run) -> str | None:
     """BASE if it is a commit or branch; None if it names a run or was not given."""
-    if not base or baseline.named(base, history.entries(), key_of(run.config, run.model, run.matrix)) is not None:
+    if not base or baseline.named(base, history.entries(), key(run)) is not None:
         return None
     return base
 

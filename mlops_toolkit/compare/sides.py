@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mlops_toolkit.answer import files_of as files_of
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.history.local import file_below
 from mlops_toolkit.predictions.table import Table
@@ -145,7 +144,7 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
         if path.name.endswith(".hashed.parquet"):
             hashed.add(suite)
     # n is 0 where a number came from a metrics file: no predictions are behind it, though the suite may have some.
-    bare = {name: value for name, value in run.metrics.items() if value.n == 0 or not any(_suite_of(name) == suite for suite in tables)}
+    bare = {name: value for name, value in run.metrics.items() if value.n == 0 or name.rpartition("/")[0] not in tables}
     return Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
 
 
@@ -194,8 +193,3 @@ def hashed_like(baseline: Loaded, head: Loaded, salt: str) -> Loaded:
         named = [column for column in ("id", "cluster") if column in frame.columns]
         tables[suite] = replace(tables[suite], frame=frame.with_columns([hash_ids(frame[column], salt) for column in named]))
     return replace(baseline, tables=tables, hashed=baseline.hashed | frozenset(suites))
-
-
-def _suite_of(metric: str) -> str:
-    """`safety/refusal-rate` -> `safety`; `accuracy` -> ``."""
-    return metric.rpartition("/")[0] if "/" in metric else ""

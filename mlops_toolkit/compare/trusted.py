@@ -165,19 +165,11 @@ def jobs(args: argparse.Namespace, world: World) -> list[Job | Broken]:
     assert world.apart is not None  # noqa: S101 -- as above
     found = handed.find(world.apart / args.run.strip())
     trees = _look(world.git, world.context, found)
-    made: list[Job | Broken] = []
-    readable = []
-    for path in read.discover(args.config, cwd=world.cwd, root=world.root):
-        with gather.standing_in(made, path, world):
-            read.load(path, root=world.root)
-            readable.append(path)
-    for loaded in read.load_all(readable, root=world.root):
-        with gather.standing_in(made, loaded.path, world):
-            if world.context.stranger:
-                made += _strangers(loaded, found, args, world)
-            else:
-                made += _own(loaded, found, trees, args, world)
-    return made
+
+    def make(loaded: read.Loaded) -> list[Job | Broken]:
+        return _strangers(loaded, found, args, world) if world.context.stranger else _own(loaded, found, trees, args, world)
+
+    return gather.each(read.discover(args.config, cwd=world.cwd, root=world.root), world, make)
 
 
 def _look(git: Apart, context: Context, found: Found) -> frozenset[str]:
