@@ -16,7 +16,7 @@ from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.history import baseline, current, handed
 from mlops_toolkit.history.base import Entry, History, key_of
-from mlops_toolkit.records.run import MetricValue, Run
+from mlops_toolkit.records.run import Run
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.world import World
 
@@ -48,7 +48,7 @@ def _metrics(args: argparse.Namespace, world: World, loaded: read.Loaded) -> tup
     """A metrics file of the work tree as this checkout's run."""
     run = current.fresh(world.git, world.context, world.clock, model=loaded.config.name, config=loaded.where)
     made = sides.from_metrics(world.cwd / args.metrics, None, label="this run", name=args.metrics)
-    run = replace(run, metrics=_numbers(made), status="succeeded")
+    run = replace(run, metrics=dict(made.scalars), status="succeeded")
     return replace(made, run=run), run
 
 
@@ -63,9 +63,9 @@ def _of_checkout(given: str, world: World, loaded: read.Loaded, history: History
 
 
 def _folder(given: str, world: World) -> bool:
-    """Whether a folder is meant: where no artifact was downloaded it was never made, and holds no run."""
+    """Whether a folder is meant. In a CI also one that is not there: where no artifact was downloaded it was never made, and holds no run."""
     place = world.cwd / given
-    return place.is_dir() or not (place.exists() or place.suffix == ".json" or baseline.PREFIX.fullmatch(given))
+    return place.is_dir() or (world.context.ci and not (place.exists() or place.suffix == ".json" or baseline.PREFIX.fullmatch(given)))
 
 
 def _given(text: str, loaded: read.Loaded, world: World) -> str:
@@ -112,10 +112,6 @@ def _how(run: Run) -> str:
     if run.status == "failed":
         return f"failed: {run.reason[:200]}" if run.reason else "failed"
     return {"running": "is still running", "interrupted": "was interrupted"}.get(run.status, "has no metrics yet")
-
-
-def _numbers(made: Loaded) -> dict[str, MetricValue]:
-    return dict(made.scalars)
 
 
 def _named_run(word: str, world: World, history: History, loaded: read.Loaded) -> Run:

@@ -50,7 +50,7 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
     same: both sides are one model with the same answers: the change is exactly 0, whatever the sample size.
     """
     if same and paired.baseline is not None:
-        paired = replace(paired, change=0.0, low=0.0, high=0.0, reason=None, method="exact")
+        paired = replace(paired, change=0.0, low=0.0, high=0.0, reason=None, message=None, method="exact")
     parts = [
         part
         for part in (

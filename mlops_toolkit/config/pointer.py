@@ -135,7 +135,7 @@ def no_key(loaded: Loaded) -> UsageError:
     lines = f"model: models/{loaded.config.name}.lock   # instead of `train:`; written by `mlops record`, to be committed"
     return UsageError(
         "no-pointer",
-        f"{loaded.where} does not say where the pointer to the model stands",
+        "nothing says where the pointer to the model stands: there is no `model:`",
         where=loaded.where,
         hint=f"add to {loaded.where}\n{lines}",
     )

@@ -167,8 +167,9 @@ def _nothing(question: Question, lineage: Lineage, mine: Sequence[Entry], refuse
         text = f"no run of {model} can be compared with ({lineage.reason}): {run}: {why}" + (
             f", and {len(refused) - 1} more" if refused[1:] else ""
         )
-    elif mine:
-        text = f"none of the {len(mine)} recorded runs of {model} is of a commit on this line ({lineage.reason})"
+    elif others := sum(entry.id != question.run for entry in mine):  # the head's own run is news to nobody
+        known = f"none of the {others} recorded runs of {model} is" if others > 1 else f"the recorded run of {model} is not"
+        text = f"{known} of a commit on this line ({lineage.reason})"
     else:
         text = f"no run of {model} is recorded yet"
     return text + (f"; the line was cut off: {lineage.cut}" if lineage.cut and lineage.steps else "")

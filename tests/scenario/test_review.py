@@ -117,6 +117,14 @@ def test_the_result_is_the_same_bytes_again(repository: Repository) -> None:
     assert repository.mlops("compare", code=1).stdout == first
 
 
+@pytest.mark.parametrize("given", ["20991231-235959-abcdef", "runs", ".mlops/runs/nowhere/run.json"])
+def test_a_run_that_is_named_and_not_there_is_an_error_and_no_other_is_judged(repository: Repository, given: str) -> None:
+    repository.mlops("review")
+    done = repository.mlops("compare", "--run", given, code=2)
+    assert given in done.stderr
+    assert done.stdout == ""
+
+
 def test_history_lists_what_was_done(repository: Repository) -> None:
     repository.mlops("review")
     listed = repository.mlops("history", "list").stdout

@@ -111,6 +111,14 @@ def test_the_same_model_changes_exactly_nothing_even_on_ten_examples() -> None:
     assert (result.verdict, check(result).change, check(result).low) == ("pass", 0.0, 0.0)
 
 
+def test_beside_the_same_model_nothing_is_said_to_be_too_few() -> None:
+    """Also of what nobody gates: there is no interval to be had, and none is needed."""
+    base, head = side(answers(9, 1), run=run("m")), side(answers(9, 1), run=run("m"))
+    result = assemble(request(GATED.replace("metrics: [accuracy]", "metrics: [accuracy, f1-macro]")), base, head)
+    assert len(result.checks) > 1
+    assert [c.message for c in result.checks if c.message and "too few" in c.message] == []
+
+
 def test_one_model_that_answers_differently_is_measured_as_any_other() -> None:
     result = assemble(request(GATED), side(answers(1900, 100), run=run("m")), side(shifted(1900, 100, 100), run=run("m")))
     assert result.verdict == "fail"

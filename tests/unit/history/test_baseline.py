@@ -144,7 +144,9 @@ def test_a_rolled_back_release_is_no_baseline() -> None:
     ("entries", "where", "said"),
     [
         ([], line("CBA"), "no run of spam is recorded yet"),
-        ([run("Z")], line("CBA"), "none of the 1 recorded runs of spam is of a commit on this line"),
+        ([run("Z")], line("CBA"), "the recorded run of spam is not of a commit on this line"),
+        ([run("Z"), run("Y")], line("CBA"), "none of the 2 recorded runs of spam is of a commit on this line"),
+        ([run("Z", id=HEAD.run)], line("CBA"), "no run of spam is recorded yet"),
         ([run("C", gate="failed")], line("CBA"), "its gate failed"),
         ([run("C", status="running")], line("CBA"), "is still running"),
         ([run("C")], Lineage(reason="this is the first commit"), "no commit to compare with: this is the first commit"),
