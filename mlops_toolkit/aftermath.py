@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from mlops_toolkit.announce import Known, annotated, announce_error, known, without_verdict
+from mlops_toolkit.announce import Known, annotated, announce_error, known, say, without_verdict
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.history.local import prepare
@@ -38,8 +38,7 @@ def failed(error: MlopsError, args: argparse.Namespace, world: World) -> None:
     refused = [trouble for one, each in made for trouble in announce_error(each, one, world, comment=wanted)]
     # The job that trains need not be able to post; the one that compares says it then.
     troubles = [(reason, hint) for reason, hint in refused if reason and args.verb in ("compare", "review")]
-    for reason, hint in dict.fromkeys(troubles):
-        print("\n  ".join(filter(None, (f"mlops {args.verb}: {reason}", hint))), file=world.err)
+    say(troubles, args.verb, world)
     world.forge.summary(summary(result, troubles=troubles))
 
 

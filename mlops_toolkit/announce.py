@@ -6,9 +6,10 @@ Nothing here raises for a refusal, and nothing changes an exit code: what could 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import ConfigErrors, MlopsError
@@ -159,13 +160,28 @@ def announce_error(result: Result, model: Known, world: World, *, comment: bool)
     return announce([ending], world, comment=comment and not world.context.read_only_token)[1][0]
 
 
+def say(troubles: Iterable[Trouble], verb: str, world: World) -> None:
+    """What was refused, on standard error, each once; the way out behind all that it helps."""
+    ways: dict[str | None, dict[str, None]] = {}
+    for reason, hint in troubles:
+        if reason:
+            ways.setdefault(hint, {})[reason] = None
+    for hint, reasons in ways.items():
+        for reason in reasons:
+            print(f"mlops {verb}: {reason}", file=world.err)
+        if hint:
+            print("  " + hint.replace("\n", "\n  "), file=world.err)
+
+
 def annotated(error: MlopsError) -> tuple[Annotation, ...]:
     """An error in the CI's log and diff view, each of its problems at its place."""
-    return tuple(_annotation(p.message, p.where, p.hint) for p in (error.problems if isinstance(error, ConfigErrors) else (error,)))
+    problems = error.problems if isinstance(error, ConfigErrors) else (error,)
+    return tuple(annotation("error", problem.message, problem.where, problem.hint) for problem in problems)
 
 
-def _annotation(message: str, where: str | None, hint: str | None) -> Annotation:
+def annotation(level: Literal["error", "warning"], message: str, where: str | None, hint: str | None) -> Annotation:
+    """A sentence at its place, where that is FILE:LINE; else behind it."""
     file, _, line = (where or "").rpartition(":")
     place = (file, int(line)) if file and line.isdigit() else (None, None)
     text = "\n".join(part for part in (f"{where}: {message}" if where and place[0] is None else message, hint) if part)
-    return Annotation("error", text, "mlops", place[0], place[1])
+    return Annotation(level, text, "mlops", place[0], place[1])

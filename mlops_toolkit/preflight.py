@@ -12,16 +12,16 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
+from mlops_toolkit.announce import annotation
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.doctor.checks import commands, credentials, disk, git, gitignore, gpu, network
 from mlops_toolkit.doctor.checks.rules import history
-from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.doctor.run import patient_of
 from mlops_toolkit.doctor.workflow import course, handover, here, legs, rights
 from mlops_toolkit.doctor.workflow.flow import JUDGES
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError
-from mlops_toolkit.forge.base import Annotation, Forge
+from mlops_toolkit.forge.base import Forge
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.lineage import no_repository
 from mlops_toolkit.models import prints
@@ -53,7 +53,7 @@ def before(args: argparse.Namespace, world: World) -> None:
             warnings += [finding for finding in part(patient) if finding.level == "problem"]
         except Exception:  # noqa: BLE001, S112, PERF203 -- whatever a look ahead meets, the verb is not held up by it
             continue
-    world.forge.annotate(tuple(map(_annotation, warnings[:SHOWN])))
+    world.forge.annotate(tuple(annotation("warning", each.message, each.where, each.hint) for each in warnings[:SHOWN]))
 
 
 def _stop(check: str, finding: Finding) -> NoReturn:
@@ -108,7 +108,7 @@ def _machine(patient: Patient) -> Iterator[Finding]:
 def _workflow(patient: Patient) -> Iterator[Finding]:
     """What the running workflow's file says, and those that start when it ends. Another job may post what this one may not."""
     world = patient.world
-    flows, _ = read(world.root)
+    flows, _ = patient.workflows
     running = here.flow(flows, world.env)
     for flow in here.judges_of(running, flows) if running else ():
         for job in flow.ours:
@@ -133,7 +133,7 @@ def _forge(patient: Patient) -> Iterator[Finding]:
 def _asked(patient: Patient) -> Iterator[Finding]:
     """Two questions at most: what the token may, where the file does not tell; else whether a rule refuses the history's branch."""
     world = patient.world
-    flows, _ = read(world.root)
+    flows, _ = patient.workflows
     found = here.job(flows, world.env)
     asked = hasty(world.forge, world.clock)
     if found and not found[0].rights.stated and found[0].actions & JUDGES:
@@ -175,10 +175,3 @@ class _Hasty:
 
     def sleep(self, seconds: float) -> None:
         raise _Enough
-
-
-def _annotation(finding: Finding) -> Annotation:
-    file, _, line = (finding.where or "").rpartition(":")
-    place = (file, int(line)) if file and line.isdigit() else (None, None)
-    text = "\n".join(part for part in (finding.message if place[0] else finding.said, finding.hint) if part)
-    return Annotation("warning", text, "mlops", place[0], place[1])

@@ -39,6 +39,5 @@ def _post(one: Broken, result: Result, args: argparse.Namespace, world: World) -
     world.forge.annotate(announce.annotated(one.error))
     refused = announce.announce_error(result, one.model, world, comment=getattr(args, "comment", True))
     troubles = [(reason, hint) for reason, hint in refused if reason]
-    for reason, hint in dict.fromkeys(troubles):
-        print("\n  ".join(filter(None, (f"mlops {args.verb}: {reason}", hint))), file=world.err)
+    announce.say(troubles, args.verb, world)
     world.forge.summary(summary(result, troubles=troubles))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops_toolkit.announce import Ending, Trouble, announce
+from mlops_toolkit.announce import Ending, Trouble, announce, say
 from mlops_toolkit.compare.gather import Job, key
 from mlops_toolkit.forge.base import Annotation
 from mlops_toolkit.records.result import Result
@@ -41,7 +41,7 @@ class Report:
 def post(reports: Sequence[Report], args: argparse.Namespace, world: World) -> str | None:
     """The comment, and of each the status, the annotations and the summary, which also says what of it was refused; the comment's address."""
     if not world.context.ci:
-        _say([trouble for report in reports for trouble in report.troubles], world)
+        say([trouble for report in reports for trouble in report.troubles], "compare", world)
         return None
     from mlops_toolkit.report import annotations as lines
     from mlops_toolkit.report.summary import summary
@@ -53,13 +53,5 @@ def post(reports: Sequence[Report], args: argparse.Namespace, world: World) -> s
         world.forge.annotate(tuple(Annotation(a.level, a.message, a.title, a.file, a.line) for a in lines.annotations(report.result)))
         written = world.forge.summary(summary(report.result, troubles=[(reason, hint) for reason, hint in troubles if reason]))
         said += [*troubles, (written.reason, written.hint)]
-    _say(said, world)
+    say(said, "compare", world)
     return url
-
-
-def _say(troubles: Sequence[Trouble], world: World) -> None:
-    """On standard error; what several have in common is printed once."""
-    for reason in dict.fromkeys(reason for reason, _ in troubles if reason):
-        print(f"mlops compare: {reason}", file=world.err)
-    for hint in dict.fromkeys(hint for _, hint in troubles if hint):
-        print("  " + hint.replace("\n", "\n  "), file=world.err)

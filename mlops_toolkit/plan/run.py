@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from mlops_toolkit import answer
-from mlops_toolkit.announce import annotated
+from mlops_toolkit.announce import Trouble, annotated, say
 from mlops_toolkit.answer import Answer
 from mlops_toolkit.config import read
 from mlops_toolkit.config.read import Loaded
@@ -119,12 +119,10 @@ def _pending(plan: Plan, world: World) -> None:
     context = world.context
     if not context.ci or plan.head is None or context.read_only_token:
         return
-    refused = dict[tuple[str | None, str | None], None]()
+    refused = list[Trouble]()
     # Of another run that has begun the page is that one's: there people see it at work, and by it the check is closed.
     page = f"{context.server_url}/{context.repository}/actions/runs/{context.run}" if context.source else context.url
     for one in plan.running:
         posted = world.forge.status(plan.head, check_name(one.name, one.matrix), "pending", "waits to be trained and evaluated", page)
-        refused[posted.reason, posted.hint] = None
-    for reason, hint in refused:
-        if reason:
-            print("\n  ".join(filter(None, (f"mlops plan: {reason}", hint))), file=world.err)
+        refused.append((posted.reason, posted.hint))
+    say(refused, "plan", world)
