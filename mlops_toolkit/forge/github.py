@@ -80,16 +80,16 @@ class GitHub:
         return replace(posted, reason=f"the issue is not written: {posted.reason}") if posted.reason and not posted.url else posted
 
     def pull_request(self, number: int) -> PullRequest | None:
-        return self._asked(lambda rest: asking.pull_request(self, rest, number), None)
+        return self._asked(lambda rest: asking.pull_request(self, rest, number))
 
     def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
-        return self._asked(lambda rest: asking.find_pull_request(self, rest, head, branch, owner), None)
+        return self._asked(lambda rest: asking.find_pull_request(self, rest, head, branch, owner))
 
     def may_write(self, login: str) -> bool | None:
-        return self._asked(lambda rest: asking.may_write(self, rest, login), None)
+        return self._asked(lambda rest: asking.may_write(self, rest, login))
 
     def checks(self, commit: str) -> tuple[Check, ...] | None:
-        return self._asked(lambda rest: asking.checks(self, rest, commit), None)
+        return self._asked(lambda rest: asking.checks(self, rest, commit))
 
     def rules(self, branch: str) -> BranchRules:
         rest = self.rest
@@ -101,16 +101,16 @@ class GitHub:
             return BranchRules(reason=refused.reason)
 
     def lacks(self, permissions: tuple[str, ...]) -> tuple[str, ...] | None:
-        return self._asked(lambda rest: asking.lacks(self, rest, permissions), None)
+        return self._asked(lambda rest: asking.lacks(self, rest, permissions))
 
-    def _asked(self, ask: Callable[[Rest], T], unknown: T) -> T:
-        """The answer; what could not be asked, or was not answered as the API says, is unknown."""
+    def _asked(self, ask: Callable[[Rest], T]) -> T | None:
+        """The answer; None where it could not be asked, or was not answered as the API says."""
         if self.rest is None:
-            return unknown
+            return None
         try:
             return ask(self.rest)
         except (board.Refused, asking.Unknown):
-            return unknown
+            return None
 
     def path(self, *parts: str | int) -> str:
         """`/repos/OWNER/NAME/PARTS…`, each part quoted."""
