@@ -149,7 +149,7 @@ def _noted(record: Run, base: Run, name: str, note: str) -> Run:
     return replace(record, evaluations={**record.evaluations, name: one})
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Attempt:
     """One way to evaluate the baseline's model: in its own commit's code, or in this one's."""
 
@@ -209,9 +209,9 @@ class _Attempt:
         loaded, git = self.job.loaded, place.git
         if not self.own_code:
             place.fill("HEAD", history)
-            untracked = [_text(name) for name in git("ls-files", "-o", "-z", "--exclude-standard", "--full-name", ":/").stdout.split(b"\0")]
-            changed = [_text(name) for name in git("diff", "--name-only", "--no-ext-diff", "-z", "HEAD").stdout.split(b"\0")]
-            place.carry([name for name in (*changed, *select(untracked, compile_patterns(CODE))) if name])
+            untracked = git.names("ls-files", "-o", "-z", "--exclude-standard", "--full-name", ":/")
+            changed = git.names("diff", "--name-only", "--no-ext-diff", "-z", "HEAD")
+            place.carry([*changed, *select(untracked, compile_patterns(CODE))])
             return loaded.config
         if self.base.commit is None:
             raise EnvironmentFailure("no-checkout", "its commit is not known")
@@ -249,7 +249,7 @@ class _Attempt:
         base = base_of(git.root, loaded.folder)
         if not self.suite.inputs:
             named = [Path(base, word).as_posix() for word in _words(self.suite.run or "")]
-            here = {_text(name) for name in git("ls-files", "-z", "--full-name", ":/").stdout.split(b"\0")}
+            here = set(git.names("ls-files", "-z", "--full-name", ":/"))
             return [name for name in named if name in here]
         mine = [name.partition(":")[2] for name in self.print.parts if name.startswith("file:") and CACHES not in name.split("/")]
         there = [path.relative_to(place.tree).as_posix() for path in place.tree.rglob("*") if path.is_file() or path.is_symlink()]
@@ -314,8 +314,7 @@ class _Attempt:
         """What of this checkout may be read: its examples, and what was laid over."""
         base = base_of(place.git.root, self.job.loaded.folder)
         data = compile_patterns([f"/{item}" for item in self.suite.data if "://" not in item and not item.startswith("/")], base=base)
-        carried = set(self._inputs(place)) if self.change.measuring and self.own_code else set()
-        return lambda name: name in carried or bool(select([name], data))
+        return lambda name: name in place.carried or bool(select([name], data))
 
     def _known(self, history: History) -> Table | None:
         """What the baseline's model answered when it was evaluated; None where that was not kept."""
@@ -325,10 +324,6 @@ class _Attempt:
         path = answer.files_of(history, self.job.state, self.job.world.models)(self.base.id, kept.predictions.path)
         task = kept.data.task if kept.data else None
         return None if path is None else read(path, task=task, positive=kept.positive, name=f"the predictions of run {self.base.id}")
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
 
 
 def _words(command: str) -> list[str]:

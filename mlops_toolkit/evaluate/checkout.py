@@ -13,7 +13,7 @@ from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models import tree as model_tree
-from mlops_toolkit.models.prints import POINTER, POINTER_SIZE
+from mlops_toolkit.models.prints import LFS_POINTER, LFS_POINTER_SIZE
 from mlops_toolkit.models.worktree import SUBMODULE
 from mlops_toolkit.system.files import sha256
 from mlops_toolkit.system.git import Git
@@ -25,12 +25,17 @@ _OID = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 
 @dataclass
 class Checkout:
-    """A commit of `git` below `top`/tree, for the configuration `loaded`. absent: what of it is not to be had here, as clauses."""
+    """A commit of `git` below `top`/tree, for the configuration `loaded`.
+
+    absent   what of it is not to be had here, as clauses
+    carried  this run's files that took the place of the commit's, from the repository's top
+    """
 
     top: Path
     git: Git
     loaded: Loaded
     absent: list[str] = field(default_factory=list)
+    carried: set[str] = field(default_factory=set)
 
     @property
     def tree(self) -> Path:
@@ -62,7 +67,7 @@ class Checkout:
         ours = Git(git.root, {**git.env, "GIT_INDEX_FILE": str(self.top / f"index-{os.urandom(4).hex()}")})
         ours("read-tree", commit)
         ours(*WITHOUT_LFS, "checkout-index", "--all", "--force", f"--prefix={to}/")
-        for line in ours("ls-files", "-s", "-z").stdout.decode("utf-8", "surrogateescape").split("\0"):
+        for line in ours.names("ls-files", "-s", "-z"):
             entry, _, path = line.partition("\t")
             if entry.startswith(SUBMODULE):
                 self._submodule(git.root / path, entry.split()[1], to / path)
@@ -82,9 +87,9 @@ class Checkout:
             return
         store = Path(self.git("rev-parse", "--git-common-dir").text)
         objects = (store if store.is_absolute() else self.git.root / store) / "lfs" / "objects"
-        for path in [p for p in self.tree.rglob("*") if not p.is_symlink() and p.is_file() and p.stat().st_size < POINTER_SIZE]:
+        for path in [p for p in self.tree.rglob("*") if not p.is_symlink() and p.is_file() and p.stat().st_size < LFS_POINTER_SIZE]:
             raw = path.read_bytes()
-            oid = _OID.search(raw) if raw.startswith(POINTER) else None
+            oid = _OID.search(raw) if raw.startswith(LFS_POINTER) else None
             if oid is None:
                 continue
             name, wanted = path.relative_to(self.tree), oid[1].decode()
@@ -140,6 +145,7 @@ class Checkout:
             elif source.is_file():
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, to)
+            self.carried.add(name)
 
     def _clear(self, to: Path) -> None:
         if not self.inside(to):

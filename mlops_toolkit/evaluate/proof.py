@@ -71,11 +71,10 @@ def _by_answers(known: pl.DataFrame | None, beside: pl.DataFrame) -> tuple[str |
 
 def _by_columns(known: pl.DataFrame | None, beside: pl.DataFrame) -> bool:
     """Whether some column that the two models fill differently is the old one's. That it is not says nothing: a stricter judge fails both."""
-    columns = (
-        () if known is None else (name for name in known.columns if f"{name}:old" in known.columns and f"{name}:head" in beside.columns)
-    )
-    found = (_sides(column, known, beside) for column in columns if known is not None)
-    return any(many >= TELLING and old_ones >= SIDES for old_ones, many in found)
+    if known is None:
+        return False
+    columns = (name for name in known.columns if f"{name}:old" in known.columns and f"{name}:head" in beside.columns)
+    return any(many >= TELLING and old_ones >= SIDES for old_ones, many in (_sides(column, known, beside) for column in columns))
 
 
 def _sides(column: str, known: pl.DataFrame, beside: pl.DataFrame) -> tuple[float, int]:

@@ -43,8 +43,7 @@ def witness(
     models   this checkout's own model; code: whether its tracked files are watched too, but those `allowed` (paths from the top)
     """
     root = git.root.resolve()
-    tracked = {os.fsdecode(name) for name in git("ls-files", "-z", "--full-name", ":/").stdout.split(b"\0") if name} if code else set()
-    tracked = {name for name in tracked if not allowed(name)}
+    tracked = {name for name in git.names("ls-files", "-z", "--full-name", ":/") if not allowed(name)} if code else set()
     homes = {(root / name).parent for name in tracked}
     homes |= {home / CACHES for home in homes if (home / CACHES).is_dir()}
     ours, told = [Path(os.path.realpath(path)) for path in models], [Path(os.path.realpath(path)) for path in theirs or ()]

@@ -23,7 +23,7 @@ from mlops_toolkit.models.fingerprint import Fingerprint, changes
 from mlops_toolkit.models.patterns import compile_patterns, select
 from mlops_toolkit.models.worktree import base_of
 from mlops_toolkit.records.run import Evaluation, Run
-from mlops_toolkit.system.git import Git
+from mlops_toolkit.system.git import Git, split
 
 MOST = 100  # files of a kind that a record names; more are one digest
 
@@ -99,9 +99,7 @@ def _of(name: str, base: Run, head: Run, git: Git | None) -> Change:
         mine = {k: v for k, v in after.items() if k.partition(":")[0] == kind}
         other = "shared" if kind == "file" else "file"  # what counts as the model's now and did not before has not gone
         theirs = {k: v for k, v in before.items() if k.partition(":")[0] == kind and f"{other}:{k.partition(':')[2]}" not in after}
-        if not theirs and kind != "data":
-            theirs = _by_git(mine, base, git)
-        elif f"{kind}:" not in (*mine, *theirs):
+        if not theirs or f"{kind}:" not in (*mine, *theirs):
             theirs |= _by_git({k: v for k, v in mine.items() if k not in theirs}, base, git)
         return _said(theirs, mine)
 
@@ -127,7 +125,7 @@ def _parts(name: str, run: Run) -> dict[str, str]:
 def _by_git(mine: Mapping[str, str], base: Run, git: Git | None) -> dict[str, str]:
     """Files that the baseline's record does not name, as its commit has them; where that is not here, as they are now."""
     paths = [key.partition(":")[2] for key in mine]
-    if not all(paths) or git is None or base.commit is None or git.commit(base.commit) is None:
+    if not paths or not all(paths) or git is None or base.commit is None or git.commit(base.commit) is None:
         return dict(mine)
     there = tracked(git, base.commit, paths)
     if there is None:
@@ -147,7 +145,7 @@ def tracked(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str] | Non
     if done.status != 0:
         return None
     found = {}
-    for line in done.stdout.decode("utf-8", "surrogateescape").split("\0"):
+    for line in split(done.stdout):
         entry, _, path = line.partition("\t")
         if path in wanted:
             mode, _, blob = entry.split(" ")

@@ -43,7 +43,7 @@ class Web:
 
     def get(self, address: str, digest: str, to: Path) -> None:
         """Download it to `to` (absent), verified."""
-        fetch(address, {_name(address): lambda: _downloaded(address)}, digest, to, folder=False)
+        _fetch(address, {_name(address): lambda: _downloaded(address)}, digest, to, folder=False)
 
     def delete(self, address: str) -> None:
         return None
@@ -68,10 +68,10 @@ def look(files: Any, address: str) -> ModelDigest:
 def get(files: Any, address: str, digest: str, to: Path) -> None:
     """Download it to `to` (absent), verified."""
     sources, folder = _sources(files, address)
-    fetch(address, sources, digest, to, folder=folder)
+    _fetch(address, sources, digest, to, folder=folder)
 
 
-def fetch(address: str, sources: dict[str, Source], digest: str, to: Path, *, folder: bool) -> None:
+def _fetch(address: str, sources: dict[str, Source], digest: str, to: Path, *, folder: bool) -> None:
     with tree.beside(to) as temporary:
         tree.settle(temporary, to, _read(address, sources, temporary, folder=folder), digest)
 

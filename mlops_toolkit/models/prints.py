@@ -22,8 +22,8 @@ from mlops_toolkit.system.git import Git
 
 # What a machine lacks that need not have it: the job that trains may.
 ELSEWHERE = frozenset({"missing-input", "data-unreachable", "data-unreadable", "package-missing", "unversioned-data"})
-POINTER = b"version https://git-lfs.github.com/spec/"  # what stands in the place of a file that Git LFS has not brought
-POINTER_SIZE = 1024
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # what stands in the place of a file that Git LFS has not brought
+LFS_POINTER_SIZE = 1024
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _own(loaded: Loaded) -> list[str]:
     """What never counts: the configuration, whose gate may change, and what the commands write themselves."""
     train, evaluate = loaded.config.train, loaded.config.evaluate
     suites = (evaluate, *evaluate.suites.values()) if evaluate else ()
-    written = [path for suite in suites for path in (suite.predictions, suite.measures, suite.metrics_file) if path]
+    written = [path for suite in suites for path in answers(suite).values()]
     named = [path for path in (train.output if train else None, loaded.config.model) if path]
     return [f"/{path.removeprefix('./').lstrip('/')}" for path in (loaded.path.name, *written, *named)]
 
@@ -198,19 +198,19 @@ def _unfetched(loaded: Loaded) -> str | None:
     """Declared data that Git LFS left out of this checkout: its digest here is not that of the data."""
     train = loaded.config.train
     declared = [*(train.data if train else ()), *(item for suite in suites_of(loaded).values() for item in suite.data)]
-    return next((place for item in declared if "://" not in item for place in _pointers(loaded.folder, item)), None)
+    return next((place for item in declared if "://" not in item for place in _lfs_pointers(loaded.folder, item)), None)
 
 
-def _pointers(folder: Path, item: str) -> Iterator[str]:
+def _lfs_pointers(folder: Path, item: str) -> Iterator[str]:
     found = [folder / item] if (folder / item).exists() else folder.glob(item) if not item.startswith("/") else []
     for top in found:
         for place in top.rglob("*") if top.is_dir() else [top]:
-            if _is_pointer(place):
+            if _is_lfs_pointer(place):
                 yield place.relative_to(folder).as_posix() if place.is_relative_to(folder) else str(place)
 
 
-def _is_pointer(place: Path) -> bool:
+def _is_lfs_pointer(place: Path) -> bool:
     try:
-        return place.is_file() and place.stat().st_size < POINTER_SIZE and place.read_bytes().startswith(POINTER)
+        return place.is_file() and place.stat().st_size < LFS_POINTER_SIZE and place.read_bytes().startswith(LFS_POINTER)
     except OSError:
         return False

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_toolkit.models.digest import Cache, each
-from mlops_toolkit.system.git import Git
+from mlops_toolkit.system.git import Git, split
 
 LINK, SUBMODULE = "120000", "160000"
 MOST_LINKS = 40  # on the way to a file, as the kernel follows them
@@ -72,14 +72,14 @@ def _leads(name: str, path: str) -> bool:
 def read_git(git: Git, folder: Path) -> WorkTree:
     """The work tree of a repository, seen from `folder`: three git processes however many files there are."""
     modes, ids = {}, {}
-    for line in _split(git("ls-files", "-s", "-z", "--full-name", ":/").stdout):
+    for line in git.names("ls-files", "-s", "-z", "--full-name", ":/"):
         entry, _, path = line.partition("\t")
         mode, blob, _stage = entry.split()
         modes[path], ids[path] = mode, blob
     compared = git("diff-files", "-z", "--name-only", "--no-ext-diff", "--ignore-submodules=none", check=False)
     # It fails where a filter it needs is not installed (git-lfs): then every file is looked at.
-    changed = set(_split(compared.stdout)) if compared.status == 0 else set(ids)
-    untracked = _split(git("ls-files", "-o", "-z", "--exclude-standard", "--full-name", ":/").stdout)
+    changed = set(split(compared.stdout)) if compared.status == 0 else set(ids)
+    untracked = git.names("ls-files", "-o", "-z", "--exclude-standard", "--full-name", ":/")
 
     def values(paths: Iterable[str]) -> dict[str, str]:
         found, to_hash = {}, []
@@ -125,10 +125,6 @@ def base_of(top: Path, folder: Path) -> str:
     """The configuration's folder from the repository's top, "" at the top."""
     relative = os.path.relpath(folder.resolve(), top.resolve())
     return "" if relative == "." else Path(relative).as_posix()
-
-
-def _split(raw: bytes) -> list[str]:
-    return [os.fsdecode(item) for item in raw.split(b"\0") if item]
 
 
 def _marked(blob: str, executable: bool) -> str:

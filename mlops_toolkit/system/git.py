@@ -81,6 +81,10 @@ class Git:
         done = self(*args, check=False)
         return done.stdout.decode("utf-8", "replace").splitlines() if done.status == 0 else []
 
+    def names(self, *args: str) -> list[str]:
+        """The paths that a listing with `-z` prints, exactly as they are. EnvironmentFailure `git-failed`."""
+        return split(self(*args).stdout)
+
     def branch(self) -> str | None:
         """The branch checked out, None when detached."""
         done = self("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
@@ -123,6 +127,11 @@ class Git:
             check=False,
         )
         return bool(done.stdout.strip(b"\0"))
+
+
+def split(listing: bytes) -> list[str]:
+    """The entries of a listing with `-z`."""
+    return [os.fsdecode(entry) for entry in listing.split(b"\0") if entry]
 
 
 def find(start: Path, env: Mapping[str, str]) -> Git | None:

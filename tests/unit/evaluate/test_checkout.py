@@ -11,7 +11,7 @@ from mlops_toolkit.config import read
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.evaluate.checkout import Checkout
 from mlops_toolkit.history.local import LocalHistory
-from mlops_toolkit.models.prints import POINTER
+from mlops_toolkit.models.prints import LFS_POINTER
 from mlops_toolkit.system import git as git_module
 from tests.unit.doctor.places import MODEL, environment, git, repository
 
@@ -120,7 +120,7 @@ def test_a_submodule_is_at_the_commit_that_it_was_at_or_missing_by_name(tmp_path
 
 def test_a_large_file_is_its_content_or_missing_by_name_and_never_its_pointer(tmp_path: Path) -> None:
     def pointer(content: str) -> str:
-        return f"{POINTER.decode()}v1\noid sha256:{hashlib.sha256(content.encode()).hexdigest()}\nsize {len(content)}\n"
+        return f"{LFS_POINTER.decode()}v1\noid sha256:{hashlib.sha256(content.encode()).hexdigest()}\nsize {len(content)}\n"
 
     files = {name: pointer(name) for name in ("here.bin", "stored.bin", "absent.bin")}
     root = repository(tmp_path, {**files, ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"})
