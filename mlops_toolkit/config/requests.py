@@ -144,9 +144,15 @@ def slice_where(name: str, condition: str) -> SliceRequest:
 
 def columns(config: Config, name: str, suite: Suite) -> tuple[str, ...]:
     """The columns that a suite's metrics take means and quantiles of: those listed, and where none are those that the gate names."""
-    found = list(suite.metrics)
-    for gated in config.gate if not found else ():
-        of, _, short = gated.rpartition("/")
-        with contextlib.suppress(UsageError):  # a measure, or a number of a metrics file
-            found += [metric(short)] if of == name and gated not in config.measures else []
-    return tuple(m.argument for m in found if m.argument and m.family in ("mean", "quantile"))
+    return tuple(m.argument for m in suite.metrics or gated(config, name) if m.argument and m.family in ("mean", "quantile"))
+
+
+def gated(config: Config, name: str) -> tuple[MetricRequest, ...]:
+    """The metrics of a suite that the gate names and we know how to compute."""
+    found: list[MetricRequest] = []
+    for key in config.gate:
+        suite, _, short = key.rpartition("/")
+        if suite == name and key not in config.measures:
+            with contextlib.suppress(UsageError):  # a number of a metrics file
+                found.append(metric(short))
+    return tuple(found)

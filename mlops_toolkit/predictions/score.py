@@ -71,8 +71,7 @@ def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricReque
     if table.task_has_target:
         task: Task = "regression" if table.task == "regression" else "classification"
         usual = default(task, binary=table.positive is not None, scores=probs or "score" in columns, probs=probs)
-    gated = [made for short in _gated(config, name) if (made := _request(short))]
-    found = (*usual, *(request for request in gated if request.name not in {r.name for r in usual}))
+    found = (*usual, *(request for request in requests.gated(config, name) if request.name not in {r.name for r in usual}))
     if not found:
         numeric = next(iter(table.extra), "COLUMN")
         raise UsageError(
@@ -82,19 +81,6 @@ def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricReque
             hint=f"say what to compute: metrics: [{{mean: {numeric}, better: higher}}]",
         )
     return found
-
-
-def _gated(config: Config, name: str) -> list[str]:
-    """The gate's names of this suite, without the suite."""
-    split = [gated.rpartition("/") for gated in config.gate if gated not in config.measures]
-    return [short for suite, _, short in split if suite == name]
-
-
-def _request(name: str) -> MetricRequest | None:
-    try:
-        return requests.metric(name)
-    except UsageError:
-        return None  # a measure, or a number of a metrics file
 
 
 def _slices(suite: Suite, table: Table) -> Sequence[tuple[str, npt.NDArray[np.bool_]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.home import Home
+from mlops_toolkit.models import prints
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.predictions.metrics_file import read_metrics
 from mlops_toolkit.predictions.read import read
@@ -64,8 +66,8 @@ def gather(args: argparse.Namespace, home: Home) -> Answers:
 
 def computed_here(home: Home) -> bool:
     """Whether an evaluation of its own will compute numbers of this model."""
-    evaluate = home.loaded.config.evaluate
-    return evaluate is not None and all(suite.run for suite in (evaluate.suites or {"": evaluate}).values())
+    suites = prints.suites_of(home.loaded)
+    return bool(suites) and all(suite.run for suite in suites.values())
 
 
 def _by_suite(given: list[str], home: Home) -> dict[str, str]:
@@ -96,8 +98,6 @@ def _by_suite(given: list[str], home: Home) -> dict[str, str]:
 
 def prompts(given: list[str], home: Home) -> dict[str, Path]:
     """path (relative to mlops.yaml) -> file, of the files that are part of the model; UsageErrors `no-file`, `outside-repository`."""
-    import os
-
     top, folder = home.world.root.resolve(), home.loaded.folder.resolve()
     found = {}
     for text in given:
