@@ -15,6 +15,9 @@ from mlops_toolkit.models.base import Store
 from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.system.git import Git
 
+ORIGIN = "refs/remotes/origin/"
+USUAL = ("main", "master", "trunk", "develop")
+
 
 @dataclass(frozen=True)
 class World:
@@ -41,6 +44,17 @@ class World:
     err: TextIO
     wrong: MlopsError | None = None
     apart: Path | None = None
+
+    def default_branch(self) -> str:
+        """What pull requests go to: as the CI says, else as the clone does, else by the names that are usual."""
+        if self.context.default_branch or self.git is None:
+            return self.context.default_branch or USUAL[0]
+        told = self.git.lines("symbolic-ref", "--quiet", f"{ORIGIN}HEAD")
+        name = told[0] if told else self.git.first([f"{ORIGIN}{name}" for name in USUAL])
+        if name is not None:
+            return name.removeprefix(ORIGIN)
+        here = self.git.branch()
+        return here if here in USUAL else USUAL[0]
 
     def state(self, folder: Path) -> Path:
         """The `.mlops` folder in which the outcome of the configuration in `folder` is left for the next steps."""

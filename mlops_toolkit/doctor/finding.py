@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from mlops_toolkit.config.read import Loaded
+from mlops_toolkit.doctor import files
+from mlops_toolkit.doctor.workflow.flow import Flow
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.world import World
 
@@ -53,3 +57,8 @@ class Patient:
     world: World
     configs: tuple[Loaded, ...] = ()
     trouble: MlopsError | None = None
+
+    @cached_property
+    def workflows(self) -> tuple[tuple[Flow, ...], Mapping[str, MlopsError]]:
+        """The workflows of the work tree and, by its path, why one cannot be read: several checks ask, and they are read once."""
+        return files.read(self.world.root)

@@ -62,20 +62,3 @@ def forge(world: World) -> Forge | None:
     server = world.env.get("GITHUB_SERVER_URL") or GITHUB
     context = replace(world.context, repository=here.slug, api_url=address.rstrip("/"), server_url=server.rstrip("/"))
     return connect(context=context, env={"GITHUB_TOKEN": token}, token=token, clock=world.clock, err=world.err, name="github")
-
-
-def default_branch(world: World) -> str:
-    """What pull requests go to."""
-    if world.context.default_branch:
-        return world.context.default_branch
-    if world.git is not None:
-        head = world.git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", check=False)
-        if head.status == 0 and "/" in head.text:
-            return head.text.partition("/")[2]
-        known = [
-            name
-            for name in ("main", "master", "trunk", "develop")
-            if world.git.lines("rev-parse", "--verify", "-q", f"refs/remotes/origin/{name}")
-        ]
-        return known[0] if known else "main"
-    return "main"

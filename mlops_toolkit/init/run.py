@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, world: World) -> int:
     config = path.relative_to(world.root).as_posix()
     proposals = {
         path: configuration(_name(path.parent, world), facts, gate=gate, metrics=metrics),
-        world.root / WORKFLOW: workflow(config=config, branch=_branch(world), install=facts.install, gpu=facts.deep),
+        world.root / WORKFLOW: workflow(config=config, branch=world.default_branch(), install=facts.install, gpu=facts.deep),
     }
     for target, text in proposals.items():
         called = target.relative_to(world.root).as_posix()
@@ -200,16 +200,3 @@ def _name(folder: Path, world: World) -> str:
     word = (repository or re.sub(r"\.git$", "", (remote or "").rstrip("/").rpartition("/")[2]) or folder.name) if at_root else folder.name
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip("-._")[:100]
     return plain if re.fullmatch(MODEL_NAME, plain) else "model"
-
-
-def _branch(world: World) -> str:
-    """The branch that pull requests go to."""
-    if world.context.default_branch:
-        return world.context.default_branch
-    if world.git is not None:
-        head = world.git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", check=False)
-        if head.status == 0 and "/" in head.text:
-            return head.text.partition("/")[2]
-        if world.git.branch() in ("master", "trunk", "develop"):
-            return world.git.branch() or "main"
-    return "main"

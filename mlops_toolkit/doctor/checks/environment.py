@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlops_toolkit.doctor.checks.disk import local_store
-from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Level, Patient
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.system import proc
@@ -21,7 +20,7 @@ PLACES = (("RUNNER_TOOL_CACHE", ""), ("RUNNER_TEMP", ""), ("XDG_CACHE_HOME", "")
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The Python that each step of the workflows names, then the folders."""
-    flows, _ = read(patient.world.root)
+    flows, _ = patient.workflows
     named = {
         step.given.get("python") or "python3": f"{job.where}:{step.line}"
         for flow in flows

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlops_toolkit.config.inputs import ACTIONS
-from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Patient
 from mlops_toolkit.doctor.remote import forge
 from mlops_toolkit.doctor.workflow import here, rights
@@ -24,7 +23,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             "note", "the token of a pull request from a fork or from Dependabot can only read: the report is in the job's summary"
         )
         return
-    flows, _ = read(world.root)
+    flows, _ = patient.workflows
     job = here.job(flows, world.env) if world.context.ci else None
     wanted = rights.needed(*job) if job else ALL
     answers = {each: asked.lacks((each,)) for each in wanted}

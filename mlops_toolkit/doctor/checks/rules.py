@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 
 from mlops_toolkit.config.read import load
-from mlops_toolkit.doctor.checks.workflow import read
 from mlops_toolkit.doctor.finding import Finding, Patient
-from mlops_toolkit.doctor.remote import default_branch, forge
+from mlops_toolkit.doctor.remote import forge
 from mlops_toolkit.doctor.workflow import course
 from mlops_toolkit.doctor.workflow.flow import Flow, Job
 from mlops_toolkit.errors import MlopsError
@@ -24,7 +23,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     asked = forge(patient.world)
     if asked is None:
         return
-    branch = patient.world.context.base_branch or default_branch(patient.world)
+    branch = patient.world.context.base_branch or patient.world.default_branch()
     rules = asked.rules(branch)
     if rules.reason is not None:
         yield Finding(
@@ -33,7 +32,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"{WHERE}: {branch} should require {_checks(patient)[0]}",
         )
     if patient.configs and (rules.reason is None or rules.required or rules.queue):
-        flows, _ = read(patient.world.root)
+        flows, _ = patient.workflows
         yield from required(rules, branch, _checks(patient), flows, others=others(patient))
     yield from history(asked, patient)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops_toolkit.doctor.checks.workflow import check, judged, read
+from mlops_toolkit.doctor.checks.workflow import check, judged
+from mlops_toolkit.doctor.files import read
 from mlops_toolkit.doctor.finding import Finding
 from mlops_toolkit.doctor.workflow.flow import Flow, parse, resolved
 from mlops_toolkit.init.workflow import workflow
@@ -60,7 +61,7 @@ def test_nothing_is_wrong_with_a_template(path: Path) -> None:
 
 def test_nothing_is_wrong_with_our_own_workflows_nor_is_ours_taken_for_another_s() -> None:
     flows, unread = read(ROOT)
-    assert unread == []
+    assert unread == {}
     assert {job.id for flow in flows for job in flow.ours} >= {"train", "model"}
     assert of(list(judged(flows, "main"))) == []
 
@@ -420,7 +421,7 @@ def test_a_workflow_that_is_a_link_out_of_the_repository_is_not_read(tmp_path: P
     (root / PLACE).symlink_to(tmp_path / "secret")
     flows, unread = read(root)
     assert [flow.path for flow in flows] == [".github/workflows/other.yml"]
-    assert unread == []
+    assert unread == {}
 
 
 def test_a_file_that_cannot_be_read_is_a_note_and_the_others_are_judged(tmp_path: Path) -> None:
