@@ -81,7 +81,7 @@ def test_the_first_verdict_of_a_pull_request_is_one_comment_that_starts_with_it(
     assert story.opened.outputs["compare-to-main"]["verdict"] == "pass"
     (body,) = story.opened_comments
     assert body.startswith("✅ spam-filter: accuracy −0.10 pp")
-    assert story.statuses(story.heads[0])[-1] == ("mlops/spam-filter", "success")
+    assert story.statuses(story.heads[0]) == [("mlops/spam-filter", "pending"), ("mlops/spam-filter", "success")]
 
 
 def test_the_pictures_of_the_comment_lie_on_the_history_branch_where_who_may_read_the_repository_sees_them(story: Story) -> None:
