@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.world.github_repository import BOT, Answer, Repository, Token
+from tests.world.listening import listening
 from tests.world.openapi import CONTRADICTING, SLICE, checker, contradiction, description, example
 
 __all__ = [
@@ -188,14 +188,6 @@ def serving(fake: FakeGitHub | None = None) -> Iterator[FakeGitHub]:
         def log_message(self, *args: Any) -> None:
             """The requests are in `fake.requests`."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    github.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        github.url = f"http://127.0.0.1:{port}"
         yield github
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from tests.world.listening import listening
+
 READ, WRITE = frozenset({"read"}), frozenset({"read", "write"})
 
 
@@ -183,13 +185,6 @@ def serving(git: GitServer) -> Iterator[GitServer]:
     for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
         subprocess.run(["git", "-C", git.bare, "config", key, "true"], check=True)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Handler,), {"git": git}))
-    server.daemon_threads = True
-    git.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(server) as port:
+        git.url = f"http://127.0.0.1:{port}"
         yield git
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

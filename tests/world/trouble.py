@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.world.listening import listening
 
 
 class _Quiet(BaseHTTPRequestHandler):
@@ -28,8 +29,6 @@ class _Quiet(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is what these servers are for."""
 
@@ -41,14 +40,8 @@ def _serving(status: int, certificate: tuple[Path, Path] | None = None) -> Itera
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(server) as port:
+        yield port
 
 
 def certificate(folder: Path, name: str = "localhost", *, days: int = 2) -> tuple[Path, Path]:

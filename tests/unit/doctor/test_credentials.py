@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.history.bare import Bare
 from mlops_toolkit.history.remote import Remote
 from tests.unit.doctor.places import MODEL, environment, git, job, of, patient, repository
+from tests.world.listening import listening
 
 
 @dataclass
@@ -41,16 +41,9 @@ def server() -> Iterator[Seen]:
         def log_message(self, *args: Any) -> None:
             """They are in `seen`."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    seen.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        seen.url = f"http://127.0.0.1:{port}"
         yield seen
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
 
 
 def sent(seen: Seen, env: dict[str, str], folder: Path) -> str | None:
