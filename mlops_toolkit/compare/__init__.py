@@ -1,1 +1,1 @@
-"""The verb that compares: two runs, a gate, one Result."""
+"""The verb that compares: finds two runs, asks the gate, keeps and tells the Result."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_toolkit.compare import gather
-from mlops_toolkit.compare.assemble import assemble
 from mlops_toolkit.compare.gather import Job
+from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.history.course import points
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.report.sentence import verdict_sentence

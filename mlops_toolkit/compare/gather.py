@@ -13,11 +13,11 @@ from typing import Any
 from mlops_toolkit import answer
 from mlops_toolkit.announce import Known, known
 from mlops_toolkit.compare import heads, reported, sides
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
 from mlops_toolkit.errors import Cancelled, ConfigErrors, Defect, MlopsError, UsageError, of_system
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history import baseline, current, lineage
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.models import evaluation

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from mlops_toolkit import answer
 from mlops_toolkit.compare import sides
-from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.history import baseline, current, handed
 from mlops_toolkit.history.base import Entry, History, key_of
 from mlops_toolkit.records.run import Run

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.gate.loaded import Loaded, scalars
 from mlops_toolkit.history.local import file_below
-from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
-from mlops_toolkit.records.run import Artifact, Measure, MetricValue, Run
+from mlops_toolkit.records.run import Artifact, Run
 from mlops_toolkit.system.files import sha256
 
 Kind = Literal["predictions", "metrics", "record", "name"]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """One side, in memory.
-
-    tables   suite -> its predictions; hashed: the suites whose ids are salted hashes
-    scalars  metric -> value, for metrics that have no examples behind them
-    again    the suites that its model was evaluated on again, because the test set or the evaluation changed
-    """
-
-    label: str
-    run: Run | None = None
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    hashed: frozenset[str] = frozenset()
-    scalars: Mapping[str, MetricValue] = field(default_factory=dict)
-    measures: Mapping[str, Measure] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    again: frozenset[str] = frozenset()
-
-    @property
-    def model(self) -> str | None:
-        """The digest of its model, None where not known."""
-        return self.run.trained.digest if self.run and self.run.trained else None
 
 
 def kind_of(word: str, *, cwd: Path) -> Kind:
@@ -101,11 +77,6 @@ def from_metrics(path: Path | None, content: bytes | None, *, label: str, name: 
 
     values = read_metrics(path if content is None else content, name)  # type: ignore[arg-type]
     return Loaded(label=label, scalars=scalars(values))
-
-
-def scalars(values: Mapping[str, float]) -> dict[str, MetricValue]:
-    """Numbers of a metrics file as metric values; direction by the tables of known names, `higher` is never guessed: see direction_of."""
-    return {name: MetricValue(value=value, n=0, signature="", direction="higher") for name, value in values.items()}
 
 
 def from_record(path: Path, *, label: str) -> Loaded:

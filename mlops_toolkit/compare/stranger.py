@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.ci import Context
-from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import measures as known
 from mlops_toolkit.config.schema import Config, Evaluate, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.history.base import Entry
 from mlops_toolkit.history.handed import Found, Handed
 from mlops_toolkit.records.run import Measure

@@ -20,9 +20,9 @@ from mlops_toolkit.ci.context import Event
 from mlops_toolkit.ci.github import QUEUE_REF
 from mlops_toolkit.compare import gather, heads, stranger
 from mlops_toolkit.compare.gather import STATE, Broken, Job
-from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
+from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.history import current, handed
 from mlops_toolkit.history.apart import Apart, open_apart
 from mlops_toolkit.history.base import History

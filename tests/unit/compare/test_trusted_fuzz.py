@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.compare import stranger
-from mlops_toolkit.compare.assemble import assemble
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.errors import Defect, MlopsError
+from mlops_toolkit.gate.assemble import assemble
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history import handed
 from mlops_toolkit.predictions.anonymous import anonymise, whole
 from mlops_toolkit.predictions.read import read as read_predictions

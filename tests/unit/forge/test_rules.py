@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from mlops_toolkit.forge import rules
 from mlops_toolkit.forge.base import BranchRules
 from tests.unit.forge.conftest import forge
@@ -212,6 +211,7 @@ hostile = st.fixed_dictionaries({"type": KINDS | anything}, optional={"parameter
 protections = st.dictionaries(st.sampled_from(["restrictions", "required_status_checks", "lock_branch", "required_signatures"]), anything)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(hostile, max_size=4), st.none() | st.dictionaries(st.just("protection"), anything | protections), st.none() | protections)
 def test_no_rule_whatever_it_holds_makes_it_raise(given_rules: list[Any], there: Any, protection: Any) -> None:
     found = rules.read("main", given_rules, there=there, protection=protection)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlops_toolkit.compare.bounds import Bounds, resolve, shown, stricter
 from mlops_toolkit.config.schema import Margin, Rule, SliceRule
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.gate.bounds import Bounds, resolve, shown, stricter
 
 
 def rule(**said: str | float) -> Rule:

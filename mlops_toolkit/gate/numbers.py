@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlops_toolkit.compare import bounds as bounds_of
-from mlops_toolkit.compare import judge, unlike
-from mlops_toolkit.compare.judge import Judged
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
-from mlops_toolkit.compare.work import Work, effective
 from mlops_toolkit.config import measures as known
 from mlops_toolkit.config.schema import Better, Config
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.gate import bounds as bounds_of
+from mlops_toolkit.gate import judge, unlike
+from mlops_toolkit.gate.judge import Judged
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
+from mlops_toolkit.gate.work import Work, effective
 from mlops_toolkit.records.result import MeasureRow
 from mlops_toolkit.records.run import Measure
 

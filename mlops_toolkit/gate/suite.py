@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.compare import curves, examples, judge, proposal, unlike, unpaired, whole
-from mlops_toolkit.compare.align import Both, aligned, available
-from mlops_toolkit.compare.judge import Judged, Subject
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
-from mlops_toolkit.compare.work import Work, effective
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.gate import curves, examples, judge, proposal, unlike, unpaired, whole
+from mlops_toolkit.gate.align import Both, aligned, available
+from mlops_toolkit.gate.judge import Judged, Subject
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
+from mlops_toolkit.gate.work import Work, effective
 from mlops_toolkit.predictions.slices import masks
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.stats import single

@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
 from mlops_toolkit.config import read
 from mlops_toolkit.config.schema import Config
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
 from mlops_toolkit.predictions.read import read as read_predictions
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.result import Side

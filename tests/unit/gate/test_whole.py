@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mlops_toolkit.compare.judge import Judged
-from mlops_toolkit.compare.whole import Settled, settle
 from mlops_toolkit.config.schema import Accepted
+from mlops_toolkit.gate.judge import Judged
+from mlops_toolkit.gate.whole import Settled, settle
 from mlops_toolkit.records.result import Check
 
 TODAY = date(2026, 11, 24)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlops_toolkit.compare.work import Work
+from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.pair import Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample

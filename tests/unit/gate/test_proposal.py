@@ -8,9 +8,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.compare.proposal import next_steps
 from mlops_toolkit.config.read import parse
 from mlops_toolkit.config.schema import Config
+from mlops_toolkit.gate.proposal import next_steps
 from mlops_toolkit.records.result import Check, Result
 
 

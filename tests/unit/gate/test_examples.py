@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlops_toolkit.compare.examples import changed
+from mlops_toolkit.gate.examples import changed
 from mlops_toolkit.stats.sample import Sample
 
 

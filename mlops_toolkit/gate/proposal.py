@@ -7,9 +7,9 @@ import math
 from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from mlops_toolkit.compare.whole import is_gated, name_of
 from mlops_toolkit.config.check import WIDE
 from mlops_toolkit.config.schema import Config
+from mlops_toolkit.gate.whole import is_gated, name_of
 from mlops_toolkit.records.result import Check, Next, Result
 from mlops_toolkit.stats import power
 from mlops_toolkit.stats.metric import Metric

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mlops_toolkit.compare import differences, examples, numbers, proposal, unlike, whole
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
-from mlops_toolkit.compare.suite import judge_suite
-from mlops_toolkit.compare.work import Work
 from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.gate import differences, examples, numbers, proposal, unlike, whole
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
+from mlops_toolkit.gate.suite import judge_suite
+from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.report import words

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mlops_toolkit.compare.bounds import Bounds
+from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.records.result import Check, Needs, Verdict
 from mlops_toolkit.stats import power, rule
 from mlops_toolkit.stats.distributions import critical, normal_tail

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mlops_toolkit.compare.assemble import assemble
-from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.gate.assemble import assemble
+from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.records.run import Data, Evaluation, MetricValue
-from tests.unit.compare.drawn import answers, request, run, side
+from tests.unit.gate.drawn import answers, request, run, side
 
 GATED = "evaluate: {run: x, metrics: [accuracy], slices: [part]}\ngate: {accuracy: {max-drop: 3pp, slices: {max-drop: 6pp}}}\n"
 SIGNATURE = "accuracy/1"

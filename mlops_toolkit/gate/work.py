@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlops_toolkit.compare import bounds as bounds_of
-from mlops_toolkit.compare import whole
-from mlops_toolkit.compare.judge import Judged
-from mlops_toolkit.compare.request import Request
 from mlops_toolkit.config.schema import Better, Rule
+from mlops_toolkit.gate import bounds as bounds_of
+from mlops_toolkit.gate import whole
+from mlops_toolkit.gate.judge import Judged
+from mlops_toolkit.gate.request import Request
 from mlops_toolkit.records.result import Charts, Examples
 
 

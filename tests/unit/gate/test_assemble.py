@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from mlops_toolkit.compare.assemble import assemble
-from mlops_toolkit.compare.sides import Loaded, scalars
 from mlops_toolkit.errors import InvalidFile, UsageError
+from mlops_toolkit.gate.assemble import assemble
+from mlops_toolkit.gate.loaded import Loaded, scalars
 from mlops_toolkit.records import codec
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.records.run import LARGEST, Measure
 from mlops_toolkit.report import rows
-from tests.unit.compare.drawn import answers, request, run, side
+from tests.unit.gate.drawn import answers, request, run, side
 
 GATED = "evaluate: {run: x, metrics: [accuracy]}\ngate: {accuracy: {max-drop: 2pp}}\n"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlops_toolkit.compare.judge import Judged
-from mlops_toolkit.compare.request import Request
-from mlops_toolkit.compare.sides import Loaded
-from mlops_toolkit.compare.work import Work
+from mlops_toolkit.gate.judge import Judged
+from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.request import Request
+from mlops_toolkit.gate.work import Work
 from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.records.run import Evaluation
 from mlops_toolkit.stats.paired import Paired

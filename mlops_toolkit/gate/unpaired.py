@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from mlops_toolkit.compare.sides import Loaded
+from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.records.run import MetricValue
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Metric

@@ -1,0 +1,38 @@
+"""One side of a comparison, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.records.run import Measure, MetricValue, Run
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One side, in memory.
+
+    tables   suite -> its predictions; hashed: the suites whose ids are salted hashes
+    scalars  metric -> value, for metrics that have no examples behind them
+    again    the suites that its model was evaluated on again, because the test set or the evaluation changed
+    """
+
+    label: str
+    run: Run | None = None
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    hashed: frozenset[str] = frozenset()
+    scalars: Mapping[str, MetricValue] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    again: frozenset[str] = frozenset()
+
+    @property
+    def model(self) -> str | None:
+        """The digest of its model, None where not known."""
+        return self.run.trained.digest if self.run and self.run.trained else None
+
+
+def scalars(values: Mapping[str, float]) -> dict[str, MetricValue]:
+    """Numbers of a metrics file as metric values; direction by the tables of known names, `higher` is never guessed: see direction_of."""
+    return {name: MetricValue(value=value, n=0, signature="", direction="higher") for name, value in values.items()}
