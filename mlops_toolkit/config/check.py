@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlops_toolkit.config.measures import bounded_fraction, direction
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.schema import Accepted, Better, Config, Evaluate, Margin, Rule, SliceRule, Suite
+from mlops_toolkit.config.quantities import Better, Margin
+from mlops_toolkit.config.rules import Accepted, Rule, SliceRule
+from mlops_toolkit.config.schema import Config, Evaluate, Suite
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import Problem
 from mlops_toolkit.plug import did_you_mean

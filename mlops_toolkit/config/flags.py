@@ -9,7 +9,8 @@ from typing import TypeVar
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.check import check
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.schema import Config, Evaluate, MetricRequest, Rule, SliceRequest, Task
+from mlops_toolkit.config.rules import Rule
+from mlops_toolkit.config.schema import Config, Evaluate, MetricRequest, SliceRequest, Task
 from mlops_toolkit.config.shape import WRONG, Reader
 from mlops_toolkit.config.yaml_text import Node, Scalar, Table, shown
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.schema import Better
+from mlops_toolkit.config.quantities import Better
 
 if TYPE_CHECKING:
     from mlops_toolkit.config.schema import Config

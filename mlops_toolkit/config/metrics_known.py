@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mlops_toolkit.config.schema import Better, Task
+from mlops_toolkit.config.quantities import Better
+from mlops_toolkit.config.schema import Task
 
 Argument = Literal["none", "class", "class?", "quantile", "column"]
 Bounds = tuple[float | None, float | None]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from mlops_toolkit.config.quantities import doc
 from mlops_toolkit.config.read import Loaded
-from mlops_toolkit.config.schema import doc
 from mlops_toolkit.config.shape import Reader, key_of, leaves
 from mlops_toolkit.config.yaml_text import MOST_BYTES, Scalar, compose, lines, scalar, shown
 from mlops_toolkit.errors import ConfigErrors, EnvironmentFailure, Problem, UsageError

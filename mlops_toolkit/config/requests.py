@@ -13,7 +13,8 @@ from typing import get_args
 
 from mlops_toolkit.config.measures import direction
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.schema import NUMBER, Better, Config, MetricRequest, SliceRequest, Suite
+from mlops_toolkit.config.quantities import NUMBER, Better
+from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean

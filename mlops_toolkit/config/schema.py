@@ -2,78 +2,25 @@
 
 Field metadata: `doc` (one sentence, shown by editors and the reference), `example` (YAML text), and what the type cannot say:
 `holds` (of text: see `Holds`), `pattern` with `like` (a regular expression and how to say it), `least`, `most`, `above`, `below`
-(of numbers). A field `max_drop` is the key `max-drop`. Quantities that a person writes with a unit are classes here with a
-`parse` (see `Margin`, `Duration`).
+(of numbers). A field `max_drop` is the key `max-drop`. Quantities that a person writes with a unit are classes with a `parse` (see
+`quantities`); what the gate says is in `rules`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-Better = Literal["higher", "lower"]
+from mlops_toolkit.config.quantities import Better, Duration, doc
+from mlops_toolkit.config.rules import Accepted, Rule, WhenUncertain
+
 Task = Literal["classification", "regression"]
-WhenUncertain = Literal["ask", "warn", "fail"]
-SeverityLevel = Literal["gate", "warn", "info"]
 # What a text is: one line (the default) · a command, of any number of lines · a path or glob inside the repository, relative to
 # the file · data: such a path, an absolute one, or an address · a day, YYYY-MM-DD.
 Holds = Literal["line", "command", "path", "data", "day"]
 
-NUMBER = r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-
-
-def doc(text: str, *, example: str | None = None, **more: Any) -> dict[str, Any]:
-    """Field metadata."""
-    return {"doc": text, **({"example": example} if example else {}), **more}
-
-
-@dataclass(frozen=True)
-class Margin:
-    """How much worse is allowed. `text` is as written; `value` ≥ 0 is in the metric's unit, or a share of |baseline| if `relative`."""
-
-    text: str
-    value: float
-    relative: bool = False
-
-    PATTERN = re.compile(r"^\s*(?P<number>[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)\s*(?P<unit>pp|%)?\s*$")
-
-    @classmethod
-    def parse(cls, text: str) -> Margin:
-        """`0.01`, `1pp` (= 0.01) or `2%` (of |baseline|). Anything else is a ValueError that says so."""
-        match = cls.PATTERN.match(text)
-        if not match:
-            raise ValueError(
-                f'"{text}" is not a margin: write 1pp (percentage points), 2% (of the baseline) or a number in the metric\'s unit'
-            )
-        number = float(match["number"])
-        return cls(text.strip(), number / 100 if match["unit"] else number, match["unit"] == "%")
-
-    def of(self, baseline: float | None) -> float | None:
-        """The margin in the metric's unit; None where it is relative and there is no baseline to be relative to."""
-        if not self.relative:
-            return self.value
-        return None if baseline is None else self.value * abs(baseline)
-
-
-@dataclass(frozen=True)
-class Duration:
-    """A length of time, written `90s`, `30m`, `6h`, `2d`."""
-
-    text: str
-    seconds: float
-
-    PATTERN = re.compile(r"^\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>s|m|h|d)\s*$")
-
-    @classmethod
-    def parse(cls, text: str) -> Duration:
-        """`90s`, `30m`, `6h`, `2d`. Anything else is a ValueError that says so."""
-        match = cls.PATTERN.match(text)
-        if not match:
-            raise ValueError(f'"{text}" is not a length of time: write 90s, 30m, 6h or 2d')
-        return cls(text.strip(), float(match["number"]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match["unit"]])
 
 
 @dataclass(frozen=True)
@@ -107,6 +54,15 @@ class Train:
     gpus: int | None = field(default=None, metadata=doc("How many GPUs the command needs.", example="1", least=0, most=1024))
     timeout: Duration | None = field(default=None, metadata=doc("Stop the command after this long.", example="6h"))
     seed: int | None = field(default=None, metadata=doc("Given to the command as MLOPS_SEED.", example="0", least=0, most=4294967295))
+    seeds: tuple[int, ...] = field(
+        default=(),
+        metadata=doc(
+            "Train once with each of these seeds, so that the luck of training is known too; the first one's model is the model.",
+            example="[0, 1, 2]",
+            least=0,
+            most=4294967295,
+        ),
+    )
     launcher: str = field(default="local", metadata=doc("What executes the command.", example="local"))
 
 
@@ -159,6 +115,13 @@ class Suite:
     slices: tuple[SliceRequest, ...] = field(
         default=(), metadata=doc("Subsets to judge too: a column, or a named condition.", example='[language, {long: "length > 512"}]')
     )
+    discover: tuple[str, ...] = field(
+        default=(),
+        metadata=doc(
+            "Columns in whose values, alone and in pairs, the slices that got worst are searched. Default: every column that can be.",
+            example="[language, source]",
+        ),
+    )
     predictions: str | None = field(
         default=None,
         metadata=doc("Where the command writes its predictions, if not to $MLOPS_PREDICTIONS.", example="out/preds.csv", holds="path"),
@@ -188,47 +151,6 @@ class Evaluate(Suite):
     suites: Mapping[str, Suite] = field(
         default_factory=dict, metadata=doc("Several evaluations of the one model; their metrics are named safety/refusal-rate.")
     )
-
-
-@dataclass(frozen=True)
-class SliceRule:
-    """What is allowed on each slice of a metric."""
-
-    max_drop: Margin | None = field(default=None, metadata=doc("How much lower than the baseline is allowed.", example="3pp"))
-    max_rise: Margin | None = field(default=None, metadata=doc("How much higher than the baseline is allowed.", example="5%"))
-    min: float | None = field(default=None, metadata=doc("The least allowed value."))
-    max: float | None = field(default=None, metadata=doc("The largest allowed value."))
-    must: Literal["pass"] | None = field(
-        default=None, metadata=doc("`pass`: each slice must be shown not worse, not merely not shown worse.")
-    )
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is allowed of one metric or measure."""
-
-    max_drop: Margin | None = field(
-        default=None, metadata=doc("How much lower than the baseline is allowed: 1pp, 2% of the baseline, or a number.", example="1pp")
-    )
-    max_rise: Margin | None = field(default=None, metadata=doc("How much higher than the baseline is allowed.", example="10%"))
-    min: float | None = field(default=None, metadata=doc("The least allowed value.", example="0.80"))
-    max: float | None = field(default=None, metadata=doc("The largest allowed value.", example="50"))
-    better: Better | None = field(default=None, metadata=doc("For a measure whose direction its name does not tell."))
-    slices: SliceRule | None = field(default=None, metadata=doc("What is allowed on each slice.", example="{max-drop: 3pp}"))
-    severity: SeverityLevel = field(default="gate", metadata=doc("`gate` blocks, `warn` and `info` only show."))
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """A regression somebody said yes to: bound to a value, until a day, with a reason."""
-
-    check: str = field(metadata=doc("The metric, `metric [slice]`, or `gate` for a loosened gate.", example="accuracy"))
-    reason: str = field(metadata=doc("Why; shown in the comment.", example="new label set"))
-    down_to: float | None = field(
-        default=None, metadata=doc("The worst value that is accepted (of a metric that should be high).", example="0.941")
-    )
-    up_to: float | None = field(default=None, metadata=doc("The worst value that is accepted (of a metric that should be low)."))
-    until: str | None = field(default=None, metadata=doc("The last day it counts, YYYY-MM-DD.", example="2026-12-31", holds="day"))
 
 
 KEEP = r"^([0-9]{1,6}d?|forever)$"
@@ -293,7 +215,23 @@ class CommentOptions:
             example="new",
         ),
     )
+    discovered: int = field(
+        default=5, metadata=doc("How many discovered slices the comment lists; 0: none are searched.", least=0, most=20)
+    )
     examples: int = field(default=10, metadata=doc("How many fixed and broken examples the comment lists.", least=0, most=100))
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often one pull request may be judged by the same test set."""
+
+    warn_after: int = field(default=10, metadata=doc("Say so in the comment from this many times on.", least=1, most=1000))
+    spend: Literal["none", "each"] = field(
+        default="none",
+        metadata=doc(
+            "`each`: every further look asks for a wider interval, so that however often it is tried, what passes in the end is as sure as one look."
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -319,6 +257,21 @@ class Config:
     gate: Mapping[str, Rule] = field(
         default_factory=dict, metadata=doc("What is allowed of each metric and measure, against the baseline and absolutely.")
     )
+    against: tuple[str, ...] = field(
+        default=("main",),
+        metadata=doc(
+            "What the gate is held against: `main` (the baseline) always; `release` (the last one) or a run, tag or commit too.",
+            example="[main, release]",
+        ),
+    )
+    scope: Literal["artifact", "recipe"] | None = field(
+        default=None,
+        metadata=doc(
+            "What is judged: `artifact`, this very model; `recipe`, the way it is made, so that the luck of training counts too. Default: recipe where `train.seeds` are given.",
+            example="recipe",
+        ),
+    )
+    looks: Looks = field(default_factory=Looks, metadata=doc("Judging one pull request again and again by the same test set."))
     accepted: tuple[Accepted, ...] = field(default=(), metadata=doc("Regressions that were said yes to."))
     confidence: float = field(default=0.95, metadata=doc("Of every interval, two-sided.", example="0.95", least=0.5, most=0.9999))
     when_uncertain: WhenUncertain = field(

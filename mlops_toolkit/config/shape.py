@@ -17,7 +17,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union
 
 from mlops_toolkit.config import requests
-from mlops_toolkit.config.schema import NUMBER, Config, Duration, Margin, MetricRequest, Rule, SliceRequest, SliceRule
+from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
+from mlops_toolkit.config.rules import Rule, SliceRule
+from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest
 from mlops_toolkit.config.yaml_text import Listing, Node, Scalar, Table, shown
 from mlops_toolkit.errors import Problem, UsageError
 from mlops_toolkit.plug import did_you_mean

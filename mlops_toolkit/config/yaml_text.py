@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mlops_toolkit.config.schema import NUMBER
+from mlops_toolkit.config.quantities import NUMBER
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
 
 if TYPE_CHECKING:

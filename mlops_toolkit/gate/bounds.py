@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mlops_toolkit.config.schema import Margin, Rule, SliceRule
+from mlops_toolkit.config.quantities import Margin
+from mlops_toolkit.config.rules import Rule, SliceRule
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.stats.metric import Direction
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_toolkit.config import measures as known
-from mlops_toolkit.config.schema import Better, Config
+from mlops_toolkit.config.quantities import Better
+from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.gate import bounds as bounds_of
 from mlops_toolkit.gate import judge, unlike

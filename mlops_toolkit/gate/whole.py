@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from mlops_toolkit.config.schema import Accepted, WhenUncertain
+from mlops_toolkit.config.rules import Accepted, WhenUncertain
 from mlops_toolkit.errors import GATE_FAILED, PASSED, UNDECIDED
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.records.result import Check, Gate, Verdict

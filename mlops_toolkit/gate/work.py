@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlops_toolkit.config.schema import Better, Rule
+from mlops_toolkit.config.quantities import Better
+from mlops_toolkit.config.rules import Rule
 from mlops_toolkit.gate import bounds as bounds_of
 from mlops_toolkit.gate import whole
 from mlops_toolkit.gate.judge import Judged

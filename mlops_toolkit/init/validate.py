@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from mlops_toolkit.config import pointer
 from mlops_toolkit.config.read import Loaded, discover, load_all
-from mlops_toolkit.config.schema import Config, Rule, Suite
+from mlops_toolkit.config.rules import Rule
+from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.world import World
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mlops_toolkit.config.schema import Duration, Keep
+from mlops_toolkit.config.quantities import Duration
+from mlops_toolkit.config.schema import Keep
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.models.base import Belongs
 

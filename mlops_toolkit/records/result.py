@@ -87,6 +87,58 @@ class Check:
         default=None, metadata={"doc": "smallest margin a harmless change passes nine times in ten on this test set"}
     )
     must: bool = False
+    improve: float | None = field(default=None, metadata={"doc": "the least improvement asked for, > 0, same unit as margin"})
+    gain: float | None = field(default=None, metadata={"doc": "the largest improvement that is not suspicious"})
+    against: str | None = field(default=None, metadata={"doc": "which of `others` it is held against; null: the baseline"})
+    groups: tuple[str, ...] = field(default=(), metadata={"doc": "of a gap: the two groups that are furthest apart, the better one first"})
+    training: float | None = field(
+        default=None, metadata={"doc": "the part of the change's standard error that is the luck of training; null: not included"}
+    )
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """A slice nobody declared, found by searching where the head got worse; it informs and never decides.
+
+    where: column -> value, one or two of them. change, low, high: of `metric` on that slice, oriented; p: one-sided, of no change or a
+    better one; q: the share of false ones that is to be expected among those as convincing as this (Benjamini & Hochberg 1995).
+    """
+
+    metric: str
+    where: Mapping[str, str]
+    n: int
+    baseline: float | None
+    head: float | None
+    change: float
+    low: float | None
+    high: float | None
+    p: float
+    q: float
+    suite: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the discovered slices were searched: how many were looked at, over which columns, and what was found, worst first."""
+
+    looked_at: int = 0
+    columns: tuple[str, ...] = ()
+    found: tuple[Discovered, ...] = ()
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the luck of training was counted.
+
+    scope      artifact: this very model is judged; recipe: the way it is made
+    seeds      of baseline and head, how many trainings each
+    source     `seeds` (several trainings on both sides), `history` (the spread that an earlier run with seeds found), None: not included
+    """
+
+    scope: Literal["artifact", "recipe"] = "artifact"
+    seeds: tuple[int, int] = (1, 1)
+    source: Literal["seeds", "history"] | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +268,11 @@ class Result:
     exit: int = 0
     policy: str = "ask"
     looks: int = 1
+    others: Mapping[str, Side] = field(
+        default_factory=dict, metadata={"doc": "what else the gate was held against, by the name in `against:`: release, a run"}
+    )
+    discovered: Search = field(default_factory=Search)
+    training: Training = field(default_factory=Training)
     config: str = "mlops.yaml"
     matrix: str | None = None
     ci_run: str | None = None

@@ -72,7 +72,11 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class MetricValue:
-    """A metric of one run. `value` is null where it has none, and `state` says why (`one-class`, `no-positives`, …)."""
+    """A metric of one run. `value` is null where it has none, and `state` says why (`one-class`, `no-positives`, …).
+
+    left_out       of a metric that is the user's own program: its value without each of the groups that the examples fall into
+    training       the standard deviation that another seed alone brings, where several were trained
+    """
 
     value: float | None
     n: int
@@ -80,16 +84,24 @@ class MetricValue:
     direction: Literal["higher", "lower"]
     standard_error: float | None = None
     state: str = "ok"
+    left_out: tuple[float | None, ...] = field(default=(), metadata={"key": "left-out"})
+    training: float | None = None
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Numbers the user reports; several of one name are repeats and have an interval."""
+    """Numbers the user reports; several of one name are repeats and have an interval.
+
+    beside  the baseline's numbers where both were measured in turn, on the same machine in the same minutes (A B B A …): value i of
+            both belongs to one round. `beside_run` is the baseline's run.
+    """
 
     values: tuple[float, ...]
     better: Literal["higher", "lower"] | None = None
     noisy: bool = True
     unit: str | None = None
+    beside: tuple[float, ...] = ()
+    beside_run: str | None = field(default=None, metadata={"key": "beside-run"})
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,20 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class SeedRun:
+    """One of several trainings of the same inputs, with another seed.
+
+    predictions  by suite, where they are; the first seed's are the run's own `evaluations`
+    metrics      its values, by the names of the run's `metrics`
+    """
+
+    seed: int
+    model: Model | None = None
+    predictions: Mapping[str, Artifact] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Fingerprints:
     """Digests that decide about reuse: what train would read, what evaluate would read, and what git alone tells of both."""
 
@@ -193,6 +219,7 @@ class Run:
     commands: tuple[Command, ...] = ()
     params: Mapping[str, object] = field(default_factory=dict)
     seed: int | None = None
+    seeds: tuple[SeedRun, ...] = ()
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     environment: Environment = field(default_factory=Environment)
     resources: Resources = field(default_factory=Resources)

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from mlops_toolkit.config import shape
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.schema import NUMBER, Config, Duration, Margin, MetricRequest, Rule, SliceRequest
+from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
+from mlops_toolkit.config.rules import Rule
+from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest
 from mlops_toolkit.config.yaml_text import Listing, Node, Scalar, compose
 
 IDENTIFIER = "https://raw.githubusercontent.com/org/mlops-actions/v1/schema/mlops.schema.json"

@@ -13,20 +13,17 @@ from mlops_toolkit.config import measures, shape
 from mlops_toolkit.config.emit.raised import Raised, raised
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
 from mlops_toolkit.config.metrics_known import FAMILIES
+from mlops_toolkit.config.quantities import Duration, Margin
+from mlops_toolkit.config.rules import Accepted, Rule, SliceRule
 from mlops_toolkit.config.schema import (
-    Accepted,
     CommentOptions,
     Config,
-    Duration,
     Evaluate,
     HistoryOptions,
     Keep,
-    Margin,
     MetricRequest,
     Models,
-    Rule,
     SliceRequest,
-    SliceRule,
     Suite,
     Train,
 )

@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 
 from mlops_toolkit.compare.reported import notes, refused
-from mlops_toolkit.config.schema import Accepted, Config, Rule
+from mlops_toolkit.config.rules import Accepted, Rule
+from mlops_toolkit.config.schema import Config
 from mlops_toolkit.records.run import Elsewhere, MetricValue, Run
 
 TODAY = date(2026, 11, 24)

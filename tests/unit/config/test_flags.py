@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_toolkit.config import flags
-from mlops_toolkit.config.schema import Margin, MetricRequest, Rule, SliceRequest, SliceRule
+from mlops_toolkit.config.quantities import Margin
+from mlops_toolkit.config.rules import Rule, SliceRule
+from mlops_toolkit.config.schema import MetricRequest, SliceRequest
 from mlops_toolkit.errors import ConfigErrors, UsageError
 from tests.unit.config.examples import read
 

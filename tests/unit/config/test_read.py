@@ -13,8 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops_toolkit.config.quantities import Duration, Margin
 from mlops_toolkit.config.read import discover, load, load_all, parse
-from mlops_toolkit.config.schema import Accepted, Duration, Margin, MetricRequest, Rule, SliceRequest, SliceRule
+from mlops_toolkit.config.rules import Accepted, Rule, SliceRule
+from mlops_toolkit.config.schema import MetricRequest, SliceRequest
 from mlops_toolkit.errors import ConfigErrors, EnvironmentFailure, UsageError
 from tests.unit.config.examples import FULL, NOTHING_GIVEN, USUAL, VALID, read
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from mlops_toolkit.forge import rules
 from mlops_toolkit.forge.base import BranchRules
 from tests.unit.forge.conftest import forge

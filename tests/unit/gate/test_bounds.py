@@ -2,7 +2,8 @@
 
 import pytest
 
-from mlops_toolkit.config.schema import Margin, Rule, SliceRule
+from mlops_toolkit.config.quantities import Margin
+from mlops_toolkit.config.rules import Rule, SliceRule
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.gate.bounds import Bounds, resolve, shown, stricter
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlops_toolkit.config.schema import Accepted
+from mlops_toolkit.config.rules import Accepted
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.whole import Settled, settle
 from mlops_toolkit.records.result import Check

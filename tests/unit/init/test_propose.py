@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops_toolkit.config.quantities import Margin
 from mlops_toolkit.config.read import parse
-from mlops_toolkit.config.schema import Config, Margin
+from mlops_toolkit.config.schema import Config
 from mlops_toolkit.init.facts import Facts, Found
 from mlops_toolkit.init.propose import configuration
 from mlops_toolkit.init.workflow import workflow

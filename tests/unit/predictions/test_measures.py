@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops_toolkit.config.schema import Config, Rule
+from mlops_toolkit.config.rules import Rule
+from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.records.run import Measure

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mlops_toolkit.config.schema import Config, Evaluate, MetricRequest, Rule, SliceRequest, Suite
+from mlops_toolkit.config.rules import Rule
+from mlops_toolkit.config.schema import Config, Evaluate, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.predictions.score import reported, score
 from mlops_toolkit.records import codec

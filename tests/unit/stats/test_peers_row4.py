@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.config.schema import Margin
+from mlops_toolkit.config.quantities import Margin
 from mlops_toolkit.stats.paired import paired, paired_many
 from mlops_toolkit.stats.power import needs
 from mlops_toolkit.stats.rule import decide, p_fail
