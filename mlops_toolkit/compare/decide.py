@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlops_toolkit.compare import gather
+from mlops_toolkit.compare import called
 from mlops_toolkit.compare.gather import Job
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.history.course import points
@@ -28,6 +28,6 @@ def decide(job: Job, world: World) -> Result:
     if job.history is not None and job.run is not None:
         names = [check.metric for check in made.checks if check.slice is None]
         line = job.request.baseline.label
-        course = points(job.history.entries(), key=gather.key(job.run), names=names, branch=line, run=job.run.id)
+        course = points(job.history.entries(), key=called.key(job.run), names=names, branch=line, run=job.run.id)
         made = replace(made, charts=replace(made.charts, history=course))
     return replace(made, sentence=verdict_sentence(made))

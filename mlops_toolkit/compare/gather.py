@@ -12,14 +12,14 @@ from typing import Any
 
 from mlops_toolkit import answer
 from mlops_toolkit.announce import Known, known
-from mlops_toolkit.compare import heads, reported, sides
+from mlops_toolkit.compare import called, heads, reported, ruling, sides, tries
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
-from mlops_toolkit.errors import Cancelled, ConfigErrors, Defect, MlopsError, UsageError, of_system
+from mlops_toolkit.errors import Cancelled, Defect, MlopsError, UsageError, of_system
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history import baseline, current, lineage
-from mlops_toolkit.history.base import Entry, History, key_of, same_digest
+from mlops_toolkit.history.base import History
 from mlops_toolkit.models import evaluation
 from mlops_toolkit.records.result import Side
 from mlops_toolkit.records.run import Run
@@ -189,9 +189,9 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
     )
     run = current.fresh(world.git, world.context, world.clock, model=config.name, config=where)
     run = replace(run, metrics=dict(head.scalars), status="succeeded")
-    known = baseline.usable(_question(run), history.entries())
+    known = baseline.usable(called.question(run), history.entries())
     line = lineage.find(world.git, world.context, history.ancestry, base=args.base or None, known=known)
-    choice = baseline.pick(_question(run), history.entries(), line)
+    choice = baseline.pick(called.question(run), history.entries(), line)
     found: Loaded | None = None
     if choice.entry is not None and (recorded := history.run(choice.entry.id)) is not None:
         found = Loaded(label=choice.label or "main", run=recorded, scalars=recorded.metrics)
@@ -216,15 +216,6 @@ def _metrics_alone(args: argparse.Namespace, world: World) -> Job:
 def _model_name(text: str) -> str:
     kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text if c.isascii()).lstrip("._-")
     return kept[:100] or "model"
-
-
-def key(run: Run) -> str:
-    """What the run's section, baseline and history are keyed by."""
-    return key_of(run.config, run.model, run.matrix)
-
-
-def _question(run: Run) -> baseline.Question:
-    return baseline.Question(key=key(run), head=run.commit, run=run.id, ci_run=run.ci.run)
 
 
 def _head_side(run: Run | None, world: World, *, other: str | None) -> Side:
@@ -258,12 +249,12 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     base_kind = sides.kind_of(args.base, cwd=world.cwd) if args.base else "name"
 
     def followed(place: History) -> baseline.Lineage:
-        asked = None if base_kind != "name" else _commitish(args.base, place, own)
-        known = frozenset().union(*(baseline.usable(_question(one), place.entries()) for one in _names(own, place, world)))
+        asked = None if base_kind != "name" else called.commitish(args.base, place, own)
+        known = frozenset().union(*(baseline.usable(called.question(one), place.entries()) for one in called.names(own, place, world)))
         return lineage.find(world.git, world.context, place.ancestry, base=asked, known=known)
 
     line = followed(history)
-    base_config, notes = _base_config(loaded, world, history, line, args, [one.config for one in _names(own, history, world)])
+    base_config, notes = ruling.of_base(loaded, world, history, line, args, [one.config for one in called.names(own, history, world)])
     to = history
     if base_config is not None and base_config.history.at != config.history.at:
         history = world.history(state, base_config.history.at)
@@ -273,8 +264,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         base: Loaded | None = heads.bare(base_kind, args.base, args, world, config)
         base_side = _side(base.run if base else None, args.base, None)
     else:
-        choice, moved = _chosen(args.base, history, own, line, world)
-        notes = (*notes, *moved)
+        choice, said = called.chosen(args.base, history, own, line, world)
+        notes = (*notes, *said)
         base = _recorded(history, choice, file)
         if base is not None and run is not None:
             base = sides.renewed(base, run, file=file)
@@ -290,9 +281,13 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         today=world.clock.now().date(),
         base_config=base_config,
         forks_gate=world.context.fork and base_config is not None,
-        notes=(*notes, *reported.notes(run, base.run if base else None, config, base_config), *_trained_before(history.entries(), own)),
+        notes=(
+            *notes,
+            *reported.notes(run, base.run if base else None, config, base_config),
+            *tries.trained_before(history.entries(), own),
+        ),
         options="" if loaded.where == read.DEFAULT else f" --config {shlex.quote(loaded.where)}",
-        looks=_looks(history.entries(), own),
+        looks=tries.looks(history.entries(), own),
         evaluation=evaluation.changed(base.run, run, world.git) if base is not None and base.run is not None and run is not None else {},
     )
     if base is not None and head.hashed - base.hashed:
@@ -301,96 +296,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=to, keep=run is not None)
 
 
-def _commitish(base: str, history: History, run: Run) -> str | None:
-    """BASE if it is a commit or branch; None if it names a run or was not given."""
-    if not base or baseline.named(base, history.entries(), key(run)) is not None:
-        return None
-    return base
-
-
-def _names(run: Run, history: History, world: World) -> list[Run]:
-    """The run as it is called, and as it was called where its configuration stood before it moved: a folder's new name is no new model.
-
-    Of the places that other runs of a model of this name have, those that this checkout lacks; the latest.
-    """
-    others = [e.key.split("|")[0] for e in history.entries() if e.key.split("|")[1:] == [run.model, run.matrix or ""]]
-    gone = [path for path in others if path != run.config and not (world.root / path).is_file()]
-    return [run, *(replace(run, config=path) for path in gone[-1:])]
-
-
-def _chosen(base: str, history: History, run: Run, line: baseline.Lineage, world: World) -> tuple[baseline.Choice, tuple[str, ...]]:
-    """The baseline; where there is none, that of the configuration's earlier place, and a sentence of it."""
-    first, *before = _names(run, history, world)
-    choice = _choice(base, history, first, line)
-    for former in before if choice.entry is None else ():
-        found = _choice(base, history, former, line)
-        if found.entry is not None:
-            return found, (f"the configuration moved: on the baseline it is {former.config}",)
-    return choice, ()
-
-
-def _choice(base: str, history: History, run: Run, line: baseline.Lineage) -> baseline.Choice:
-    question = _question(run)
-    named = baseline.named(base, history.entries(), question.key) if base else None
-    return baseline.as_asked(named) if named is not None else baseline.pick(question, history.entries(), line)
-
-
 def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded | None:
     if choice.entry is None:
         return None
     run = history.run(choice.entry.id)
     return None if run is None else sides.from_run(run, label=choice.label or "main", file=file)
-
-
-def _base_config(
-    loaded: read.Loaded, world: World, history: History, line: baseline.Lineage, args: argparse.Namespace, places: Sequence[str]
-) -> tuple[Config | None, tuple[str, ...]]:
-    """The configuration at the commit the head is measured from: its gate counts where the head's is looser. Of a fork, which chooses where
-    it leaves the base branch, that branch's as it is now.
-
-    Gates given on the command line are the person's own question: nothing is held against them.
-    """
-    if world.git is None or not line.steps or args.gate:
-        return None, ()
-    start, context = line.steps[0].commit, world.context
-    if context.fork and world.apart is None and (branch := context.base_branch or context.default_branch):
-        start = next((commit.sha for commit in history.ancestry(f"refs/heads/{branch}", 1)), start)
-    there = ((place, lineage.content(world.git, history, start, place)) for place in places)
-    where, content = next(((place, content) for place, content in there if content is not None), (loaded.where, None))
-    if content is None:
-        return None, ()
-    try:
-        return read.parse(content, where=f"{where} at {start[:7]}", path=loaded.path, root=world.root).config, ()
-    except (ConfigErrors, UsageError) as error:
-        if context.fork:  # its own gate is no gate
-            hint = "mend it there first; then this pull request can be judged"
-            raise UsageError(
-                "no-base-gate",
-                f"the base branch's configuration cannot be read: {error.message}",
-                where=f"{loaded.where} at {start[:7]}",
-                hint=hint,
-            ) from error
-        return None, (f"the configuration at {start[:7]} cannot be read ({error.message}): only this one's gate counts",)
-
-
-def _trained_before(entries: Sequence[Entry], run: Run) -> tuple[str, ...]:
-    """Training the same inputs until a run passes is seen by who reads the comment."""
-    mine = key(run)
-    same = [e for e in entries if e.key == mine and e.status == "succeeded" and same_digest(e.train, run.fingerprints.train)]
-    earlier = [e for e in same if e.id < run.id]
-    if run.status != "succeeded" or not earlier:
-        return ()
-    told = "; ".join(f"{_nth(i)}: {e.gate or 'not judged'}" for i, e in list(enumerate(earlier, 1))[-3:])
-    return (f"{_nth(len(earlier) + 1)} training of the same inputs; {told}",)
-
-
-def _nth(number: int) -> str:
-    return f"{number}{'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
-
-
-def _looks(entries: Sequence[Entry], run: Run) -> int:
-    """How often this pull request's model was judged, this time included."""
-    if run.pull_request is None:
-        return 1
-    mine = key(run)
-    return 1 + sum(1 for e in entries if e.key == mine and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id)

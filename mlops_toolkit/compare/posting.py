@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlops_toolkit.announce import Ending, Trouble, announce, say
-from mlops_toolkit.compare.gather import Job, key
+from mlops_toolkit.compare.called import key
+from mlops_toolkit.compare.gather import Job
 from mlops_toolkit.forge.base import Annotation
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.report import comment
