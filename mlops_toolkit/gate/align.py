@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mlops_toolkit.config.schema import SliceRequest
+from mlops_toolkit.gate import curves, examples, proposal
 from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.pair import Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
+from mlops_toolkit.predictions.slices import masks
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
+from mlops_toolkit.records.result import Charts, Examples
+from mlops_toolkit.stats import single
 from mlops_toolkit.stats.metric import Metric
+from mlops_toolkit.stats.paired import Paired, paired_many
 from mlops_toolkit.stats.sample import Sample
 
 # Below this share of common rows of either side, two test sets are not the same.
@@ -39,6 +46,47 @@ class Both:
             (a is None) == (b is None) and (a is None or bool((a == b).all()))
             for a, b in ((one.prediction, other.prediction), (one.score, other.score), (one.prob, other.prob))
         )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.head.labels
+
+    @property
+    def compared(self) -> bool:
+        return self.baseline is not None
+
+    def has(self, metric: Metric) -> bool:
+        return available(metric, self.head)
+
+    def had(self, metric: Metric) -> bool:
+        return self.baseline is not None and available(metric, self.baseline)
+
+    def masks(self, requests: tuple[SliceRequest, ...]) -> list[tuple[str, Any]]:
+        return list(masks(self.frame, requests))
+
+    def measured(self, metrics: Sequence[Metric], rows: Mapping[str | None, Any], confidence: float) -> list[dict[str | None, Paired]]:
+        comparable = [m for m in metrics if self.had(m)]
+        lonely = [m for m in metrics if m not in comparable]
+        done: dict[str, dict[str | None, Paired]] = {}
+        if comparable and self.baseline is not None:
+            # "" cannot be a slice's name, so it stands for all rows
+            found = paired_many(
+                comparable, self.baseline, self.head, confidence=confidence, rows_by_slice={k or "": v for k, v in rows.items()}
+            )
+            done |= {m.name: {k: found[k or ""][i] for k in rows} for i, m in enumerate(comparable)}
+        done |= {m.name: {k: alone(m, self.head, v, confidence) for k, v in rows.items()} for m in lonely}
+        return [done[m.name] for m in metrics]
+
+    def margin(self, metric: Metric, one: Paired, confidence: float) -> float | None:
+        return proposal.margin(metric, one, self.head, confidence)
+
+    def changed(self, hidden: frozenset[str], suite: str) -> Examples:
+        if self.baseline is None:
+            return Examples()
+        return examples.changed(self.baseline, self.head, self.ids, self.previews(hidden), suite=suite)
+
+    def charts(self, names: tuple[str, str]) -> Charts:
+        return curves.charts(self.baseline, self.head, names)
 
     def previews(self, hidden: frozenset[str]) -> dict[str, Any]:
         """The user's own columns that a person may want to see beside an example."""
@@ -69,6 +117,26 @@ def available(metric: Metric, side: Sample) -> bool:
     if metric.reads == "columns":
         return metric.argument in side.columns
     return (side.score is not None or side.prob is not None) if metric.reads == "scores" else side.prediction is not None
+
+
+def alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
+    """The head's own value and interval, where there is nothing to compare it with."""
+    part = head if rows is None else head.take(rows)
+    value = metric.measure(part)
+    own = single.interval(metric, part, confidence)
+    return Paired(
+        metric=metric.name,
+        n=part.n,
+        baseline=None,
+        head=value.value,
+        reason=None if value.value is not None else value.state,
+        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
+        head_low=own[0] if own else None,
+        head_high=own[1] if own else None,
+        head_state=value.state,
+        support=value.support,
+        standard_error=single.standard_error(value, part.cluster),
+    )
 
 
 def compatible(work: Work, both: Pair) -> bool:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import curves, examples, judge, proposal, unlike, unpaired, whole
-from mlops_toolkit.gate.align import Both, aligned, available
+from mlops_toolkit.gate import judge, unlike, unpaired, whole
+from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
+from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work, effective
-from mlops_toolkit.predictions.slices import masks
 from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.stats import single
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.metrics import default, resolve
-from mlops_toolkit.stats.paired import Paired, paired_many
-from mlops_toolkit.stats.sample import Sample
+from mlops_toolkit.stats.paired import Paired
 
 NEEDED = {
     "prediction": "columns `target` and `prediction`",
@@ -38,9 +35,9 @@ def judge_suite(
     columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
     base_table = baseline.tables.get(name) if baseline else None
     both = aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed - head.hashed else None)
-    metrics = [resolve(r, labels=both.head.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
+    metrics = [resolve(r, labels=both.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
-        if not available(metric, both.head):
+        if not both.has(metric):
             raise InvalidFile(
                 "missing-column",
                 f"{metric.name} needs {NEEDED[metric.reads]}",
@@ -49,7 +46,7 @@ def judge_suite(
             )
     slices = _slices(work, request, name, both)
     rows: dict[str | None, Any] = {None: None, **dict(slices)}
-    for metric, results in zip(metrics, _measure(metrics, both, rows, request.config.confidence), strict=True):
+    for metric, results in zip(metrics, both.measured(metrics, rows, request.config.confidence), strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
         for slice_name, one in results.items():
             one = _recorded(work, baseline, head, name, metric, full, slice_name, one, request.config.confidence)
@@ -57,15 +54,14 @@ def judge_suite(
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
             one = unlike.doubted(work, name, one, exact=exact)
             work.judged.append(_one(request, work, full, metric, one, slice_name, exact, both))
-        suggested = proposal.margin(metric, results[None], both.head, request.config.confidence)
+        suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
-    if both.baseline is not None:
-        previews = both.previews(hidden=_used(suite))
-        work.examples.append(examples.changed(both.baseline, both.head, both.ids, previews, suite=name))
+    if both.compared:
+        work.examples.append(both.changed(_used(suite), name))
     if name == next(iter(head.tables)):
         labels = (request.baseline.label or "baseline", request.head.label or "this run")
-        work.charts = curves.charts(both.baseline, both.head, labels)
+        work.charts = both.charts(labels)
 
 
 def suite_of(config: Config, name: str) -> Suite:
@@ -79,8 +75,8 @@ def metric_requests(suite: Suite, request: Request, name: str, table: Table) -> 
     """The metrics of a suite: those asked for, else the task's usual ones; with those that a gate names (the base's too)."""
     asked = suite.metrics
     if not asked and table.task in ("classification", "regression"):
-        probs = any(column.startswith("prob:") for column in table.frame.columns)
-        asked = default(table.task, binary=table.positive is not None, scores="score" in table.frame.columns or probs, probs=probs)  # type: ignore[arg-type]
+        probs = any(column.startswith("prob:") for column in table.columns)
+        asked = default(table.task, binary=table.positive is not None, scores="score" in table.columns or probs, probs=probs)  # type: ignore[arg-type]
     names = {r.name for r in asked}
     base_suite = suite_of(request.base_config, name) if request.base_config else Suite()
     extra = [r for r in base_suite.metrics if r.name not in names and _gated(request, name, r.name)]
@@ -110,7 +106,7 @@ def _is_measure(config: Config | None, name: str) -> bool:
     return config is not None and name in config.measures
 
 
-def _slices(work: Work, request: Request, name: str, both: Both) -> list[tuple[str, Any]]:
+def _slices(work: Work, request: Request, name: str, both: Sides) -> list[tuple[str, Any]]:
     """The slices asked for, with those that the base branch's gate judges and this one's `evaluate.slices` lets go."""
     wanted = {s.name: s for s in suite_of(request.config, name).slices}
     kept = [s for s in _gated_slices(request, name) if wanted.get(s.name) != s]
@@ -119,7 +115,7 @@ def _slices(work: Work, request: Request, name: str, both: Both) -> list[tuple[s
         kept = [] if whole.accepts_gate(request.config.accepted, request.today) else kept
     wanted |= {s.name: s for s in kept}
     try:
-        return masks(both.frame, tuple(wanted.values())) if wanted else []
+        return both.masks(tuple(wanted.values())) if wanted else []
     except UsageError as error:
         if any(error.where == f"slice {s.name}" for s in kept):
             error.hint = "the base branch's gate judges this slice; `accepted: [{check: gate, reason: …}]` lets it go"
@@ -137,41 +133,6 @@ def _gated_slices(request: Request, name: str) -> tuple[SliceRequest, ...]:
 def _used(suite: Suite) -> frozenset[str]:
     """Columns that are no previews: they are slices or metrics."""
     return frozenset([*(s.column for s in suite.slices if s.column), *(m.argument for m in suite.metrics if m.argument)])
-
-
-def _measure(metrics: list[Metric], both: Both, rows: Mapping[str | None, Any], confidence: float) -> list[dict[str | None, Paired]]:
-    """Every metric on every set of rows; against the baseline where it can be computed there, else of the head alone."""
-    comparable = [m for m in metrics if both.baseline is not None and available(m, both.baseline)]
-    lonely = [m for m in metrics if m not in comparable]
-    done: dict[str, dict[str | None, Paired]] = {}
-    if comparable and both.baseline is not None:
-        # "" cannot be a slice's name, so it stands for all rows
-        found = paired_many(
-            comparable, both.baseline, both.head, confidence=confidence, rows_by_slice={k or "": v for k, v in rows.items()}
-        )
-        done |= {m.name: {k: found[k or ""][i] for k in rows} for i, m in enumerate(comparable)}
-    done |= {m.name: {k: _alone(m, both.head, v, confidence) for k, v in rows.items()} for m in lonely}
-    return [done[m.name] for m in metrics]
-
-
-def _alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
-    """The head's own value and interval, where there is nothing to compare it with."""
-    part = head if rows is None else head.take(rows)
-    value = metric.measure(part)
-    own = single.interval(metric, part, confidence)
-    return Paired(
-        metric=metric.name,
-        n=part.n,
-        baseline=None,
-        head=value.value,
-        reason=None if value.value is not None else value.state,
-        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
-        head_low=own[0] if own else None,
-        head_high=own[1] if own else None,
-        head_state=value.state,
-        support=value.support,
-        standard_error=single.standard_error(value, part.cluster),
-    )
 
 
 def _recorded(
@@ -195,11 +156,11 @@ def _recorded(
     return unpaired.against(metric, one, old, same=same, confidence=confidence)
 
 
-def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Both) -> Judged:
+def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Sides) -> Judged:
     head_rule = request.config.gate.get(full)
     base_rule = request.base_config.gate.get(full) if request.base_config else None
     limits = effective(work, request, full, metric.direction, one.baseline, head_rule, base_rule, slice_name)
-    undefined = both.baseline is not None and available(metric, both.baseline) and one.baseline is None
+    undefined = both.had(metric) and one.baseline is None
     if limits.waiting and (both.refused or undefined):  # there is a baseline: what cannot be held against it is in doubt, not new
         limits = replace(limits, waiting=False, margin=limits.margin or 0.0)
         if both.refused:
@@ -213,4 +174,4 @@ def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, s
         confidence=request.config.confidence,
         same=same,
     )
-    return judged if both.baseline is None else judge.new(judged)
+    return judge.new(judged) if both.compared else judged

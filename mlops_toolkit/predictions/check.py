@@ -53,38 +53,40 @@ def check(frame: pl.DataFrame, source: Source, *, task: str | None = None, posit
     if source.kind == "csv" and frame.width and frame[frame.columns[0]].null_count():
         filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
         frame, order = frame.filter(filled), order.filter(filled)
-    found = _task_of_columns(frame, source, task)
+    found = task_of_columns(frame, source, task)
     if frame.height == 0:
         raise source.refuse("no-rows", "there is a header but not one row", hint="write one row per example")
-    frame = _texts(frame, ["id", *(c for c in ("cluster", "repeat") if c in frame.columns)], source, order)
-    frame = _numeric(frame, ["score", "weight", *(c for c in frame.columns if c.startswith(PROB))], source, order)
+    frame = texts(frame, ["id", *(c for c in ("cluster", "repeat") if c in frame.columns)], source, order)
+    frame = numeric(frame, ["score", "weight", *(c for c in frame.columns if c.startswith(PROB))], source, order)
     if "weight" in frame.columns:
-        _refuse_where(frame["weight"] <= 0, frame["weight"], source, order, "bad-weight", "a weight must be more than 0, this is {}")
+        refuse_where(frame["weight"] <= 0, frame["weight"], source, order, "bad-weight", "a weight must be more than 0, this is {}")
     labels: tuple[str, ...] = ()
     inferred = found is None
     if found is None:
         for name in ("target", "prediction"):
-            _refuse_kind(frame[name], source)
-        found = infer(frame["target"], frame["prediction"], source, probabilities=_has_scores(frame))
+            refuse_kind(frame[name], source)
+        found = infer(frame["target"], frame["prediction"], source, probabilities=has_scores(frame))
     if found == "regression":
-        frame = _numeric(frame, ["target", "prediction"], source, order)
+        frame = numeric(frame, ["target", "prediction"], source, order)
     elif found == "classification":
-        frame = _texts(frame, ["target", "prediction"], source, order)
-        labels = _labels(frame, source)
+        frame = texts(frame, ["target", "prediction"], source, order)
+        targets, predicted = (set(frame[c].unique().to_list()) for c in ("target", "prediction"))
+        labels = all_labels(targets, predicted, given_labels(frame.columns), source)
         _probabilities(frame, labels, source, order)
     frame = _sorted(frame, source, order)
-    labels, sign = _positive(labels, positive, source)
+    labels, sign = positive_label(labels, positive, source)
     return Table(frame, found, labels, sign, source.name, inferred)
 
 
-def _has_scores(frame: pl.DataFrame) -> bool:
+def has_scores(frame: pl.DataFrame) -> bool:
+    """Whether there is anything that ranks the examples."""
     return "score" in frame.columns or any(c.startswith(PROB) for c in frame.columns)
 
 
 # --- columns
 
 
-def _task_of_columns(frame: pl.DataFrame, source: Source, task: str | None) -> str | None:
+def task_of_columns(frame: pl.DataFrame, source: Source, task: str | None) -> str | None:
     """The task as far as the columns tell; refuses a file without the columns it needs."""
     columns = frame.columns
     if "id" in columns and "target" in columns and "prediction" in columns:
@@ -120,40 +122,43 @@ def _list(columns: list[str]) -> str:
     return ", ".join(shown(c)[1:-1] for c in columns[:12]) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
 
 
-def _texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series) -> pl.DataFrame:
+def texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series) -> pl.DataFrame:
     """Ids and labels as text, none empty, none longer than a page."""
     for name in columns:
         column = frame[name]
         if column.dtype != pl.String:
-            _refuse_kind(column, source)
+            refuse_kind(column, source)
             text = column.cast(pl.String)
             if column.dtype.is_float():
                 text = text.set(column.is_nan().fill_null(value=False), None)
             frame, column = frame.with_columns(text), text
         bytes_ = column.str.len_bytes()
-        _refuse_where(bytes_.fill_null(0) == 0, column, source, order, "missing-value", f"there is no {name} here")
+        refuse_where(bytes_.fill_null(0) == 0, column, source, order, "missing-value", f"there is no {name} here")
         longest = bytes_.max()
         if isinstance(longest, int) and longest > LONGEST:
             too_long = f"a cell of {longest:,} bytes cannot be a{'n' if name == 'id' else ''} {name} (at most {LONGEST:,})"
-            _refuse_where(bytes_ > LONGEST, column, source, order, "cell-too-long", too_long)
+            refuse_where(bytes_ > LONGEST, column, source, order, "cell-too-long", too_long)
         if source.kind != "csv":
             holds = column.str.contains("\0", literal=True)
-            _refuse_where(holds, column, source, order, "not-predictions", "a NUL character stands in {}")
+            refuse_where(holds, column, source, order, "not-predictions", "a NUL character stands in {}")
     return frame
 
 
-def _refuse_kind(column: pl.Series, source: Source) -> None:
+def refuse_kind(column: pl.Series, source: Source) -> None:
+    """Refuses a column whose values have no text."""
     if numbers.wordless(column.dtype):
         what = f"a {column.dtype} column cannot hold {column.name}s"
         raise source.refuse("not-text", what, column=column.name, hint="write text or numbers")
 
 
-def _numeric(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series) -> pl.DataFrame:
+def numeric(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series) -> pl.DataFrame:
+    """The columns that are there as Float64."""
     present = [c for c in columns if c in frame.columns]
     return frame.with_columns([numbers.numbers(frame[c], source, order) for c in present]) if present else frame
 
 
-def _refuse_where(bad: pl.Series, column: pl.Series, source: Source, order: pl.Series, name: str, message: str) -> None:
+def refuse_where(bad: pl.Series, column: pl.Series, source: Source, order: pl.Series, name: str, message: str) -> None:
+    """InvalidFile at the first row (n,) of `bad`, showing its value."""
     if not bad.any():
         return
     index = bad.arg_max() or 0
@@ -188,10 +193,13 @@ def infer(target: pl.Series, prediction: pl.Series, source: Source, *, probabili
     )
 
 
-def _labels(frame: pl.DataFrame, source: Source) -> tuple[str, ...]:
+def given_labels(columns: Iterable[str]) -> set[str]:
+    """The labels that have a column of probabilities."""
+    return {c[len(PROB) :] for c in columns if c.startswith(PROB)}
+
+
+def all_labels(targets: set[str], predicted: set[str], given: set[str], source: Source) -> tuple[str, ...]:
     """Every label of target, prediction and prob: columns, sorted; refuses labels that only look alike."""
-    targets, predicted = (set(frame[c].unique().to_list()) for c in ("target", "prediction"))
-    given = {c[len(PROB) :] for c in frame.columns if c.startswith(PROB)}
     by_value: dict[float | str, str] = {looks(label): label for label in targets}
     for label in sorted(predicted - targets):
         twin = by_value.get(looks(label))
@@ -239,7 +247,7 @@ def looks(label: str) -> float | str:
         return label.strip().casefold()
 
 
-def _positive(labels: tuple[str, ...], positive: str | None, source: Source) -> tuple[tuple[str, ...], str | None]:
+def positive_label(labels: tuple[str, ...], positive: str | None, source: Source) -> tuple[tuple[str, ...], str | None]:
     """The labels (0/1 and false/true completed to the pair) and the positive one."""
     if not labels:
         return labels, None
@@ -261,18 +269,32 @@ def _positive(labels: tuple[str, ...], positive: str | None, source: Source) -> 
 def _probabilities(frame: pl.DataFrame, labels: tuple[str, ...], source: Source, order: pl.Series) -> None:
     """Between 0 and 1; and where every label has its column, together 1."""
     given = [c for c in frame.columns if c.startswith(PROB)]
+    within_bounds(frame, given, source, order)
+    if given and (off := first_off(frame, given)) is not None:
+        refuse_sum(off[1], int(order[off[0]]), given, labels, source)
+
+
+def within_bounds(frame: pl.DataFrame, given: list[str], source: Source, order: pl.Series) -> None:
+    """Every probability between 0 and 1."""
     for name in given:
         bad = (frame[name] < -SLACK) | (frame[name] > 1 + SLACK)
-        _refuse_where(bad, frame[name], source, order, "bad-probability", "a probability lies between 0 and 1, this is {}")
-    if not given:
-        return
-    total = frame.select(pl.sum_horizontal(given)).to_series().alias(f"{PROB}*")
-    whole = len(given) == len(labels) and len(given) > 1
-    if whole:
-        _refuse_where(
-            (total - 1).abs() > SUM_SLACK, total, source, order, "bad-probability", "the probabilities of all labels sum to {}, not to 1"
-        )
-    elif len(labels) > 2 and ((total - 1).abs() > SUM_SLACK).any():
+        refuse_where(bad, frame[name], source, order, "bad-probability", "a probability lies between 0 and 1, this is {}")
+
+
+def first_off(frame: pl.DataFrame, given: list[str]) -> tuple[int, float] | None:
+    """The first row whose probabilities do not sum to 1, and what they sum to."""
+    total = frame.select(pl.sum_horizontal(given)).to_series()
+    bad = (total - 1).abs() > SUM_SLACK
+    at = bad.arg_max() if bad.any() else None
+    return None if at is None else (at, float(total[at]))
+
+
+def refuse_sum(total: float, row: int, given: list[str], labels: tuple[str, ...], source: Source) -> None:
+    """That probabilities do not sum to 1, of labels of which they must."""
+    if len(given) == len(labels) and len(given) > 1:
+        message = f"the probabilities of all labels sum to {shown(total)}, not to 1"
+        raise source.refuse("bad-probability", message, row=row, column=f"{PROB}*")
+    if len(labels) > 2 and len(given) != len(labels):
         missing = next(label for label in labels if PROB + label not in given)
         raise source.refuse(
             "missing-column",
@@ -293,10 +315,10 @@ def _sorted(frame: pl.DataFrame, source: Source, order: pl.Series) -> pl.DataFra
     same = (frame["id"] == frame["id"].shift(1)).fill_null(value=False)
     twice = same & (frame["repeat"] == frame["repeat"].shift(1)) if len(keys) > 1 else same
     if twice.any():
-        raise _duplicate(frame.select(keys), source, order)
+        raise duplicate(frame.select(keys), source, order)
     if "cluster" in frame.columns and same.any():
         split = same & (frame["cluster"] != frame["cluster"].shift(1))
-        _refuse_where(split, frame["cluster"], source, order, "bad-cluster", "repeats of one id lie in two clusters; the second is {}")
+        refuse_where(split, frame["cluster"], source, order, "bad-cluster", "repeats of one id lie in two clusters; the second is {}")
     return frame
 
 
@@ -311,7 +333,7 @@ def _order(frame: pl.DataFrame, keys: list[str]) -> pl.Series:
     return frame.select(pl.arg_sort_by(keys)).to_series()
 
 
-def _duplicate(keys: pl.DataFrame, source: Source, order: pl.Series) -> InvalidFile:
+def duplicate(keys: pl.DataFrame, source: Source, order: pl.Series) -> InvalidFile:
     """The first row of the file that repeats an earlier one."""
     rows = keys.with_columns(order.alias("row")).sort("row")
     again = rows.filter(~rows.select(keys.columns).is_unique()).filter(pl.struct(keys.columns).is_first_distinct().not_())

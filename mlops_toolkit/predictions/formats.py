@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,30 +111,31 @@ def _csv(body: bytes, name: str) -> tuple[pl.DataFrame, Source]:
             where=f"{name} row {_line_at(body, at)}",
             hint=WANTED,
         )
-    source = Source(name, "csv", body, _separator(body))
+    source = Source(name, "csv", body, separator(body))
     try:
         frame = pl.read_csv(body, infer_schema=False, separator=source.separator, quote_char='"')
     except BROKEN as error:
         raise _why_csv(source, str(error)) from error
-    header = _header(body, source.separator)
-    if any("\ufffd" in column for column in header):
+    names = header(body, source.separator)
+    if any("\ufffd" in column for column in names):
         raise _why_csv(source, "the header is no text")
-    if duplicate := next((column for i, column in enumerate(header) if column in header[:i]), None):
+    if duplicate := next((column for i, column in enumerate(names) if column in names[:i]), None):
         raise InvalidFile("duplicate-column", f"the column {shown(duplicate)} stands twice in the header", where=f"{name} row 1")
     return frame, source
 
 
-def _header(body: bytes, separator: str) -> list[str]:
+def header(body: bytes, separator: str) -> list[str]:
+    """The names in the first row."""
     csv.field_size_limit(sys.maxsize)
     text = body[: 1 << 16].decode("utf-8", "replace")
     return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
 
 
-def _separator(body: bytes) -> str:
+def separator(body: bytes) -> str:
     """Comma, unless only another separator makes the header name columns we know."""
 
     def known(separator: str) -> int:
-        return sum(column in RESERVED or column.startswith(PROB) for column in _header(body, separator))
+        return sum(column in RESERVED or column.startswith(PROB) for column in header(body, separator))
 
     return max((",", ";", "\t"), key=known)
 
@@ -163,17 +164,18 @@ def _why_csv(source: Source, trouble: str) -> InvalidFile:
             if index == 0:
                 wanted = len(row)
             elif len(row) > wanted:
-                return InvalidFile(
-                    "ragged-row",
-                    f"{len(row)} cells where the header has {wanted}",
-                    where=f"{name} row {start + 1}",
-                    hint='put a cell that holds the separator or a newline in quotes: "a,b"',
-                )
+                return ragged(len(row), wanted, f"{name} row {start + 1}")
             start = reader.line_num
     except csv.Error as error:
         return InvalidFile("bad-quotes", f"the quotes are not balanced: {error}", where=f"{name} row {start + 1}")
     first = trouble.splitlines()[0] if trouble else "no table"
     return InvalidFile("not-predictions", f"not readable as CSV: {first[:200]}", where=name, hint=WANTED)
+
+
+def ragged(cells: int, wanted: int, where: str) -> InvalidFile:
+    """That a row has more cells than the header."""
+    hint = 'put a cell that holds the separator or a newline in quotes: "a,b"'
+    return InvalidFile("ragged-row", f"{cells} cells where the header has {wanted}", where=where, hint=hint)
 
 
 # --- JSON
@@ -214,12 +216,9 @@ def _json(body: bytes, name: str) -> tuple[pl.DataFrame, Source]:
     if text.lstrip().startswith("["):
         rows, source = _array(text, name), Source(name, "json")
     else:
-        rows, lines = _lines(text, name)
-        source = Source(name, "jsonl", lines=tuple(lines))
-    for index, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise source.refuse("not-predictions", f"each row must be an object, this is {_kind(row)}", row=index, hint=WANTED)
-    return _frame(rows, source), source
+        rows, numbers = lines(text, name)
+        source = Source(name, "jsonl", lines=tuple(numbers))
+    return frame(rows, source), source
 
 
 def _kind(value: object) -> str:
@@ -234,9 +233,10 @@ def _array(text: str, name: str) -> list[Any]:
     return list(rows)
 
 
-def _lines(text: str, name: str) -> tuple[list[Any], list[int]]:
+def lines(text: str, name: str, *, first: int = 1) -> tuple[list[Any], list[int]]:
+    """The rows of JSON lines and the numbers of their lines; the first line's is `first`."""
     rows, numbers = [], []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), first):
         if not line or line.isspace():
             continue
         try:
@@ -275,8 +275,11 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _frame(rows: Iterable[Mapping[str, Any]], source: Source) -> pl.DataFrame:
-    rows = list(rows)
+def frame(rows: Sequence[Any], source: Source) -> pl.DataFrame:
+    """Decoded rows as columns of text; InvalidFile where one is no object."""
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise source.refuse("not-predictions", f"each row must be an object, this is {_kind(row)}", row=index, hint=WANTED)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     try:
         return pl.DataFrame({c: pl.Series(c, [_text(row.get(c)) for row in rows], dtype=pl.String) for c in columns}, strict=True)

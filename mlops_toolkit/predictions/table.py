@@ -40,6 +40,11 @@ class Table:
         return self.frame.height
 
     @property
+    def columns(self) -> list[str]:
+        """All of them, in the file's order."""
+        return self.frame.columns
+
+    @property
     def task_has_target(self) -> bool:
         """Whether rows are judged against a target; else only columns are averaged."""
         return self.task != COLUMNS_ONLY
