@@ -7,7 +7,7 @@ from datetime import date
 from mlops_toolkit.config.measures import bounded_fraction
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.gate.whole import accepts_gate
+from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.report import words
 from mlops_toolkit.stats.best_of import flattery

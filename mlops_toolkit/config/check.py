@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
+from mlops_toolkit.config.check_rules import accepted, limits
 from mlops_toolkit.config.measures import bounded_fraction, direction
 from mlops_toolkit.config.metrics_known import FAMILIES
-from mlops_toolkit.config.quantities import Better, Margin
-from mlops_toolkit.config.rules import Accepted, Rule, SliceRule
+from mlops_toolkit.config.quantities import Better
+from mlops_toolkit.config.rules import Rule
 from mlops_toolkit.config.schema import Config, Evaluate, Suite
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import Problem
 from mlops_toolkit.plug import did_you_mean
 
-WIDE = 0.1  # a tenth of a share's range
 Found = Iterator[tuple[str, Problem]]  # (dotted key, problem without a place)
 
 
@@ -24,7 +24,7 @@ def check(config: Config) -> Found:
         yield from _evaluate(config.evaluate, recorded=config.model is not None)
     for name, rule in config.gate.items():
         yield from _rule(name, rule, config)
-    yield from _accepted(config)
+    yield from accepted(config)
 
 
 def suite_of(name: str, evaluate: Evaluate | None) -> tuple[str, str, Suite | None]:
@@ -120,15 +120,7 @@ def _rule(name: str, rule: Rule, config: Config) -> Found:
             Problem("wrong-direction", f"a {own} {metric} is better, not a {rule.better} one", hint="leave `better` out"),
         )
     computed = suite is not None and not suite.metrics_file and name not in config.measures
-    yield from _limits(path, metric, rule, better, fraction=computed and bounded_fraction(metric))
-    if rule.slices is not None:
-        yield from _limits(f"{path}.slices", metric, rule.slices, better, fraction=computed and bounded_fraction(metric))
-        if rule.slices == SliceRule(must=rule.slices.must):
-            hint = "write slices: {max-drop: 3pp}"
-            yield f"{path}.slices", Problem("gates-nothing", f"{path}.slices allows anything", hint=hint)
-    if rule == Rule(better=rule.better, severity=rule.severity):
-        hint = f"write {name}: {{{'max-rise: 10%' if better == 'lower' else 'max-drop: 1pp'}}}"
-        yield path, Problem("gates-nothing", f"{path} allows anything: it has no max-drop, max-rise, min or max", hint=hint)
+    yield from limits(path, metric, rule, better, fraction=computed and bounded_fraction(metric))
 
 
 def _near(word: str, known: Sequence[str], *, then: str) -> str:
@@ -143,53 +135,3 @@ def _family_direction(metric: str, suite: Suite | None) -> Better | None:
             return request.better or FAMILIES[request.family].better
     row = FAMILIES.get(metric.partition(":")[0])
     return row.better if row else None
-
-
-def _limits(path: str, metric: str, rule: Rule | SliceRule, better: Better | None, *, fraction: bool) -> Found:
-    for key, margin, fitting in (("max-drop", rule.max_drop, "higher"), ("max-rise", rule.max_rise, "lower")):
-        if margin is None:
-            continue
-        if better is not None and better != fitting:
-            other = "max-rise" if key == "max-drop" else "max-drop"
-            message = f"a {better} {metric} is better: {key} would forbid it to improve"
-            yield f"{path}.{key}", Problem("wrong-direction", message, hint=f"write {other}: {margin.text}")
-        if fraction and not margin.relative and margin.value >= WIDE:
-            message = f"{key}: {margin.text} allows {metric} to get {margin.value * 100:g} percentage points worse"
-            hint = f'did you mean {_narrow(margin)}? If you mean it, say it as a share of the baseline ("{min(margin.value, 1) * 100:g}%") or as `min:`'
-            yield f"{path}.{key}", Problem("margin-too-wide", message, hint=hint)
-    if rule.min is not None and rule.max is not None and rule.min > rule.max:
-        yield f"{path}.min", Problem("wrong-value", f"{path}: min {rule.min:g} is above max {rule.max:g}", hint="exchange them")
-
-
-def _narrow(margin: Margin) -> str:
-    """The margin in percentage points that was probably meant: `1` -> 1pp, `0.1` and `10pp` -> 1pp, `5` -> 5pp."""
-    plain = margin.text.removesuffix("pp").strip()
-    return f"{plain}pp" if not margin.text.endswith("pp") and 1 <= margin.value < WIDE * 100 else "1pp"
-
-
-def _accepted(config: Config) -> Found:
-    seen: set[str] = set()
-    for i, one in enumerate(config.accepted):
-        path = f"accepted[{i}]"
-        if one.check in seen:
-            message = f"{shown(one.check)} is accepted twice"
-            yield f"{path}.check", Problem("duplicate-accepted", message, hint="keep one entry")
-        seen.add(one.check)
-        if one.check and one.check != "gate":
-            yield from _bound(one, path, config)
-
-
-def _bound(one: Accepted, path: str, config: Config) -> Found:
-    """An accepted regression is bound to a value, on the side that is worse."""
-    metric = one.check.partition(" [")[0]
-    better = direction(metric, config)
-    key, other = ("up-to", "down-to") if better == "lower" else ("down-to", "up-to")
-    values: Mapping[str, float | None] = {"down-to": one.down_to, "up-to": one.up_to}
-    if one.down_to is None and one.up_to is None:
-        message, hint = f"accepting {shown(one.check)} needs the worst value that is accepted", f"add `{key}: 0.941`"
-        yield path, Problem("accepted-unbound", message, hint=hint)
-    elif values[other] is not None and (better is not None or values[key] is not None):
-        message = f"a {better} {metric} is better: {other} binds the wrong side" if better else "down-to and up-to contradict each other"
-        yield f"{path}.{other}", Problem("wrong-direction", message, hint=f"write `{key}`" if better else "keep one")
-    if metric not in config.gate and config.gate and (near := did_you_mean(metric, config.gate)).startswith("did"):
-        yield f"{path}.check", Problem("unknown-check", f"the gate has no {shown(metric)}", hint=near)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.check import check
@@ -12,7 +12,7 @@ from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.rules import Rule
 from mlops_toolkit.config.schema import Config, Evaluate, MetricRequest, SliceRequest, Task
 from mlops_toolkit.config.shape import WRONG, Reader
-from mlops_toolkit.config.yaml_text import Node, Scalar, Table, shown
+from mlops_toolkit.config.yaml_text import Scalar, Table, shown
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
 
 T = TypeVar("T")
@@ -68,30 +68,43 @@ def slice_flag(text: str) -> SliceRequest:
 
 
 def gate_flag(text: str) -> dict[str, Rule]:
-    """`METRIC:KEY=VALUE[,KEY=VALUE…]`, like `accuracy:max-drop=1pp,min=0.8,slices.max-drop=3pp`."""
+    """`METRIC:KEY=VALUE[,KEY=VALUE…]`, like `accuracy:max-drop=1pp,min=0.8,slices.max-drop=3pp`; a dot goes one key deeper."""
     head, equals, _ = text.partition("=")
     name, colon, _ = head.rpartition(":")
     if not (equals and colon and name):
         raise UsageError(
             "wrong-value", f"{shown(text)} is not a rule", hint="write accuracy:max-drop=1pp, or accuracy:max-drop=1pp,min=0.8"
         )
-    entries: dict[str, tuple[int, Node]] = {}
-    inner: dict[str, tuple[int, Node]] = {}
+    entries: dict[str, Any] = {}
     for part in text[len(name) + 1 :].split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
             raise UsageError("wrong-value", f"{shown(part)} is not KEY=VALUE", hint="like max-drop=1pp")
-        into, key = (inner, key.removeprefix("slices.")) if key.startswith("slices.") else (entries, key)
-        if key in into:
+        into, last = _inside(entries, key, text)
+        if last in into:
             raise UsageError("wrong-value", f"{shown(key)} stands twice in {shown(text)}", hint="keep one")
-        into[key] = (0, Scalar(value, 0))
-    if inner:
-        entries["slices"] = (0, Table(inner, 0))
+        into[last] = value
     reader = Reader("--gate", None)
-    rule = reader.value(Rule, Table(entries, 0), f"gate.{requests.check_name(name, 'gate')}", {})
+    rule = reader.value(Rule, _table(entries), f"gate.{requests.check_name(name, 'gate')}", {})
     if reader.problems or rule is WRONG:
         raise ConfigErrors(problem for _, problem in reader.problems)
     return {name: rule}
+
+
+def _inside(entries: dict[str, Any], key: str, text: str) -> tuple[dict[str, Any], str]:
+    """The mapping that a dotted key stands in, made where it is not there yet, and its last part: `gap.sex.max` is three deep."""
+    first, _, rest = key.partition(".")
+    middle, _, last = rest.rpartition(".")
+    for part in (first, middle) if rest else ():
+        if part:
+            entries = entries.setdefault(part, {})
+            if not isinstance(entries, dict):
+                raise UsageError("wrong-value", f"{shown(part)} has a value and keys below it in {shown(text)}", hint="keep one")
+    return entries, last if rest else key
+
+
+def _table(entries: dict[str, Any]) -> Table:
+    return Table({key: (0, _table(value) if isinstance(value, dict) else Scalar(value, 0)) for key, value in entries.items()}, 0)
 
 
 def _collect(problems: list[Problem], flag: str, text: str, parse: Callable[[str], T]) -> T | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.gate import differences, examples, numbers, proposal, unlike, whole
+from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
+from mlops_toolkit.gate.held import held
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.suite import judge_suite
 from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.place import shown
-from mlops_toolkit.records.result import Result
+from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.report import words
 
 
@@ -20,7 +21,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     """The Result, complete but for its sentence and what only the shell knows (urls, CI run)."""
     work = Work(notes=[*request.notes, *(baseline.notes if baseline else ()), *head.notes])
     unlike.noted(work, request, baseline, head)
-    request = _held(work, request)
+    request = held(work, request)
     same = _same_model(request, baseline, head)
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
@@ -29,13 +30,12 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     _gone(work, request)
     settled = whole.settle(
         work.judged,
-        policy=_policy(request),
+        policy=request.config.when_uncertain,
         confidence=request.config.confidence,
-        accepted=() if request.forks_gate else request.config.accepted,
-        today=request.today,
+        yes=_yes(request),
     )
     checks = tuple(
-        replace(check, suggested=work.proposals.get(check.metric)) if check.slice is None and check.metric in work.proposals else check
+        replace(check, suggested=work.proposals[check.metric]) if _takes_proposal(check) and check.metric in work.proposals else check
         for check in settled.checks
     )
     result = Result(
@@ -49,38 +49,15 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         examples=examples.merged(work.examples),
         measures=numbers.measure_rows(request.config, baseline, head),
         differences=differences.between(baseline.run, head.run) if baseline and baseline.run and head.run else (),
-        notes=tuple(dict.fromkeys([*_loosened(work), *work.notes])),
+        notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes])),
         charts=work.charts,
         blocks=settled.blocks,
         exit=settled.exit,
-        policy=_policy(request),
+        policy=request.config.when_uncertain,
         looks=request.looks,
     )
     following = proposal.next_steps(result, request.config, request.today, configured=request.configured, options=request.options)
     return replace(result, next=following)
-
-
-def _policy(request: Request) -> Any:
-    """The stricter of the two sides' policies for doubt, unless a looser one was accepted."""
-    rank = {"warn": 0, "ask": 1, "fail": 2}
-    mine, base = request.config.when_uncertain, request.base_config.when_uncertain if request.base_config else None
-    if base is None:
-        return mine
-    if request.forks_gate:
-        return base
-    return mine if rank[mine] >= rank[base] or whole.accepts_gate(request.config.accepted, request.today) else base
-
-
-def _held(work: Work, request: Request) -> Request:
-    """The request at the base branch's confidence, which decides what passes as the margins do; another one counts once it is accepted."""
-    mine, base = request.config.confidence, request.base_config.confidence if request.base_config else None
-    if base is None or base == mine:
-        return request
-    if not request.forks_gate:
-        work.loosened.append(f"confidence {base:g} → {mine:g}")
-        if whole.accepts_gate(request.config.accepted, request.today):
-            return request
-    return replace(request, config=replace(request.config, confidence=base))
 
 
 def _same_model(request: Request, baseline: Loaded | None, head: Loaded) -> bool:
@@ -88,8 +65,25 @@ def _same_model(request: Request, baseline: Loaded | None, head: Loaded) -> bool
     return baseline is not None and baseline.model is not None and baseline.model == head.model
 
 
-def _loosened(work: Work) -> list[str]:
-    return [f"gate loosened: {'; '.join(work.loosened)}"] if work.loosened else []
+def _takes_proposal(check: Check) -> bool:
+    """Whether it is the metric's own check: not a slice's, a warning's, or one against another baseline."""
+    return check.slice is None and check.against is None and not check.warning
+
+
+def _yes(request: Request) -> Yes:
+    """Of a fork's head it is the base branch's `accepted:` that counts."""
+    standing = request.base_config.accepted if request.base_config else ()
+    return Yes(standing if request.forks_gate else request.config.accepted, request.today, standing)
+
+
+def _loosened(work: Work, request: Request) -> list[str]:
+    if not work.loosened:
+        return []
+    ended = [entry.until for entry in request.config.accepted if entry.check == "gate" and not live(entry, request.today)]
+    said = [f"gate loosened: {'; '.join(work.loosened)}"]
+    return said + (
+        [f"`accepted:` of gate ended on {ended[0]}"] if ended and not accepts_gate(request.config.accepted, request.today) else []
+    )
 
 
 def _gone(work: Work, request: Request) -> None:
@@ -100,7 +94,7 @@ def _gone(work: Work, request: Request) -> None:
         for name in config.gate if config else ():
             if name in done:
                 continue
-            if whose != "mlops.yaml" and whole.accepts_gate(request.config.accepted, request.today):
+            if whose != "mlops.yaml" and accepts_gate(request.config.accepted, request.today):
                 continue
             raise InvalidFile(
                 "metric-gone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mlops_toolkit.config import measures as known
@@ -13,7 +14,7 @@ from mlops_toolkit.gate import judge, unlike
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
-from mlops_toolkit.gate.work import Work, effective
+from mlops_toolkit.gate.work import Work, effective, warning
 from mlops_toolkit.records.result import MeasureRow
 from mlops_toolkit.records.run import Measure
 
@@ -38,29 +39,51 @@ def scalars(work: Work, request: Request, baseline: Loaded | None, head: Loaded)
                     hint=f"write `measures: {{{name}: higher}}` (or lower) in mlops.yaml",
                 )
             work.notes.append(f"{name}: nobody said whether higher or lower is better; shown, not judged")
-        limits = effective(
-            work,
-            request,
-            name,
-            direction or "higher",
-            number,
-            request.config.gate.get(name),
-            request.base_config.gate.get(name) if request.base_config else None,
-            None,
-        )
         unit = "fraction" if known.bounded_fraction(name) and _looks_like_share(number, value.value) else ""
-        one = judge.scalar(
-            name, baseline=number, head=value.value, bounds=limits, direction=direction or "higher", unit=unit, signature=value.signature
-        )
-        one = one if baseline is None else judge.new(one)
-        if old and old.signature and value.signature and old.signature != value.signature:
-            check = replace(
-                one.check, verdict="inconclusive" if limits.asked else "ungated", reason="metric-redefined", leaning="beyond", change=None
+        for limits, as_it_is in _asked(work, request, name, direction or "higher", number):
+            limits = limits.unanswered() if old and number is None else limits  # it has no value there: in doubt, and not new
+            one = judge.scalar(
+                name,
+                baseline=number,
+                head=value.value,
+                bounds=limits,
+                direction=direction or "higher",
+                unit=unit,
+                signature=value.signature,
             )
-            one = Judged(replace(check, message=f"defined differently on the baseline ({old.signature})"))
-        work.judged.append(unlike.doubted_number(request, name, one))
+            one = one if baseline is None else judge.new(one)
+            if old and old.signature and value.signature and old.signature != value.signature:
+                one = _redefined(one, old.signature, asked=limits.asked)
+            work.judged.append(as_it_is(unlike.doubted_number(request, name, one)))
     if head.scalars and any(one.check.method == "threshold" for one in work.judged):
         work.notes.append("noise not tested: these numbers came without predictions, so any change counts as real")
+
+
+def _asked(
+    work: Work, request: Request, name: str, direction: Better, baseline: float | None
+) -> list[tuple[bounds_of.Bounds, Callable[[Judged], Judged]]]:
+    """What a number's rule asks, and what its `warn:` asks beside it, each with what makes a check of that kind."""
+    head_rule = request.config.gate.get(name)
+    base_rule = request.base_config.gate.get(name) if request.base_config else None
+    beside = warning(work, request, name, direction, baseline, head_rule, base_rule)
+    own: tuple[bounds_of.Bounds, Callable[[Judged], Judged]] = (
+        effective(work, request, name, direction, baseline, head_rule, base_rule, None),
+        lambda judged: judged,
+    )
+    return [own] if beside is None else [own, (beside, judge.as_warning)]
+
+
+def _redefined(one: Judged, old: str, *, asked: bool) -> Judged:
+    return Judged(
+        replace(
+            one.check,
+            verdict="inconclusive" if asked else "ungated",
+            reason="metric-redefined",
+            leaning="beyond",
+            change=None,
+            message=f"defined differently on the baseline ({old})",
+        )
+    )
 
 
 def _looks_like_share(*values: float | None) -> bool:
@@ -89,9 +112,9 @@ def measures(work: Work, request: Request, baseline: Loaded | None, head: Loaded
                 )
             continue  # shown in the table of measures, not judged
         mean = sum(old.values) / len(old.values) if old and old.values else None
-        limits = effective(work, request, name, direction, mean, head_rule, base_rule, None)
-        one = _measure_check(request, name, measure, old, limits, direction, same)
-        work.judged.append(one if baseline is None else unlike.doubted_number(request, name, judge.new(one)))
+        for limits, as_it_is in _asked(work, request, name, direction, mean):
+            one = _measure_check(request, name, measure, old, limits, direction, same)
+            work.judged.append(as_it_is(one if baseline is None else unlike.doubted_number(request, name, judge.new(one))))
 
 
 def _measure_check(

@@ -7,10 +7,11 @@ import math
 from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from mlops_toolkit.config.check import WIDE
+from mlops_toolkit.config.check_rules import WIDE
 from mlops_toolkit.config.schema import Config
-from mlops_toolkit.gate.whole import is_gated, name_of
-from mlops_toolkit.records.result import Check, Next, Result
+from mlops_toolkit.gate.acceptance import ways
+from mlops_toolkit.gate.whole import is_gated
+from mlops_toolkit.records.result import Check, Next, Result, name_of
 from mlops_toolkit.stats import power
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
@@ -59,11 +60,12 @@ def _accept(result: Result, today: date) -> str | None:
         blocking = check.verdict == "fail" or (check.verdict == "inconclusive" and stops and (check.slice is None or check.must))
         if not (is_gated(check) and blocking and check.accepted is None and check.head is not None):
             continue
-        key, value = ("down-to", _floor(check.head)) if check.direction == "higher" else ("up-to", -_floor(-check.head))
-        lines.append(f"  - check: {quoted(name_of(check))}")
-        lines.append(f"    {key}: {value:g}")
-        lines.append("    reason: why this is fine")
-        lines.append(f"    until: {(today + ACCEPTED_FOR).isoformat()}")
+        for way in ways(check):
+            down = (check.direction == "higher") == (way == "worse")
+            lines.append(f"  - check: {quoted(name_of(check))}")
+            lines.append(f"    {'down-to' if down else 'up-to'}: {_floor(check.head) if down else -_floor(-check.head):g}")
+            lines.append("    reason: why this is fine")
+            lines.append(f"    until: {(today + ACCEPTED_FOR).isoformat()}")
     return "\n".join(lines) if len(lines) > 1 else None
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import judge, unlike, unpaired, whole
+from mlops_toolkit.gate import judge, unlike, unpaired
+from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.align import aligned
+from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.sides import Sides
-from mlops_toolkit.gate.work import Work, effective
+from mlops_toolkit.gate.work import Work, effective, warning
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.metrics import default, resolve
@@ -53,7 +55,7 @@ def judge_suite(
             # An evaluation that answers differently for one model is noise to be measured, not "no change".
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
             one = unlike.doubted(work, name, one, exact=exact)
-            work.judged.append(_one(request, work, full, metric, one, slice_name, exact, both))
+            work.judged.extend(_checks(request, work, full, metric, one, slice_name, exact, both))
         suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
@@ -112,7 +114,7 @@ def _slices(work: Work, request: Request, name: str, both: Sides) -> list[tuple[
     kept = [s for s in _gated_slices(request, name) if wanted.get(s.name) != s]
     if kept and not request.forks_gate:
         work.loosened.extend(f"slice {s.name} → {'defined otherwise' if s.name in wanted else 'not judged'}" for s in kept)
-        kept = [] if whole.accepts_gate(request.config.accepted, request.today) else kept
+        kept = [] if accepts_gate(request.config.accepted, request.today) else kept
     wanted |= {s.name: s for s in kept}
     try:
         return both.masks(tuple(wanted.values())) if wanted else []
@@ -156,13 +158,26 @@ def _recorded(
     return unpaired.against(metric, one, old, same=same, confidence=confidence)
 
 
-def _one(request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Sides) -> Judged:
+def _checks(
+    request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Sides
+) -> list[Judged]:
+    """The metric's own check, and that of what `warn:` asks beside it."""
     head_rule = request.config.gate.get(full)
     base_rule = request.base_config.gate.get(full) if request.base_config else None
     limits = effective(work, request, full, metric.direction, one.baseline, head_rule, base_rule, slice_name)
+    made = [_one(request, work, full, metric, one, slice_name, same, both, limits)]
+    beside = warning(work, request, full, metric.direction, one.baseline, head_rule, base_rule) if slice_name is None else None
+    if beside is not None:
+        made.append(judge.as_warning(_one(request, work, full, metric, one, None, same, both, beside)))
+    return made
+
+
+def _one(
+    request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Sides, limits: Bounds
+) -> Judged:
     undefined = both.had(metric) and one.baseline is None
     if limits.waiting and (both.refused or undefined):  # there is a baseline: what cannot be held against it is in doubt, not new
-        limits = replace(limits, waiting=False, margin=limits.margin or 0.0)
+        limits = limits.unanswered()
         if both.refused:
             what = "the labels are" if work.state == "labels-changed" else "the test set is"
             one = replace(one, reason=work.state, message=f"{what} not the baseline's: nothing was compared")

@@ -62,9 +62,11 @@ def doubted_number(request: Request, metric: str, one: Judged) -> Judged:
     change = request.evaluation.get(metric.rpartition("/")[0], Change())
     check = one.check
     decided = check.verdict in ("pass", "fail") and check.reason not in ("below-min", "above-max", "first-run", "metric-new")
-    if not change.measuring or check.margin is None or check.change is None or not decided:
+    asked = check.improve if check.improve is not None else -check.margin if check.margin is not None else None
+    if not change.measuring or (asked is None and check.gain is None) or check.change is None or not decided:
         return one
-    leaning = "beyond" if check.change < -check.margin else "inside"
+    beyond = (asked is not None and check.change < asked) or (check.gain is not None and check.change > check.gain)
+    leaning = "beyond" if beyond else "inside"
     return Judged(
         replace(check, verdict="inconclusive", leaning=leaning, reason="evaluation-changed", message=MESSAGES["evaluation-changed"])  # type: ignore[arg-type]
     )

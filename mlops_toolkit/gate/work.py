@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.config.rules import Rule
 from mlops_toolkit.gate import bounds as bounds_of
-from mlops_toolkit.gate import whole
+from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.records.result import Charts, Examples
@@ -30,6 +30,11 @@ class Work:
     states: dict[str, str] = field(default_factory=dict)
     unlike: dict[str, str] = field(default_factory=dict)
 
+    def loosen(self, said: str) -> None:
+        """Note, once, that the head's gate asks less than the base branch's."""
+        if said not in self.loosened:
+            self.loosened.append(said)
+
 
 def effective(
     work: Work,
@@ -41,20 +46,46 @@ def effective(
     base_rule: Rule | None,
     slice_name: str | None,
 ) -> bounds_of.Bounds:
-    def made(rule: Rule | None) -> bounds_of.Bounds:
-        inner = rule.slices if rule and slice_name else rule
-        return bounds_of.resolve(full, inner, direction=direction, baseline=baseline, severity=rule.severity if rule else "gate")
+    """What a metric's rule asks of it, or of one of its slices."""
+    mine, theirs = ((rule.slices if rule and slice_name else rule) for rule in (head_rule, base_rule))
+    severities = (head_rule.severity if head_rule else "gate", base_rule.severity if base_rule else "gate")
+    said = f"{full}{' slices' if slice_name else ''}"
+    return held(work, request, said, direction, baseline, mine, theirs, severities=severities)
 
-    mine = made(head_rule)
+
+def warning(
+    work: Work, request: Request, full: str, direction: Better, baseline: float | None, head_rule: Rule | None, base_rule: Rule | None
+) -> bounds_of.Bounds | None:
+    """What `warn:` of a metric's rule asks: a check of its own, that never blocks; None where nothing is."""
+    mine, theirs = ((rule.warn if rule else None) for rule in (head_rule, base_rule))
+    if mine is None and theirs is None:
+        return None
+    found = held(work, request, f"{full} warn", direction, baseline, mine, theirs, severities=("warn", "warn"))
+    return found if found.asked else None
+
+
+def held(
+    work: Work,
+    request: Request,
+    said: str,
+    direction: Better,
+    baseline: float | None,
+    mine: bounds_of.AnyRule | None,
+    theirs: bounds_of.AnyRule | None,
+    *,
+    severities: tuple[str, str] = ("gate", "gate"),
+) -> bounds_of.Bounds:
+    """Of the head's rule and the base branch's the one that counts; where the head's is looser that is noted, under the name `said`."""
+    one, other = (
+        bounds_of.resolve(said, rule, direction=direction, baseline=baseline, severity=severity)
+        for rule, severity in zip((mine, theirs), severities, strict=True)
+    )
     if request.base_config is None:
-        return mine
-    theirs = made(base_rule)
+        return one
     if request.forks_gate:
-        return theirs
-    strict, loosened = bounds_of.stricter(theirs, mine)
+        return other
+    strict, loosened = bounds_of.stricter(other, one)
     if not loosened:
-        return mine
-    said = f"{full}{' slices' if slice_name else ''} {bounds_of.shown(theirs)} → {bounds_of.shown(mine)}"
-    if said not in work.loosened:
-        work.loosened.append(said)
-    return mine if whole.accepts_gate(request.config.accepted, request.today) else strict
+        return one
+    work.loosen(f"{said} {bounds_of.shown(other)} → {bounds_of.shown(one)}")
+    return one if accepts_gate(request.config.accepted, request.today) else strict

@@ -83,17 +83,27 @@ class Check:
     better: int | None = None
     worse: int | None = None
     accepted: str | None = field(default=None, metadata={"doc": "the reason given in `accepted:`"})
+    accepted_as: str | None = field(
+        default=None, metadata={"key": "accepted-as", "doc": "what it is bound to: `down to 0.941, until 2026-12-31`"}
+    )
     suggested: float | None = field(
         default=None, metadata={"doc": "smallest margin a harmless change passes nine times in ten on this test set"}
     )
     must: bool = False
     improve: float | None = field(default=None, metadata={"doc": "the least improvement asked for, > 0, same unit as margin"})
     gain: float | None = field(default=None, metadata={"doc": "the largest improvement that is not suspicious"})
+    warning: bool = field(default=False, metadata={"doc": "of the bounds under `warn:`: beside the metric's own check, and never blocking"})
     against: str | None = field(default=None, metadata={"doc": "which of `others` it is held against; null: the baseline"})
     groups: tuple[str, ...] = field(default=(), metadata={"doc": "of a gap: the two groups that are furthest apart, the better one first"})
     training: float | None = field(
         default=None, metadata={"doc": "the part of the change's standard error that is the luck of training; null: not included"}
     )
+
+
+def name_of(check: Check) -> str:
+    """`accuracy`, `accuracy [language=en]`, `accuracy against release`: how a check is named in tables and in `accepted:`."""
+    part = f" [{check.slice}]" if check.slice is not None else ""
+    return f"{check.metric}{part}{f' against {check.against}' if check.against else ''}"
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,10 @@ def _row(row: rows.Row) -> str:
 
 def name(row: rows.Row, *, starts: bool = False) -> str:
     """`accuracy [language=de]`, escaped, its brackets ours."""
-    metric = escape.inline(row.check.metric, starts=starts) or "*(empty)*"
-    return metric if row.check.slice is None else f"{metric} [{escape.inline(row.check.slice)}]"
+    check = row.check
+    metric = escape.inline(check.metric, starts=starts) or "*(empty)*"
+    part = "" if check.slice is None else f" [{escape.inline(check.slice)}]"
+    return f"{metric}{part}{f' against {escape.inline(check.against)}' if check.against else ''}{' (warning)' if check.warning else ''}"
 
 
 def _whys(found: Sequence[rows.Row]) -> list[tuple[str, list[rows.Row]]]:

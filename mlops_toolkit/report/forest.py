@@ -78,7 +78,9 @@ def _reach(group: Sequence[tuple[rows.Row, float]]) -> float:
     found = [1e-9]
     for row, by in group:
         check = row.check
-        ends = [check.change, check.margin] + ([check.low, check.high] if check.slice is None or row.tone == "bad" else [])
+        ends = [check.change, rows.asked(check), check.gain if row.word == "suspicious gain" else None] + (
+            [check.low, check.high] if check.slice is None or row.tone == "bad" else []
+        )
         found += [abs(end) * by for end in ends if end is not None]
     return max(found) * 1.12
 
@@ -86,10 +88,10 @@ def _reach(group: Sequence[tuple[rows.Row, float]]) -> float:
 def _line(axes: Axes, y: float, row: rows.Row, by: float, reach: float) -> None:
     check = row.check
     shape, color, filled = _MARKS[row.tone]
-    if check.margin is not None:
-        edge = -check.margin * by
-        axes.fill_betweenx([y - 0.36, y + 0.36], -reach, edge, color=ORANGE, alpha=0.13, lw=0)
-        axes.plot([edge, edge], [y - 0.36, y + 0.36], color=ORANGE, lw=1.0)
+    for limit, side in ((rows.asked(check), -reach), (check.gain, reach)):
+        if limit is not None and abs(limit * by) < reach:
+            axes.fill_betweenx([y - 0.36, y + 0.36], side, limit * by, color=ORANGE, alpha=0.13, lw=0)
+            axes.plot([limit * by, limit * by], [y - 0.36, y + 0.36], color=ORANGE, lw=1.0)
     if check.low is not None and check.high is not None:
         low, high = check.low * by, check.high * by
         axes.plot([max(low, -reach), min(high, reach)], [y, y], color=color, lw=1.7, solid_capstyle="butt")

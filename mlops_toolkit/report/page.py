@@ -31,12 +31,16 @@ _TEXT = 4_000  # characters of one preview
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval as a drawing: positions from −100 to 100, right is better; `cut` where it runs out of the picture."""
+    """An interval as a drawing: positions from −100 to 100, right is better; `cut` where it runs out of the picture.
+
+    Left of `margin` is less than is allowed or asked for, right of `gain` more than is trusted.
+    """
 
     low: float
     high: float
     at: float
     margin: float | None
+    gain: float | None
     cut_low: bool
     cut_high: bool
     label: str
@@ -176,7 +180,8 @@ def _reach(found: Sequence[tuple[rows.Row, float]]) -> float:
     ends = [0.0]
     for row, by in found:
         check = row.check
-        ends += [abs(end) * by for end in (check.change, check.margin) if end is not None]
+        ends += [abs(end) * by for end in (check.change, rows.asked(check)) if end is not None]
+        ends += [check.gain * by] if check.gain is not None and row.word == "suspicious gain" else []
         if row.tone in ("bad", "ask") or check.slice is None:
             ends += [abs(end) * by for end in (check.low, check.high) if end is not None]
     return max(ends) * 1.08
@@ -195,7 +200,8 @@ def _bar(row: rows.Row, by: float, reach: float) -> Bar | None:
         low=place(low),
         high=place(high),
         at=place(check.change),
-        margin=None if check.margin is None else place(-check.margin),
+        margin=None if (asked := rows.asked(check)) is None else place(asked),
+        gain=None if check.gain is None or check.gain * by > reach else place(check.gain),
         cut_low=low * by < -reach,
         cut_high=high * by > reach,
         label=f"{row.change}{', allowed ' + row.allowed if row.allowed else ''}",

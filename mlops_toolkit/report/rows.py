@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mlops_toolkit.records.result import Check, Result
+from mlops_toolkit.records.result import Check, Result, name_of
 from mlops_toolkit.report import words
 
 Tone = Literal["bad", "ask", "open", "good", "plain"]
@@ -35,8 +35,18 @@ class Row:
 
 
 def name(check: Check) -> str:
-    """`accuracy`, or `accuracy [language=de]` on a slice: the words `accepted:` uses too."""
-    return check.metric if check.slice is None else f"{check.metric} [{check.slice}]"
+    """`accuracy`, `accuracy [language=de]` on a slice, `accuracy (warning)` of what only warns: but for that, the words of `accepted:`."""
+    return name_of(check) + (" (warning)" if check.warning else "")
+
+
+def is_seen(check: Check) -> bool:
+    """Whether it has a row: what only warns has one where it is broken, or in doubt and beyond."""
+    return not check.warning or check.verdict == "fail" or (check.verdict == "inconclusive" and check.leaning == "beyond")
+
+
+def asked(check: Check) -> float | None:
+    """The least change that is allowed, + for better: minus the margin, or the improvement that is asked for; None where there is none."""
+    return check.improve if check.improve is not None else None if check.margin is None else -check.margin
 
 
 def shown(check: Check) -> tuple[float | None, float | None, float | None]:
@@ -69,28 +79,53 @@ def limit(check: Check) -> str | None:
 def status(check: Check, policy: str = "ask") -> tuple[Tone, str]:
     """The verdict as a tone and a word."""
     if check.verdict == "fail":
-        outside = limit(check) if check.reason in (None, "below-min", "above-max") else None
-        word = outside or ("worse" if check.change is not None else (check.reason or "failed").replace("-", " "))
+        word = _failing(check)
         if check.accepted is not None:
             return "plain", f"{word}, accepted"
-        return ("bad", word) if check.severity == "gate" else ("plain", f"{word}, not gated")
+        return ("bad", word) if check.severity == "gate" else ("plain", f"{word}, {_harmless(check)}")
     if check.verdict == "inconclusive":
-        if is_small_slice(check):
-            return "open", "too small to say"
-        if check.severity != "gate":
-            return "open", "undecided, not gated"
-        if check.accepted is not None:
-            return "plain", "undecided, accepted"
-        if check.slice is not None and not check.must:
-            return "open", "may be chance"
-        if policy == "fail":
-            return "ask", "must be proven"
-        if check.leaning == "beyond":
-            return ("ask", "needs a yes") if policy == "ask" else ("ask", "leans worse")
-        return "open", "no drop found, not proven" if check.leaning == "inside" else "undecided"
+        return _undecided(check, policy)
     if check.verdict == "pass":
+        if check.improve is not None and check.change is not None:
+            return "good", "improved"
         return "good", "not worse" if check.margin is not None and check.change is not None else "within its limits"
     return "plain", "ungated"
+
+
+def _harmless(check: Check) -> str:
+    return "only a warning" if check.severity == "warn" else "not gated"
+
+
+def _failing(check: Check) -> str:
+    if check.reason == "suspicious-gain":
+        return "suspicious gain"
+    if check.improve is not None and check.reason == "not-improved":
+        fell = check.change is not None and (check.change if check.high is None else check.high) < 0
+        return "worse" if fell else "not improved"
+    outside = limit(check) if check.reason in (None, "below-min", "above-max") else None
+    return outside or ("worse" if check.change is not None else (check.reason or "failed").replace("-", " "))
+
+
+def _undecided(check: Check, policy: str) -> tuple[Tone, str]:
+    if is_small_slice(check):
+        return "open", "too small to say"
+    if check.severity != "gate":
+        return ("plain", f"leans {_leans(check)}, only a warning") if check.warning else ("open", f"undecided, {_harmless(check)}")
+    if check.accepted is not None:
+        return "plain", "undecided, accepted"
+    if check.slice is not None and not check.must:
+        return "open", "may be chance"
+    if policy == "fail":
+        return "ask", "must be proven"
+    if check.leaning == "beyond":
+        return ("ask", "needs a yes") if policy == "ask" else ("ask", f"leans {_leans(check)}")
+    if check.leaning == "inside":
+        return "open", "no drop found, not proven" if check.improve is None else "improvement not proven"
+    return "open", "undecided"
+
+
+def _leans(check: Check) -> str:
+    return "worse" if check.improve is None or (check.change is not None and check.change < 0) else "short"
 
 
 def row(check: Check, policy: str = "ask") -> Row:
@@ -128,11 +163,15 @@ def alone(check: Check) -> tuple[str, str]:
 
 
 def allowed(check: Check) -> str:
-    """`−1.0 pp`, `−1.0 pp, ≥ 0.8`, `+10 ms, ≤ 50 ms`; empty where nothing is asked."""
+    """`−1.0 pp`, `at least +1.0 pp, at most +10.0 pp`, `−1.0 pp, ≥ 0.8`, `+10 ms, ≤ 50 ms`; empty where nothing is asked."""
     parts = []
     unit = "" if check.unit == "fraction" else check.unit
-    if check.margin is not None:
-        parts.append(signed_margin(check) + words.suffix(check.unit))
+    if check.improve is not None:
+        parts.append(f"at least {signed(check, check.improve)}{words.suffix(check.unit)}")
+    elif check.margin is not None:
+        parts.append(signed(check, -check.margin) + words.suffix(check.unit))
+    if check.gain is not None:
+        parts.append(f"at most {signed(check, check.gain)}{words.suffix(check.unit)}")
     if check.min is not None:
         parts.append(f"≥ {words.value(check.min, unit)}")
     if check.max is not None:
@@ -140,10 +179,9 @@ def allowed(check: Check) -> str:
     return ", ".join(parts)
 
 
-def signed_margin(check: Check) -> str:
-    """The margin as the change it allows: `−1.0` for a metric that should be high, `+4.0` for one that should be low."""
-    margin = check.margin or 0.0
-    return words.margin(-margin if check.direction == "higher" else margin, check.unit)
+def signed(check: Check, change: float) -> str:
+    """A change that is allowed or asked for, + for better, as it would stand in the table: `−1.0` of what should be high, `+4.0` of what should be low."""
+    return words.margin(change if check.direction == "higher" else -change, check.unit)
 
 
 def why(check: Check) -> str | None:
@@ -152,7 +190,7 @@ def why(check: Check) -> str | None:
     if check.message and check.reason not in ("below-min", "above-max"):  # the word says it already
         parts.append(check.message.rstrip("."))
     if check.accepted is not None:
-        parts.append(f"accepted: {check.accepted}")
+        parts.append(f"accepted{f' {check.accepted_as}' if check.accepted_as else ''}: {check.accepted}")
     if not parts and check.verdict == "inconclusive" and (needed := needs(check)):
         parts.append(needed)
     return "; ".join(parts) or None
@@ -171,10 +209,12 @@ def needs(check: Check) -> str | None:
 
 
 def excess(check: Check) -> float:
-    """How far the change lies beyond its margin, in half-widths of its interval (in margins, or of the value, without one)."""
+    """How far the change lies beyond what is allowed, in half-widths of its interval (in margins, or of the value, without one)."""
     if check.change is None:
         return float("inf") if check.verdict == "fail" else float("-inf")
-    beyond = -check.change - (check.margin or 0.0)
+    beyond = (asked(check) or 0.0) - check.change
+    if check.reason == "suspicious-gain" and check.gain is not None:
+        beyond = check.change - check.gain
     half = words.half(check.low, check.high)
     by = half or check.margin or abs(check.baseline or 0.0) or 1.0
     return beyond / by
@@ -182,8 +222,12 @@ def excess(check: Check) -> float:
 
 def ordered(checks: Iterable[Check], policy: str = "ask") -> tuple[Row, ...]:
     """Worst first: by verdict, then whole metrics before slices, then by how far beyond the margin; equal ones keep their order."""
-    made = [row(check, policy) for check in checks]
-    return tuple(sorted(made, key=lambda r: (_RANK[r.tone], r.check.slice is not None, -excess(r.check))))
+    made = [row(check, policy) for check in checks if is_seen(check)]
+    return tuple(sorted(made, key=lambda r: (_rank(r), r.check.slice is not None, -excess(r.check))))
+
+
+def _rank(row: Row) -> int:
+    return _RANK["open" if row.check.warning else row.tone]
 
 
 def overall(result: Result) -> tuple[Row, ...]:

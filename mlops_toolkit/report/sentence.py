@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.report import escape, words
-from mlops_toolkit.report.rows import Row, limit, name, ordered, shown, signed_margin
+from mlops_toolkit.report.rows import Row, limit, name, ordered, shown, signed
 
 
 def verdict_sentence(result: Result) -> str:
@@ -16,10 +16,15 @@ def verdict_sentence(result: Result) -> str:
     if result.error is not None:
         return f"no verdict: {escape.clean(result.error.message, 300)}"
     rows = ordered(result.checks, result.policy)
+    warned = sum(r.check.severity == "warn" and r.check.verdict == "fail" for r in rows)
+    return _joined([_said(result, tuple(r for r in rows if not r.check.warning)), words.count(warned, "warning") if warned else ""])
+
+
+def _said(result: Result, rows: tuple[Row, ...]) -> str:
     bad = [r for r in rows if r.tone == "bad"]
     asks = [r for r in rows if r.tone == "ask"]
     if bad:
-        return _joined([detailed(bad[0]), _more(len(bad) - 1, "worse"), f"{len(asks)} undecided" if asks else ""])
+        return _joined([_first(bad[0]), _more(len(bad) - 1, "worse"), f"{len(asks)} undecided" if asks else ""])
     if asks:
         return _asks(asks)
     if result.baseline.state == "first-run":
@@ -34,13 +39,15 @@ def verdict_sentence(result: Result) -> str:
     if still:
         shown_well = sum(r.tone == "good" for r in gated)
         rest = f"{words.count(shown_well, 'other')} shown not worse" if shown_well else ""
-        return _joined([f"no drop found, not proven: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest])
+        unproven = "no drop found, not proven" if still[0].check.improve is None else "improvement not proven"
+        return _joined([f"{unproven}: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest])
     good = [r for r in gated if r.tone == "good"]
     accepted = [r for r in rows if r.check.accepted is not None]
     parts = [_accepted(accepted)] if accepted else []
     if good:
         by_change = sorted(good, key=lambda r: r.check.change is None)
-        ends = "shown not worse" if any(r.check.margin is not None for r in good) else "within the limits"
+        ends = "shown not worse" if any(r.check.margin is not None or r.check.improve is not None for r in good) else "within the limits"
+        ends = "shown to be better" if all(r.check.improve is not None for r in good) else ends
         parts.append(f"{words.listed([_brief(r.check) for r in by_change])}: {ends}")
     return "; ".join(parts) or "nothing to compare"
 
@@ -71,8 +78,17 @@ def _first_run(rows: tuple[Row, ...]) -> str:
     )
 
 
+def _first(row: Row) -> str:
+    """A failing check, with the word for it where the numbers alone would read as good news."""
+    word = f"{row.word}: " if row.word in ("suspicious gain", "not improved") else ""
+    return f"{word}{detailed(row)}"
+
+
 def _accepted(rows: list[Row]) -> str:
-    return f"{detailed(rows[0])} accepted" + (f", {_more(len(rows) - 1, 'accepted')}" if rows[1:] else "")
+    check = rows[0].check
+    bound = f" {check.accepted_as}" if check.accepted_as else ""
+    said = f"{detailed(rows[0])} accepted{bound} ({escape.clean(check.accepted or '', 80)})"
+    return said + (f", {_more(len(rows) - 1, 'accepted')}" if rows[1:] else "")
 
 
 def _plain(check: Check) -> str:
@@ -101,6 +117,10 @@ def detailed(row: Row) -> str:
     inside = []
     if low is not None and high is not None and low < high:
         inside.append(f"likely {words.bound(low, low, high, check.unit)} to {words.bound(high, low, high, check.unit)}")
-    if check.margin is not None:
-        inside.append(f"allowed {signed_margin(check)}")
+    if check.reason == "suspicious-gain" and check.gain is not None:
+        inside.append(f"at most {signed(check, check.gain)} expected")
+    elif check.improve is not None:
+        inside.append(f"asked {signed(check, check.improve)}")
+    elif check.margin is not None:
+        inside.append(f"allowed {signed(check, -check.margin)}")
     return _brief(check) + (f" ({'; '.join(inside)})" if inside else "")

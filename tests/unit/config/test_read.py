@@ -361,7 +361,7 @@ WRONG = [
         GATE + "  accuracy: {}\n",
         "mlops.yaml:4",
         "gates-nothing",
-        "gate.accuracy allows anything: it has no max-drop, max-rise, min or max",
+        "gate.accuracy allows anything: it has no max-drop, max-rise, improve-by, max-gain, min or max",
         "write accuracy: {max-drop: 1pp}",
     ),
     (

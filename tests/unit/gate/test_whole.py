@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mlops_toolkit.config.rules import Accepted
+from mlops_toolkit.gate.acceptance import Yes
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.whole import Settled, settle
 from mlops_toolkit.records.result import Check
@@ -20,8 +21,8 @@ def check(verdict: str, *, p: float | None = None, **more: Any) -> Judged:
     return Judged(replace(made, **more), p)
 
 
-def settled(*checks: Judged, policy: str = "ask", accepted: tuple[Accepted, ...] = ()) -> Settled:
-    return settle(checks, policy=policy, confidence=0.95, accepted=accepted, today=TODAY)  # type: ignore[arg-type]
+def settled(*checks: Judged, policy: str = "ask", accepted: tuple[Accepted, ...] = (), standing: tuple[Accepted, ...] = ()) -> Settled:
+    return settle(checks, policy=policy, confidence=0.95, yes=Yes(accepted, TODAY, standing))  # type: ignore[arg-type]
 
 
 def test_all_shown_not_worse_passes() -> None:

@@ -117,7 +117,7 @@ def test_passed_lists_the_changes() -> None:
 def test_accepted_regressions_are_named_in_a_pass() -> None:
     """Passed because somebody said yes."""
     text = said(replace(WORSE, accepted="new labels"), GOOD, verdict="fail", gate="passed")
-    assert text == "accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0) accepted; f1-macro −0.10 pp: shown not worse"
+    assert text == "accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0) accepted (new labels); f1-macro −0.10 pp: shown not worse"
 
 
 @pytest.mark.parametrize(
