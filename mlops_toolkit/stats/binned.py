@@ -85,7 +85,7 @@ class Layout:
         many, value = np.diff(np.append(start, len(some))), some[start]
         often = many > 1
         many, value = many[often], value[often]
-        if float((many / len(some)) @ (many / len(some))) <= _CROWDED:
+        if float(((many / len(some)) ** 2).sum()) <= _CROWDED:
             return self
         order = np.argsort(many, kind="stable")  # where a bin holds several, the most frequent stays
         atom = np.full(self.bins, np.nan)
@@ -135,7 +135,7 @@ def _keys(scores: Scores, *, folded: bool, shift: float) -> Bins:
 def _crowded(place: Bins) -> float:
     """How likely two scores share a bin."""
     share = np.bincount(place) / max(1, len(place))
-    return float(share @ share)
+    return float((share * share).sum())
 
 
 @dataclass

@@ -32,6 +32,29 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A function of means: its value (None where undefined: `state` says why) and its derivatives by each of the means."""
+
+    value: float | None
+    slopes: tuple[float, ...] = ()
+    state: str = "ok"
+
+
+@dataclass(frozen=True)
+class Means:
+    """A metric that is a function of weighted means of numbers that each example has: one pass for the means, one for the influences.
+
+    numbers  (sample, about) -> the numbers, (n,) each; of any part of the rows
+    at       the metric at those means. An example's influence is w/Σw · Σ slope·(number − mean)
+    about    of the whole sample: what `numbers` must know of the others (a mean), and the state; or a Measured where it is undefined
+    """
+
+    numbers: Callable[[Sample, float], tuple[Floats, ...]]
+    at: Callable[[tuple[float, ...]], Level]
+    about: Callable[[Sample], tuple[str, float] | Measured]
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric bound to its parameters.
 
@@ -42,6 +65,7 @@ class Metric:
     bounds     the least and largest value it can have, None where unbounded
     only       of a rowwise metric: the label whose rows alone count (index into the Sample's labels), None where all do
     slope      the metric as a function of a Tally, where it is one: computed for many metrics and slices from one table
+    means      the metric as a function of means, where it is one: computed chunk by chunk, in any number of pieces
     reads      what of a Sample two models must differ in to differ in the metric: predictions, scores or probabilities, the argument's column
     """
 
@@ -56,4 +80,5 @@ class Metric:
     argument: str | None = None
     only: Callable[[Sample], int | None] = lambda sample: None
     slope: Callable[[Tally], Slope] | None = None
+    means: Means | None = None
     reads: Literal["prediction", "scores", "columns"] = "prediction"

@@ -25,6 +25,7 @@ class Sample:
     cluster      (n,) int32 codes; None = every row its own cluster
     columns      numeric columns by name, float64, for means and quantiles
     positive     index into `labels` of the positive class; None where not binary or unknown
+    memory       what was computed of these very arrays and several metrics ask for; a changed copy starts without it
     """
 
     n: int
@@ -37,11 +38,17 @@ class Sample:
     cluster: Codes | None = None
     columns: Mapping[str, Floats] = field(default_factory=dict)
     positive: int | None = None
+    memory: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def take(self, rows: npt.NDArray[Any]) -> Sample:
         """The rows given by a boolean mask or indices, labels unchanged."""
-        n = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+        return self._cut(rows, int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows))
 
+    def part(self, rows: slice) -> Sample:
+        """Some neighbouring rows, nothing copied."""
+        return self if rows.stop - rows.start == self.n else self._cut(rows, rows.stop - rows.start)
+
+    def _cut(self, rows: Any, n: int) -> Sample:
         def cut(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
             return None if values is None else values[rows]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
-from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.metric import Level, Means, Measured, Metric
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.tally import Slope, Tally, distinct, tally
 
@@ -87,6 +87,41 @@ def from_slope(
     return replace(metric(request, signature, measure, where=where), slope=finite, rowwise=rowwise, only=only)
 
 
+def from_means(request: MetricRequest, signature: str, means: Means, *, where: str | None, reads: Reads = "prediction") -> Metric:
+    """The Metric of a function of means."""
+
+    def measure(sample: Sample) -> Measured:
+        about = means.about(sample)
+        if isinstance(about, Measured):
+            return about
+        numbers = means.numbers(sample, about[1])
+        mean = tuple(average(x, sample) for x in numbers)
+        level = means.at(mean)
+        if level.value is None:
+            return Measured(None, state=level.state)
+        pull = sum_of(slope * (x - m) for slope, x, m in zip(level.slopes, numbers, mean, strict=True))
+        return Measured(level.value, weighted(pull, sample) / total(sample), about[0])
+
+    def about(sample: Sample) -> tuple[str, float] | Measured:
+        check_task(request, sample, where)
+        return means.about(sample)
+
+    return replace(metric(request, signature, measure, where=where, reads=reads), means=replace(means, about=about))
+
+
+def plain_mean(x: tuple[float, ...]) -> Level:
+    """A mean itself, as a function of it."""
+    return Level(x[0], (1.0,))
+
+
+def sum_of(parts: Iterable[Floats]) -> Floats:
+    """The sum of arrays (n,), of which there is one at least."""
+    first, *rest = parts
+    for part in rest:
+        first = first + part
+    return first
+
+
 def check_task(request: MetricRequest, sample: Sample, where: str | None) -> None:
     """UsageError `wrong-task` where a metric of classes is asked of numbers, or the other way round."""
     task = "classification" if sample.labels else "regression"
@@ -113,17 +148,6 @@ def total(sample: Sample) -> float:
 def average(values: Floats, sample: Sample) -> float:
     """Σ w·x / Σ w."""
     return float(weighted(values, sample).sum() / total(sample))
-
-
-def mean_and_influence(values: Floats, sample: Sample) -> tuple[float, Floats]:
-    """A weighted mean of one number an example (n,), and the influence w·(x − mean)/Σw."""
-    mean = average(values, sample)
-    return mean, weighted(values - mean, sample) / total(sample)
-
-
-def mean_of(values: Floats, sample: Sample, *, state: str = "ok") -> Measured:
-    """A weighted mean as a metric."""
-    return Measured(*mean_and_influence(values, sample), state)
 
 
 def independent(rows: npt.NDArray[np.bool_], sample: Sample) -> int:

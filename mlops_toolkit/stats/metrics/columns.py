@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
-from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.metric import Means, Metric
 from mlops_toolkit.stats.metrics import quantiles
-from mlops_toolkit.stats.metrics.build import mean_of, metric
+from mlops_toolkit.stats.metrics.build import from_means, metric, plain_mean
 from mlops_toolkit.stats.sample import Floats, Sample
 
 
 def mean(request: MetricRequest, where: str | None) -> Metric:
     """The mean of a column."""
     column = _column(request, where)
-    return metric(request, f"mean column={column}/1", _over(column, mean_of, where), where=where, reads="columns")
+
+    def about(sample: Sample) -> tuple[str, float]:
+        _values(column, sample, where)
+        return "ok", 0.0
+
+    means = Means(lambda sample, _: (_values(column, sample, where),), plain_mean, about)
+    return from_means(request, f"mean column={column}/1", means, where=where, reads="columns")
 
 
 def quantile(request: MetricRequest, where: str | None) -> Metric:
@@ -34,7 +38,7 @@ def quantile(request: MetricRequest, where: str | None) -> Metric:
     return metric(
         request,
         signature,
-        _over(column, lambda values, sample: quantiles.linear(values, sample, level), where),
+        lambda sample: quantiles.linear(_values(column, sample, where), sample, level),
         where=where,
         reads="columns",
     )
@@ -48,12 +52,9 @@ def _column(request: MetricRequest, where: str | None) -> str:
     return request.argument
 
 
-def _over(column: str, formula: Callable[[Floats, Sample], Measured], where: str | None) -> Callable[[Sample], Measured]:
-    def measure(sample: Sample) -> Measured:
-        if column not in sample.columns:
-            known = sorted(sample.columns)
-            hint = did_you_mean(column, known) if known else "the evaluation must write it, one number an example"
-            raise UsageError("unknown-column", f'the predictions have no numeric column "{column}"', where=where, hint=hint)
-        return formula(sample.columns[column], sample)
-
-    return measure
+def _values(column: str, sample: Sample, where: str | None) -> Floats:
+    if column not in sample.columns:
+        known = sorted(sample.columns)
+        hint = did_you_mean(column, known) if known else "the evaluation must write it, one number an example"
+        raise UsageError("unknown-column", f'the predictions have no numeric column "{column}"', where=where, hint=hint)
+    return sample.columns[column]

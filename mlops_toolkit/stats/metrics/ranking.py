@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import independent, metric, positive_class, rows_of
+from mlops_toolkit.stats.ranks import Ranking, ranking
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
-from mlops_toolkit.stats.tally import summed
 
 Mask = npt.NDArray[np.bool_]
-OneAgainstRest = Callable[[Mask, Floats, Floats | None], tuple[float, Floats]]
+OneAgainstRest = Callable[[Mask, Ranking, Floats | None], tuple[float, Floats]]
 
 
 def roc_auc(request: MetricRequest, where: str | None) -> Metric:
@@ -66,7 +66,18 @@ def _one(positive: Mask, c: int, scores: Floats, sample: Sample, formula: OneAga
         rare = f'examples not of class "{sample.labels[c]}"'
     if fewer == 0:
         return Measured(None, state="no-positives" if positives == 0 else "one-class", support=0, rare=rare)
-    return Measured(*formula(positive, scores, sample.weight), support=fewer, rare=rare)
+    if np.isnan(scores.max()):  # no file that was checked holds one
+        return Measured(None, state="not-finite")
+    return Measured(*formula(positive, _ranked(sample, c, scores), sample.weight), support=fewer, rare=rare)
+
+
+def _ranked(sample: Sample, c: int, scores: Floats) -> Ranking:
+    """The order of a class's scores, sorted once for all metrics."""
+    key = ("ranking", c)
+    if key not in sample.memory:
+        sample.memory[key] = ranking(scores)
+    found: Ranking = sample.memory[key]
+    return found
 
 
 def _macro(target: Codes, prob: Floats, sample: Sample, formula: OneAgainstRest) -> Measured:
@@ -83,62 +94,64 @@ def _macro(target: Codes, prob: Floats, sample: Sample, formula: OneAgainstRest)
     return Measured(value, influence, support=support, rare=rare)
 
 
-@dataclass(frozen=True)
-class _Groups:
-    """Examples by falling score, equal scores in one group, G of them.
-
-    order (n,) rows in that order;  group (n,) the group of each place;  positive, weight (G,) weight of a group's positives, of all its rows
-    """
-
-    order: npt.NDArray[np.intp]
-    group: npt.NDArray[np.intp]
-    positive: Floats
-    weight: Floats
-
-
-def _group(positive: Mask, scores: Floats, weight: Floats | None) -> _Groups:
-    order = np.argsort(-scores, kind=None if weight is None else "stable")  # sums of weights must not depend on how ties fall
-    ranked = scores[order]
-    new = np.empty(len(ranked), dtype=bool)
-    new[0] = True
-    np.not_equal(ranked[1:], ranked[:-1], out=new[1:])
-    group = np.cumsum(new) - 1
-    groups = int(group[-1]) + 1
-    ones = positive[order].astype(np.float64)
-    by_place = np.ones(len(ranked)) if weight is None else weight[order]
-    return _Groups(order, group, summed(group, ones * by_place, groups), summed(group, by_place, groups))
-
-
-def _roc_auc(positive: Mask, scores: Floats, weight: Floats | None) -> tuple[float, Floats]:
+def _roc_auc(positive: Mask, order: Ranking, weight: Floats | None) -> tuple[float, Floats]:
     """The share of (positive, negative) pairs in the right order, ties half; influence by placement values (DeLong 1988)."""
-    groups = _group(positive, scores, weight)
-    ones, zeros = groups.positive, groups.weight - groups.positive
-    if weight is not None:  # a group without negatives has none, whatever the rounding of the difference
-        zeros = summed(groups.group, np.where(positive, 0.0, weight)[groups.order], len(ones))
-    all_ones, all_zeros = ones.sum(), zeros.sum()
-    below = (all_zeros - np.cumsum(zeros) + zeros / 2) / all_zeros  # of a positive: the share of negatives ranked below it
-    above = (np.cumsum(ones) - ones / 2) / all_ones  # of a negative: the share of positives ranked above it
-    value = float((below * ones).sum() / all_ones)
-    influence = np.empty(len(scores))
-    influence[groups.order] = np.where(
-        positive[groups.order], ((below - value) / all_ones)[groups.group], ((above - value) / all_zeros)[groups.group]
-    )
+    ranked = positive[order.rows]
+    if weight is None and order.last is None:
+        return _plain_roc_auc(ranked, order)
+    ones: npt.NDArray[Any] = ranked
+    zeros: npt.NDArray[Any] = ~ranked
+    if weight is not None:
+        by_place = weight[order.rows]
+        ones, zeros = ranked * by_place, zeros * by_place
+    found, missed = order.run(ones).astype(np.float64, copy=False), order.run(zeros).astype(np.float64, copy=False)
+    all_ones, all_zeros = float(found[-1]), float(missed[-1])
+    here, there = _steps(found), _steps(missed)
+    # twice the weight of the negatives ranked below a positive, and of the positives above a negative
+    below, above = 2 * (all_zeros - missed) + there, 2 * found - here
+    pairs = 2 * all_ones * all_zeros
+    value = float((here * below).sum()) / pairs
+    influence = order.by_row(ranked, below / pairs - value / all_ones, above / pairs - value / all_zeros)
     return value, influence if weight is None else influence * weight
 
 
-def _average_precision(positive: Mask, scores: Floats, weight: Floats | None) -> tuple[float, Floats]:
-    """Σ over groups of (gained positives)·(precision there) / positives.
+def _plain_roc_auc(ranked: Mask, order: Ranking) -> tuple[float, Floats]:
+    """The same where no score occurs twice and nothing has a weight: counts of pairs, exact; `ranked` (n,) the positives by place."""
+    found = order.run(ranked)
+    all_ones, all_zeros = int(found[-1]), len(ranked) - int(found[-1])
+    below = found - order.ends
+    below += all_zeros - 1
+    right = np.where(ranked, below, found)
+    pairs = float(all_ones) * all_zeros
+    value = int(below[ranked].sum(dtype=np.int64)) / pairs
+    by_place = right * (1 / pairs)
+    by_place -= np.array([value / all_zeros, value / all_ones]).take(ranked.view(np.int8))
+    return value, order.scattered(by_place)
 
-    A row raises the precision of its own group and of all below (as a positive, by 1/N; as any row, it lowers by T/N²).
+
+def _steps(run: Floats) -> Floats:
+    """From running sums to what each place added."""
+    steps: Floats = run.copy()
+    steps[1:] -= run[:-1]
+    return steps
+
+
+def _average_precision(positive: Mask, order: Ranking, weight: Floats | None) -> tuple[float, Floats]:
+    """Σ over scores of (gained positives)·(precision there) / positives.
+
+    A row raises the precision of its own score and of all below (as a positive, by 1/N; as any row, it lowers by T/N²).
     """
-    groups = _group(positive, scores, weight)
-    ones, found, seen = groups.positive, np.cumsum(groups.positive), np.cumsum(groups.weight)
-    all_ones = found[-1]
-    precision = found / seen
-    value = float((ones * precision).sum() / all_ones)
-    raises = np.cumsum((ones / seen)[::-1])[::-1]
-    lowers = np.cumsum((ones * precision / seen)[::-1])[::-1]
-    by_positive = (precision + raises - lowers - value) / all_ones
-    influence = np.empty(len(scores))
-    influence[groups.order] = np.where(positive[groups.order], by_positive[groups.group], (-lowers / all_ones)[groups.group])
+    ranked = positive[order.rows]
+    if weight is None:
+        found, seen = order.run(ranked).astype(np.float64), order.ends + 1.0
+    else:
+        by_place = weight[order.rows]
+        found, seen = order.run(ranked * by_place), order.run(by_place)
+    gained, all_ones = _steps(found), float(found[-1])
+    precision, raised = found / seen, gained / seen
+    value = float((gained * precision).sum()) / all_ones
+    raises = np.cumsum(raised[::-1])[::-1]
+    raised *= precision
+    lowers = np.cumsum(raised[::-1])[::-1]
+    influence = order.by_row(ranked, (precision + raises - lowers - value) / all_ones, -lowers / all_ones)
     return value, influence if weight is None else influence * weight

@@ -2,78 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.stats.metric import Measured, Metric
-from mlops_toolkit.stats.metrics.build import average, mean_and_influence, mean_of, metric, numbers, total, weighted
+from mlops_toolkit.stats.chunks import by_chunk
+from mlops_toolkit.stats.metric import Level, Means, Measured, Metric
+from mlops_toolkit.stats.metrics.build import from_means, metric, numbers, plain_mean
 from mlops_toolkit.stats.metrics.quantiles import median
 from mlops_toolkit.stats.sample import Floats, Sample
 
-Formula = Callable[[Floats, Floats, Sample], Measured]  # (target, prediction, sample)
+Number = Callable[[Floats, Floats], Floats]  # (target, prediction) -> a number an example
 
 
-def _over(formula: Formula) -> Callable[[Sample], Measured]:
-    def measure(sample: Sample) -> Measured:
-        target, prediction = numbers(sample.target), numbers(sample.prediction)
-        if target is None or prediction is None:
-            return Measured(None, state="no-predictions")
-        return formula(target, prediction, sample)
+def _pair(sample: Sample) -> tuple[Floats, Floats]:
+    """Target and prediction, which are there."""
+    target, prediction = numbers(sample.target), numbers(sample.prediction)
+    if target is None or prediction is None:
+        raise ValueError("no predictions")
+    return target, prediction
 
-    return measure
+
+def _without(sample: Sample) -> Measured | None:
+    """That a metric is undefined without predictions."""
+    return Measured(None, state="no-predictions") if sample.target is None or sample.prediction is None else None
+
+
+def _mean(number: Number, at: Callable[[tuple[float, ...]], Level] = plain_mean) -> Means:
+    """A function of the mean of one number an example."""
+
+    def of(sample: Sample, _: float) -> tuple[Floats]:
+        return (number(*_pair(sample)),)
+
+    def about(sample: Sample) -> tuple[str, float] | Measured:
+        return _without(sample) or ("ok", 0.0)
+
+    return Means(of, at, about)
 
 
 def mae(request: MetricRequest, where: str | None) -> Metric:
     """The mean of |prediction − target|."""
-    return metric(request, "mae/1", _over(lambda y, f, sample: mean_of(np.abs(f - y), sample)), where=where)
+    return from_means(request, "mae/1", _mean(_absolute), where=where)
+
+
+def _absolute(target: Floats, prediction: Floats) -> Floats:
+    error = prediction - target
+    return np.abs(error, out=error)
+
+
+def _square(target: Floats, prediction: Floats) -> Floats:
+    error = prediction - target
+    error *= error
+    return error
 
 
 def rmse(request: MetricRequest, where: str | None) -> Metric:
     """√ of the mean of (prediction − target)²."""
-    return metric(request, "rmse/1", _over(_rmse), where=where)
+    return from_means(request, "rmse/1", _mean(_square, _root), where=where)
 
 
-def _rmse(target: Floats, prediction: Floats, sample: Sample) -> Measured:
-    square, influence = mean_and_influence((prediction - target) ** 2, sample)
-    root = float(np.sqrt(square))
-    return Measured(root, influence / (2 * root) if root > 0 else influence)
+def _root(mean: tuple[float, ...]) -> Level:
+    root = math.sqrt(mean[0]) if math.isfinite(mean[0]) else math.inf
+    return Level(root, (1 / (2 * root) if root > 0 else 1.0,))
 
 
 def r2(request: MetricRequest, where: str | None) -> Metric:
     """1 − Σw·(prediction − target)² / Σw·(target − mean target)²."""
-    return metric(request, "r2/1", _over(_r2), where=where)
+
+    def of(sample: Sample, middle: float) -> tuple[Floats, Floats]:
+        pair = _pair(sample)
+        centred = pair[0] - middle
+        centred *= centred
+        return _square(*pair), centred
+
+    return from_means(request, "r2/1", Means(of, _explained, _middle), where=where)
 
 
-def _r2(target: Floats, prediction: Floats, sample: Sample) -> Measured:
-    if target.min() == target.max():
-        return Measured(None, state="constant-target")
-    residual, centred = (prediction - target) ** 2, target - average(target, sample)
-    unexplained, spread = average(residual, sample), average(centred * centred, sample)
+def _middle(sample: Sample) -> tuple[str, float] | Measured:
+    """The mean target: it only has to be near, since (target − mean)² has its least sum there."""
+    if without := _without(sample):
+        return without
+    if "middle" not in sample.memory:
+        (target, _), weight = _pair(sample), sample.weight
+        parts = by_chunk(sample.n, lambda rows: _middle_of(target[rows], None if weight is None else weight[rows]))
+        least, most = min(part[2] for part in parts), max(part[3] for part in parts)
+        heavy = math.fsum(part[1] for part in parts)
+        middle = target[0] + _fsum(part[0] + part[1] * (part[4] - target[0]) for part in parts) / heavy if least < most else least
+        sample.memory["middle"] = least < most, float(middle)
+    varies, middle = sample.memory["middle"]
+    return ("ok", middle) if varies else Measured(None, state="constant-target")
+
+
+def _middle_of(target: Floats, weight: Floats | None) -> tuple[float, float, float, float, float]:
+    """(Σ w·(target − first), Σ w, least, largest, first) of some rows: differences, since the targets may be large and near each other."""
+    first = float(target[0])
+    apart = target - first
+    if weight is None:
+        return float(apart.sum()), float(len(target)), float(target.min()), float(target.max()), first
+    return float((weight * apart).sum()), float(weight.sum()), float(target.min()), float(target.max()), first
+
+
+def _fsum(parts: Iterable[float]) -> float:
+    """Their exact sum; infinite where one is."""
+    held = list(parts)
+    return math.fsum(held) if all(map(math.isfinite, held)) else math.inf
+
+
+def _explained(mean: tuple[float, ...]) -> Level:
+    unexplained, spread = mean
     if spread == 0:
-        return Measured(None, state="constant-target")
+        return Level(None, state="constant-target")
     ratio = unexplained / spread
-    return Measured(1 - ratio, weighted(ratio * centred * centred - residual, sample) / (spread * total(sample)))
+    return Level(1 - ratio, (-1 / spread, ratio / spread))
 
 
 def mape(request: MetricRequest, where: str | None) -> Metric:
     """The mean of |prediction − target| / max(|target|, 2⁻⁵²): a fraction, huge where a target is 0."""
     tiny = float(np.finfo(np.float64).eps)
-    signature = "mape floor=2^-52/1"
-    return metric(request, signature, _over(lambda y, f, sample: mean_of(np.abs(f - y) / np.maximum(np.abs(y), tiny), sample)), where=where)
+    means = _mean(lambda target, prediction: _absolute(target, prediction) / np.maximum(np.abs(target), tiny))
+    return from_means(request, "mape floor=2^-52/1", means, where=where)
 
 
 def pinball(request: MetricRequest, where: str | None) -> Metric:
     """The mean of max(q·(target − prediction), (q − 1)·(target − prediction)) for a predicted q-quantile, 0 < q < 1."""
     q = _level(request, where)
 
-    def formula(target: Floats, prediction: Floats, sample: Sample) -> Measured:
+    def number(target: Floats, prediction: Floats) -> Floats:
         over = target - prediction
-        return mean_of(np.maximum(q * over, (q - 1) * over), sample)
+        return np.maximum(q * over, (q - 1) * over)
 
-    return metric(request, f"pinball q={q!r}/1", _over(formula), where=where)
+    return from_means(request, f"pinball q={q!r}/1", _mean(number), where=where)
 
 
 def _level(request: MetricRequest, where: str | None) -> float:
@@ -91,5 +152,8 @@ def _level(request: MetricRequest, where: str | None) -> float:
 
 def median_absolute_error(request: MetricRequest, where: str | None) -> Metric:
     """The median of |prediction − target|; with weights the averaged inverse of the weighted distribution function."""
-    signature = "median-absolute-error weighted=averaged-inverted-cdf/1"
-    return metric(request, signature, _over(lambda y, f, sample: median(np.abs(f - y), sample)), where=where)
+
+    def measure(sample: Sample) -> Measured:
+        return _without(sample) or median(_absolute(*_pair(sample)), sample)
+
+    return metric(request, "median-absolute-error weighted=averaged-inverted-cdf/1", measure, where=where)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mlops_toolkit.stats.binned import Counted, Curve, Layout
 from mlops_toolkit.stats.metrics.ranking import _average_precision, _roc_auc
+from mlops_toolkit.stats.ranks import ranking
 from mlops_toolkit.stats.sample import Floats
 
 EXACT = {"roc-auc": _roc_auc, "average-precision": _average_precision}
@@ -49,7 +50,7 @@ def held(name: str, layout: Layout, scores: Floats, positive: np.ndarray, weight
     for alone in np.flatnonzero(layout.single):
         assert len(np.unique(scores[bins == alone])) <= 1
     got = CURVES[name](counted(layout, scores, positive, weight, step))
-    value, influence = EXACT[name](positive, np.asarray(scores, np.float64), weight)
+    value, influence = EXACT[name](positive, ranking(scores), weight)
     mine = got.influence(scores, positive, weight)
     error = float(np.sqrt((influence**2).sum()))
     assert abs(got.value - value) <= got.bound + 1e-12

@@ -1,0 +1,242 @@
+"""What the difference of a metric consists of, row by row: of any metric by its influence, of functions of means chunk by chunk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_toolkit.stats.chunks import ROWS, by_chunk
+from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
+from mlops_toolkit.stats.contrast import NOISE, Contrast, contrasts
+from mlops_toolkit.stats.metric import Means, Measured, Metric
+from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.single import zeros_and_ones
+from mlops_toolkit.stats.spread import Spread, by_unit
+from mlops_toolkit.stats.tally import distinct
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two aligned Samples with the same targets, weights (None where all are equal) and clusters (0…G−1)."""
+
+    baseline: Sample
+    head: Sample
+    memory: dict[Any, Mask] = field(default_factory=dict)
+
+    def differ(self, metric: Metric) -> Mask:
+        """Rows (n,) that the two models answer differently, in what the metric reads; looked up once for all metrics that read it."""
+        key = (metric.reads, metric.argument if metric.reads == "columns" else None)
+        if key not in self.memory:
+            pairs = [(one, other) for one, other in zip(*self._read(metric), strict=True) if one is not None and other is not None]
+            self.memory[key] = np.concatenate(by_chunk(self.head.n, lambda rows: _differ([(a[rows], b[rows]) for a, b in pairs], rows)))
+        return self.memory[key]
+
+    def _read(self, metric: Metric) -> tuple[list[npt.NDArray[Any] | None], list[npt.NDArray[Any] | None]]:
+        def of(side: Sample) -> list[npt.NDArray[Any] | None]:
+            if metric.reads == "columns" and metric.argument is not None:
+                return [side.columns[metric.argument]]
+            return [side.prediction] if metric.reads == "prediction" else [side.score, side.prob]
+
+        return of(self.baseline), of(self.head)
+
+
+def _differ(pairs: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]], rows: slice) -> Mask:
+    differs = np.zeros(rows.stop - rows.start, dtype=bool)
+    for before, after in pairs:
+        if before.ndim == 1:
+            differs |= before != after
+        else:
+            for c in range(before.shape[1]):
+                differs |= before[:, c] != after[:, c]
+    return differs
+
+
+def seen(contribution: Floats) -> Mask:
+    """Which contributions are more than rounding."""
+    size = np.abs(contribution)
+    more: Mask = size > NOISE * size.max(initial=0.0)
+    return more
+
+
+# --- any metric
+
+
+def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
+    """By the influences (n,) of both models."""
+    head = sides.head
+    before, after = metric.measure(sides.baseline), metric.measure(head)
+    if before.value is None or after.value is None or before.influence is None or after.influence is None:
+        return undefined(metric, head.n, before, after)
+    sign = 1 if metric.direction == "higher" else -1
+    pull, own, weight = before.influence, after.influence, head.weight
+    share = sign * (after.value - before.value) / (head.n if weight is None else float(weight.sum()))
+    differs = sides.differ(metric)
+
+    def part(rows: slice) -> tuple[Floats, Floats, Floats]:
+        difference = own[rows] - pull[rows] if sign > 0 else pull[rows] - own[rows]
+        return difference, own[rows], _step(difference, share, differs[rows], None if weight is None else weight[rows])
+
+    if head.cluster is None:
+        return _concluded(metric, sides, before, after, contrasts(head.n, lambda rows: [part(rows)])[0], confidence)
+    difference = sign * (own - pull)
+    step = difference + (share if weight is None else share * weight)
+    moved = seen(step) & differs
+    better, worse = (int(np.count_nonzero(moved & side)) for side in (step > 0, step < 0))
+    own = by_unit(own, head.cluster)
+    parts = Parts(
+        clustered=True,
+        difference=Spread.of(by_unit(difference, head.cluster), distinct(head.cluster[moved])),
+        own=Spread.of(own, int(np.count_nonzero(seen(own)))),
+        share=None,
+    )
+    return conclude(metric, head.n, before, after, parts, (better, worse), confidence)
+
+
+def _step(difference: Floats, share: float, differs: Mask, weight: Floats | None) -> Floats:
+    """What the rows that differ changed, of a whole change of Σ step: their part of it at equal influence, and the rest."""
+    return difference[differs] + (share if weight is None else share * weight[differs])
+
+
+def _concluded(metric: Metric, sides: Sides, before: Measured, after: Measured, found: Contrast, confidence: float) -> Paired:
+    """What unclustered rows come to."""
+    share, head = None, sides.head
+    if head.weight is None:
+        ones, others = zeros_and_ones(metric, head), zeros_and_ones(metric, sides.baseline)
+        share = None if ones is None or others is None else Share(head.n, found.better, found.worse, int(ones.sum()))
+    active = found.better + found.worse
+    parts = Parts(clustered=False, difference=found.difference.spread(active), own=found.own.spread(found.contribute), share=share)
+    return conclude(metric, head.n, before, after, parts, (found.better, found.worse), confidence)
+
+
+# --- functions of means
+
+
+def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> list[Paired]:
+    """By two passes over the rows, unclustered, for all metrics together: for the means, and for what the rows add to the differences."""
+    n = sides.head.n
+    found: dict[int, Paired] = {}
+    pairs: dict[int, _Pair] = {}
+    for i, metric in enumerate(metrics):
+        made = _Pair.of(metric, sides)
+        if isinstance(made, Paired):
+            found[i] = made
+        else:
+            pairs[i] = made
+    sums = by_chunk(n, lambda rows: [pair.sums(rows) for pair in pairs.values()]) if pairs else []
+    for (i, pair), of_pair in zip(list(pairs.items()), zip(*sums, strict=True), strict=True):
+        undefined_ = pair.settle(list(of_pair))
+        if undefined_ is not None:
+            found[i] = undefined_
+            del pairs[i]
+    if pairs:
+        made_of = contrasts(n, lambda rows: [pair.part(rows) for pair in pairs.values()])
+        for (i, pair), one in zip(pairs.items(), made_of, strict=True):
+            found[i] = pair.concluded(one, confidence)
+    return [found[i] for i in range(len(metrics))]
+
+
+class _Pair:
+    """One metric of both models while its sums are added up."""
+
+    def __init__(self, metric: Metric, sides: Sides, baseline: _Side, head: _Side) -> None:
+        self.metric, self.sides, self.baseline, self.head = metric, sides, baseline, head
+        self.before = self.after = Measured(None)
+        self.differs = sides.differ(metric)
+
+    @classmethod
+    def of(cls, metric: Metric, sides: Sides) -> _Pair | Paired:
+        """Ready for the first pass, or what is to be said where the metric is undefined without looking at it."""
+        if sides.head.n == 0:
+            return undefined(metric, 0, Measured(None, state="empty"), Measured(None, state="empty"))
+        if metric.means is None:
+            raise ValueError(f"{metric.name} is no function of means")
+        made: list[_Side] = []
+        for side in (sides.baseline, sides.head):
+            about = metric.means.about(side)
+            if isinstance(about, Measured):
+                return undefined(metric, side.n, *([about, about] if not made else [Measured(0.0), about]))
+            made.append(_Side(metric.means, side, *about))
+        return cls(metric, sides, *made)
+
+    def sums(self, rows: slice) -> tuple[float, ...]:
+        """Of the baseline's numbers, then of the head's."""
+        return (*self.baseline.sums(rows), *self.head.sums(rows))
+
+    def settle(self, sums: list[tuple[float, ...]]) -> Paired | None:
+        """The values, from the sums of all chunks; what is to be said where one is undefined."""
+        totals = [_sum(column) for column in zip(*sums, strict=True)]
+        half = len(totals) // 2
+        self.before, self.after = self.baseline.settle(totals[:half]), self.head.settle(totals[half:])
+        if self.before.value is None or self.after.value is None:
+            return undefined(self.metric, self.sides.head.n, self.before, self.after)
+        return None
+
+    def part(self, rows: slice) -> tuple[Floats, Floats, Floats]:
+        higher, weight = self.metric.direction == "higher", self.sides.head.weight
+        pull, own = self.baseline.influence(rows), self.head.influence(rows)
+        difference = own - pull if higher else pull - own
+        change = ((self.after.value or 0.0) - (self.before.value or 0.0)) * (1 if higher else -1)
+        step = _step(difference, change / self.head.heavy, self.differs[rows], None if weight is None else weight[rows])
+        return difference, own, step
+
+    def concluded(self, made_of: Contrast, confidence: float) -> Paired:
+        if not math.isfinite(made_of.own.largest):
+            return undefined(self.metric, self.sides.head.n, self.before, Measured(None, state="not-finite"))
+        return _concluded(self.metric, self.sides, self.before, self.after, made_of, confidence)
+
+
+class _Side:
+    """One model's numbers, chunk by chunk; those of a single chunk are kept."""
+
+    def __init__(self, means: Means, sample: Sample, state: str, about: float) -> None:
+        self.means, self.sample, self.state, self.about = means, sample, state, about
+        self.heavy = float(sample.n) if sample.weight is None else float(sample.weight.sum())
+        self.mean: tuple[float, ...] = ()
+        self.slopes: tuple[float, ...] = ()
+        self.kept = self._compute(slice(0, sample.n)) if sample.n <= ROWS else None
+
+    def _compute(self, rows: slice) -> tuple[Floats, ...]:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self.means.numbers(self.sample.part(rows), self.about)
+
+    def numbers(self, rows: slice) -> tuple[Floats, ...]:
+        return self._compute(rows) if self.kept is None else tuple(x[rows] for x in self.kept)
+
+    def sums(self, rows: slice) -> tuple[float, ...]:
+        weight = self.sample.weight
+        return tuple(float((x if weight is None else x * weight[rows]).sum()) for x in self.numbers(rows))
+
+    def settle(self, totals: list[float]) -> Measured:
+        """The metric at the means that these sums give; they and the slopes are kept."""
+        self.mean = tuple(one / self.heavy for one in totals)
+        level = self.means.at(self.mean)
+        self.slopes = level.slopes
+        if level.value is None:
+            return Measured(None, state=level.state)
+        return Measured(level.value, state=self.state) if math.isfinite(level.value) else Measured(None, state="not-finite")
+
+    def influence(self, rows: slice) -> Floats:
+        """w/Σw · Σ slope·(number − mean), of some rows."""
+        total: Floats | None = None
+        for x, mean, slope in zip(self.numbers(rows), self.mean, self.slopes, strict=True):
+            pull = x - mean
+            pull *= slope / self.heavy
+            total = pull if total is None else np.add(total, pull, out=total)
+        if total is None:
+            raise ValueError("a function of no means")
+        if self.sample.weight is not None:
+            total *= self.sample.weight[rows]
+        return total
+
+
+def _sum(parts: Iterable[float]) -> float:
+    """The exact sum of some numbers; not finite where one is not."""
+    held = list(parts)
+    return math.fsum(held) if all(map(math.isfinite, held)) else sum(held)

@@ -1,0 +1,145 @@
+"""What two models' influences on the same examples come to: sums that are added up chunk by chunk, and can be added up anywhere.
+
+`Moments` are of the numbers a unit (row or cluster); `Contrast` holds those of the difference and of the head's own, and counts the rows
+on which the models differ. Both merge, so that chunks of a file, slices of an array or machines can each add their part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlops_toolkit.stats.chunks import by_chunk
+from mlops_toolkit.stats.sample import Floats
+from mlops_toolkit.stats.spread import Spread
+
+_SAFE = 1e-70
+NOISE = 1e-12  # a contribution below this share of the largest one is rounding
+
+
+@dataclass
+class Moments:
+    """Σ x², Σ x³ and Σ x⁴ of `count` numbers, each relative to the largest |x|, so that no power overflows."""
+
+    count: int = 0
+    largest: float = 0.0
+    second: float = 0.0
+    third: float = 0.0
+    fourth: float = 0.0
+
+    @classmethod
+    def of(cls, x: Floats) -> Moments:
+        """Of some numbers (n,)."""
+        if len(x) == 0:
+            return cls()
+        largest = max(abs(float(x.max())), abs(float(x.min())))
+        if not 0 < largest < math.inf:
+            return cls(len(x), largest, *([0.0 if largest == 0 else math.nan] * 3))
+        scale = largest
+        if _SAFE < largest < 1 / _SAFE:
+            scale = 1.0  # no power of it leaves the numbers there are
+        else:
+            x = x / largest
+        square = x * x
+        second, third, fourth = (float(np.einsum("i,i->", one, other)) for one, other in ((x, x), (square, x), (square, square)))
+        by = scale / largest
+        return cls(len(x), largest, second * by * by, third * by**3, fourth * by**4)
+
+    def merge(self, other: Moments) -> None:
+        """Take in the sums of other numbers."""
+        largest = max(self.largest, other.largest) if not math.isnan(other.largest) else other.largest
+        if other.largest == 0 or self.largest == 0:
+            kept = self if other.largest == 0 else other
+            self.second, self.third, self.fourth = kept.second, kept.third, kept.fourth
+        elif largest > 0 and math.isfinite(largest):
+            one, two = self.largest / largest, other.largest / largest
+            self.second = self.second * one**2 + other.second * two**2
+            self.third = self.third * one**3 + other.third * two**3
+            self.fourth = self.fourth * one**4 + other.fourth * two**4
+        elif largest != 0:
+            self.second = self.third = self.fourth = math.nan
+        self.largest = largest
+        self.count += other.count
+
+    def spread(self, active: int) -> Spread:
+        """As the interval is made of it, `active` of the numbers contributing."""
+        if self.largest == 0:
+            return Spread(self.count, active, 0.0, 0.0, 0.0)
+        if not self.second > 0:
+            return Spread(self.count, active, math.nan, 0.0, 0.0)
+        root = math.sqrt(self.second)
+        return Spread(self.count, active, self.largest * root, self.third / self.second / root, self.fourth / self.second / self.second)
+
+
+@dataclass
+class Contrast:
+    """Of unclustered rows, each of which changed the metric by its step (Σ step is the change): better where step > 0.
+
+    difference, own   of the difference of the influences (+ is better) and of the head's influence
+    better, worse     rows that the models answer differently, by the sign of their step
+    steps             the smallest |step| ≠ 0 and the largest of the rows that are counted
+    contribute, pulls  how many own influences are not 0, and the smallest such size
+    """
+
+    difference: Moments = field(default_factory=Moments)
+    own: Moments = field(default_factory=Moments)
+    better: int = 0
+    worse: int = 0
+    steps: tuple[float, float] = (math.inf, 0.0)
+    contribute: int = 0
+    pulls: float = math.inf
+
+    @classmethod
+    def of(cls, difference: Floats, own: Floats, step: Floats, above: tuple[float, float] = (0.0, 0.0)) -> Contrast:
+        """Of some rows (n,), with the steps of those that are answered differently; steps and own influences up to `above` do not count."""
+        pull, size = np.abs(own), np.abs(step)
+        pulls = float(pull.min(initial=math.inf))
+        contribute = len(own)
+        if pulls <= above[1]:
+            pull = pull[pull > above[1]]
+            contribute, pulls = len(pull), float(pull.min(initial=math.inf))
+        counted = size[size > above[0]]
+        better = int(np.count_nonzero(step > above[0]))
+        steps = float(counted.min(initial=math.inf)), float(counted.max(initial=0.0))
+        return cls(Moments.of(difference), Moments.of(own), better, len(counted) - better, steps, contribute, pulls)
+
+    @classmethod
+    def total(cls, parts: Iterable[Contrast]) -> Contrast:
+        """All parts together, added in their order."""
+        whole = cls()
+        for part in parts:
+            whole.difference.merge(part.difference)
+            whole.own.merge(part.own)
+            whole.better += part.better
+            whole.worse += part.worse
+            whole.steps = min(whole.steps[0], part.steps[0]), max(whole.steps[1], part.steps[1])
+            whole.contribute += part.contribute
+            whole.pulls = min(whole.pulls, part.pulls)
+        return whole
+
+    @property
+    def rounding(self) -> tuple[float, float] | None:
+        """The sizes of steps and of own influences up to which they are rounding, where any that was counted is: count again, `above`."""
+        limits = NOISE * self.steps[1], NOISE * self.own.largest
+        return limits if self.steps[0] <= limits[0] or self.pulls <= limits[1] else None
+
+
+Part = tuple[Floats, Floats, Floats]  # difference, own, step: see `Contrast.of`
+
+
+def contrasts(n: int, parts: Callable[[slice], list[Part]]) -> list[Contrast]:
+    """Of n rows, chunk by chunk, of which `parts` gives what each metric is made of."""
+
+    def summed(above: list[tuple[float, float]]) -> list[Contrast]:
+        def chunk(rows: slice) -> list[Contrast]:
+            return [Contrast.of(*part, limit) for part, limit in zip(parts(rows), above, strict=True)]
+
+        return [Contrast.total(one) for one in zip(*by_chunk(n, chunk), strict=True)]
+
+    many = len(parts(slice(0, min(n, 1))))
+    whole = summed([(0.0, 0.0)] * many)
+    above = [one.rounding or (0.0, 0.0) for one in whole]
+    return whole if all(one.rounding is None for one in whole) else summed(above)
