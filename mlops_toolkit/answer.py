@@ -256,6 +256,7 @@ def reused(fresh: Run, found: Answer, now: str) -> Run:
         },
         metrics=source.metrics,
         measures=source.measures,
+        built_in=source.built_in,
         slices=source.slices,
         self_reported=source.self_reported,
         elsewhere=source.elsewhere,

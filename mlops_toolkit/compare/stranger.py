@@ -142,10 +142,12 @@ def _answers(handed: Handed, suite: str, base: Table, salt: str | None) -> Table
 def _measures(handed: Handed, baseline: Loaded, config: Config) -> dict[str, Measure]:
     """Those that the base branch knows, with what it says of them: which direction is better is not for the stranger to say."""
     found = {}
-    for name, measure in handed.run.measures.items():
-        old = baseline.measures.get(name)
-        if old is None and name not in config.measures:
+    gated = {name: one for name, one in handed.run.built_in.items() if name in config.gate}
+    for name, measure in {**gated, **handed.run.measures}.items():
+        old = baseline.measures.get(name) or (baseline.run.built_in.get(name) if baseline.run else None)
+        if old is None and name not in config.measures and name not in gated:
             continue  # nor may it stand in for a metric that is gated
         noisy = old.noisy if old else known.noisy(name)
-        found[name] = Measure(measure.values[:MOST_VALUES], old.better if old else None, noisy, old.unit if old else None)
+        unit = old.unit if old else known.BUILT_IN[name][0] if name in gated else None
+        found[name] = Measure(measure.values[:MOST_VALUES], old.better if old else None, noisy, unit)
     return found

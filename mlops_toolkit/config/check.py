@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlops_toolkit.config.check_rules import accepted, limits
-from mlops_toolkit.config.measures import bounded_fraction, direction
+from mlops_toolkit.config.measures import bounded_fraction, direction, statistic
 from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.config.rules import Rule
@@ -97,7 +97,9 @@ def _rule(name: str, rule: Rule, config: Config) -> Found:
     suite_name, metric, suite = suite_of(name, config.evaluate)
     listed = [request.name for request in suite.metrics] if suite else []
     family = FAMILIES.get(metric.partition(":")[0])
-    reported = bool(suite is None or suite.metrics_file or metric in config.measures or name in config.measures or rule.better)
+    reported = bool(
+        suite is None or suite.metrics_file or metric in config.measures or name in config.measures or rule.better or statistic(metric)
+    )
     if config.evaluate is not None and config.evaluate.suites and not suite_name and name not in config.measures:
         known = [f"{s}/{request.name}" for s, one in config.evaluate.suites.items() for request in one.metrics]
         hint = did_you_mean(name, known) if known else f"write {next(iter(config.evaluate.suites))}/{name}"

@@ -7,6 +7,7 @@ A name's *head* is its last word once units, statistics and cut-offs are taken o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.metrics_known import FAMILIES
@@ -48,6 +49,14 @@ _SUFFIXES = _TIME_UNITS | _words(
     " count"
 )
 _STATISTIC = re.compile(r"p\d{1,3}|top|at|\d+k?")
+_OF_A_LIST = re.compile(r"(?:p(?P<percent>\d{1,2}(?:\.\d{1,3})?)|mean):(?P<name>.+)")
+# Measures that every run has without anybody's doing: name -> (unit, whether measuring again gives another number).
+BUILT_IN: Mapping[str, tuple[str, bool]] = {
+    "model-size-mb": ("MB", False),
+    "parameters": ("", False),
+    "peak-memory-mb": ("MB", True),
+    "training-seconds": ("s", True),
+}
 _TASKS: frozenset[str] = frozenset(name for name, row in FAMILIES.items() if row.fraction)
 _FRACTIONS = _words("accuracy acc precision recall sensitivity specificity f1 auc auroc auprc ap map iou miou dice r2 mcc kappa")
 
@@ -59,7 +68,7 @@ def direction(name: str, config: Config | None = None) -> Better | None:
     """
     if config is not None and (said := _said(name, config)):
         return said
-    if row := FAMILIES.get(name.partition(":")[0].rpartition("/")[2]):
+    if (row := FAMILIES.get(name.partition(":")[0].rpartition("/")[2])) and row.better:
         return row.better
     plain = _plain(name)
     if "-per-" in plain:
@@ -73,6 +82,15 @@ def direction(name: str, config: Config | None = None) -> Better | None:
     if head in HIGHER:
         return "higher"
     return "lower" if plain.rpartition("-")[2] in _TIME_UNITS else None
+
+
+def statistic(key: str) -> tuple[str, float | None] | None:
+    """What a gate's key asks of a measure that is a list: `p95:latency-ms` is (latency-ms, 0.95), `mean:latency-ms` (latency-ms, None)."""
+    where, slash, short = key.rpartition("/")
+    found = _OF_A_LIST.fullmatch(short)
+    if found is None or (found["percent"] is not None and not 0 < float(found["percent"]) < 100):
+        return None
+    return where + slash + found["name"], None if found["percent"] is None else float(found["percent"]) / 100
 
 
 def noisy(name: str) -> bool:
@@ -98,6 +116,9 @@ def _said(name: str, config: Config) -> Better | None:
     short = rest if inside else name
     rule = config.gate.get(name)
     said = config.measures.get(name) or config.measures.get(short) or (rule.better if rule else None)
+    if said is None and (of := statistic(name)):
+        of_list = config.gate.get(of[0])
+        said = config.measures.get(of[0]) or (of_list.better if of_list else None)
     if said or config.evaluate is None:
         return said
     for request in (inside or config.evaluate).metrics:

@@ -24,6 +24,7 @@ from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.open import fetch
+from mlops_toolkit.models.parameters import built_in
 from mlops_toolkit.models.pointed import place_of
 from mlops_toolkit.predictions.score import Scored, reported, score
 from mlops_toolkit.predictions.table import Table
@@ -96,6 +97,8 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
         started = replace(started, commands=tuple(command for command in record.commands if command.phase == "train"))
         if found is None and record.trained is not None and fetch(record.trained, _model(job, record), world.models, env=world.env):
             job.say(f"{record.trained.path} was fetched from {record.trained.stores[0].partition('sha256')[0]}")
+        if started.trained is not None and not started.built_in:
+            started = replace(started, built_in=built_in(started, _model(job, started)))
         job.save(started)
         reads = {name: evaluation.parts(job.loaded, world.git, name, one) for name, one in suites.items()}
         attempt = _Attempt(job, started, place_of(found, job.loaded.folder) if found else None, reads)

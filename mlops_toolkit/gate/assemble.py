@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.gate import differences, examples, numbers, proposal, unlike, whole
+from mlops_toolkit.gate import differences, examples, measures, numbers, proposal, unlike, whole
 from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
 from mlops_toolkit.gate.held import held
 from mlops_toolkit.gate.loaded import Loaded
@@ -26,7 +26,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
     numbers.scalars(work, request, baseline, head)
-    numbers.measures(work, request, baseline, head)
+    measures.judged(work, request, baseline, head)
     _gone(work, request)
     settled = whole.settle(
         work.judged,
@@ -47,7 +47,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         head=request.head,
         checks=checks,
         examples=examples.merged(work.examples),
-        measures=numbers.measure_rows(request.config, baseline, head),
+        measures=measures.rows(request.config, baseline, head),
         differences=differences.between(baseline.run, head.run) if baseline and baseline.run and head.run else (),
         notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes])),
         charts=work.charts,

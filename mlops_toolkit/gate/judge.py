@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +10,6 @@ from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.parts import Part
 from mlops_toolkit.records.result import Check, Needs
 from mlops_toolkit.stats import power
-from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.paired import Paired
 
@@ -148,59 +146,3 @@ def scalar(
         method="threshold",
     )
     return Judged(check)
-
-
-def repeated(
-    name: str,
-    *,
-    baseline: tuple[float, ...],
-    head: tuple[float, ...],
-    bounds: Bounds,
-    direction: Direction,
-    unit: str,
-    confidence: float,
-    same_hardware: bool,
-) -> Judged:
-    """Judge a measure reported several times on both sides: Welch's interval of the difference of means.
-
-    On other hardware the difference says nothing about the model: it is shown and never blocks (only min and max do).
-    """
-    means = [math.fsum(values) / len(values) for values in (baseline, head)]
-    size = max(abs(v) for v in (*baseline, *head)) or 1.0  # of which differences are a share, so that no power of them over- or underflows
-    variances = [
-        math.fsum(((v - m) / size) ** 2 for v in values) / (len(values) - 1) / len(values)
-        for values, m in zip((baseline, head), means, strict=True)
-    ]
-    error = math.sqrt(math.fsum(variances))
-    sign = 1.0 if direction == "higher" else -1.0
-    change = sign * (means[1] - means[0]) + 0.0
-    if error == 0:
-        note = "the same number every time"
-        return scalar(name, baseline=means[0], head=means[1], bounds=bounds, direction=direction, unit=unit, kind="measure", note=note)
-    freedom = max(1, math.floor(error**4 / math.fsum(v**2 / (len(vs) - 1) for v, vs in zip(variances, (baseline, head), strict=True))))
-    error *= size
-    reach = critical(confidence, freedom) * error
-    n = len(head)
-    own = critical(confidence, n - 1) * math.sqrt(variances[1]) * size
-    paired = Paired(
-        metric=name,
-        n=n,
-        baseline=means[0],
-        head=means[1],
-        change=change,
-        low=change - reach,
-        high=change + reach,
-        standard_error=error,
-        method="welch",
-        df=freedom,
-        head_low=means[1] - own,
-        head_high=means[1] + own,
-        reason=None if same_hardware else "other-hardware",
-        message=None if same_hardware else "measured on other hardware than the baseline: its change cannot block",
-    )
-    subject = Subject(name=name, direction=direction, unit=unit)
-    judged = measured(subject, paired, bounds, slice_name=None, confidence=confidence)
-    severity = "warn" if judged.check.reason == "other-hardware" and judged.check.severity == "gate" else judged.check.severity
-    return replace(
-        judged, check=replace(judged.check, kind="measure", severity=severity, disagree=None, better=None, worse=None, needs=None)
-    )

@@ -49,7 +49,8 @@ def next_steps(result: Result, config: Config, today: date, *, configured: bool 
 def _more(check: Check) -> str:
     needs = check.needs
     assert needs is not None and needs.n is not None  # noqa: S101, PT018  # the caller has looked
-    return f"+{max(needs.n - check.n, 1):,} examples would decide {name_of(check)} (have {check.n:,})"
+    what = "measurements" if check.kind == "measure" else "examples"
+    return f"+{max(needs.n - check.n, 1):,} {what} would decide {name_of(check)} (have {check.n:,})"
 
 
 def _accept(result: Result, today: date) -> str | None:

@@ -86,7 +86,7 @@ def metric_requests(suite: Suite, request: Request, name: str, table: Table) -> 
     for config in (request.config, request.base_config):
         for gated in config.gate if config else ():
             where, _, short = gated.rpartition("/")
-            if where == name and short not in names and (made := _as_metric(short)) and not _is_measure(config, gated):
+            if where == name and short not in names and (made := _as_metric(short, table)) and not _is_measure(config, gated):
                 extra.append(made)
                 names.add(short)
     return (*asked, *extra)
@@ -97,11 +97,13 @@ def _gated(request: Request, suite: str, metric: str) -> bool:
     return request.base_config is not None and full in request.base_config.gate
 
 
-def _as_metric(name: str) -> MetricRequest | None:
+def _as_metric(name: str, table: Table) -> MetricRequest | None:
+    """The metric of this name; `mean:latency-ms` may also be of a measure, and is where the predictions have no such column."""
     try:
-        return requests.metric(name)
+        made = requests.metric(name)
     except UsageError:
         return None
+    return None if made.family == "mean" and made.argument not in table.frame.columns else made
 
 
 def _is_measure(config: Config | None, name: str) -> bool:

@@ -71,7 +71,10 @@ def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricReque
     if table.task_has_target:
         task: Task = "regression" if table.task == "regression" else "classification"
         usual = default(task, binary=table.positive is not None, scores=probs or "score" in columns, probs=probs)
-    found = (*usual, *(request for request in requests.gated(config, name) if request.name not in {r.name for r in usual}))
+    found = (
+        *usual,
+        *(request for request in requests.gated(config, name) if request.name not in {r.name for r in usual} and _here(request, table)),
+    )
     if not found:
         numeric = next(iter(table.extra), "COLUMN")
         raise UsageError(
@@ -81,6 +84,11 @@ def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricReque
             hint=f"say what to compute: metrics: [{{mean: {numeric}, better: higher}}]",
         )
     return found
+
+
+def _here(request: MetricRequest, table: Table) -> bool:
+    """Whether a metric that only the gate names is one: `mean:latency-ms` may be of a measure."""
+    return request.family != "mean" or request.argument in table.frame.columns
 
 
 def _slices(suite: Suite, table: Table) -> Sequence[tuple[str, npt.NDArray[np.bool_]]]:

@@ -94,6 +94,7 @@ class Measure:
 
     beside  the baseline's numbers where both were measured in turn, on the same machine in the same minutes (A B B A …): value i of
             both belongs to one round. `beside_run` is the baseline's run.
+    each    how many values one round brought, where what was measured printed several
     """
 
     values: tuple[float, ...]
@@ -102,6 +103,7 @@ class Measure:
     unit: str | None = None
     beside: tuple[float, ...] = ()
     beside_run: str | None = field(default=None, metadata={"key": "beside-run"})
+    each: int = 1
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,9 @@ class Run:
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    built_in: Mapping[str, Measure] = field(
+        default_factory=dict, metadata={"key": "built-in", "doc": "what every model has: its size, its parameters, what its training took"}
+    )
     slices: Mapping[str, Mapping[str, MetricValue]] = field(default_factory=dict)
     gate: GateOutcome | None = None
     withdrawn: str | None = None
@@ -297,9 +302,13 @@ def _checked(run: Run, where: str) -> Run:
         # What was too large for the history is in a store: ADDRESS#NAME.
         if artifact is not None and not safe_path(artifact.path.rpartition("#")[2]):
             raise wrong(f"{what}.path", "a path below the run's folder", artifact.path)
-    for name, measure in run.measures.items():
+    for name, measure in (*run.measures.items(), *run.built_in.items()):
         if not measure.values or not all(abs(value) <= LARGEST for value in measure.values):
             raise wrong(f"measures.{name}.values", "one number or more", list(measure.values))
+        if not all(abs(value) <= LARGEST for value in measure.beside) or (measure.beside and len(measure.beside) != len(measure.values)):
+            raise wrong(f"measures.{name}.beside", f"{len(measure.values)} numbers", list(measure.beside))
+        if measure.each < 1 or len(measure.values) % measure.each:
+            raise wrong(f"measures.{name}.each", "how many values one round brought", measure.each)
     return run
 
 

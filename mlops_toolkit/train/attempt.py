@@ -15,6 +15,7 @@ from mlops_toolkit.errors import Cancelled, CommandFailed, MlopsError
 from mlops_toolkit.models.base import Nowhere, Offered, Store
 from mlops_toolkit.models.fingerprint import Fingerprint
 from mlops_toolkit.models.open import keep, look_after
+from mlops_toolkit.models.parameters import built_in
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.records.run import Command, Model, Run, Status
 from mlops_toolkit.system import supervise
@@ -46,7 +47,8 @@ def execute(job: Job, record: Run, found: Fingerprint, launcher: Launcher, store
     except MlopsError as error:
         _finish(job, record, "failed", error.message)
         raise
-    record = _finish(job, replace(record, trained=model), "succeeded")
+    record = replace(record, trained=model)
+    record = _finish(job, replace(record, built_in=built_in(record, job.output)), "succeeded")
     shutil.rmtree(checkpoints(job, record), ignore_errors=True)  # only an interrupted training is continued
     job.say(say.took(record.resources))
     job.say(say.left(model))

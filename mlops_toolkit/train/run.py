@@ -131,6 +131,7 @@ def _reuse(job: Job, record: Run, plan: Reuse) -> Run:
             environment=source.environment,
             commands=(Command("train", job.config.run, exit=0, seconds=seconds, ended="reused"),),
             measures=source.measures,
+            built_in=source.built_in,
             ended=iso(world.clock.now()),
         )
     )
