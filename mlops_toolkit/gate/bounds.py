@@ -104,6 +104,13 @@ def resolve(name: str, rule: AnyRule | None, *, direction: Direction, baseline: 
     )
 
 
+def direction_of(rule: AnyRule | None) -> Direction | None:
+    """The direction that a rule's margin tells of the metric; None where it has none."""
+    if rule is None or (rule.max_rise is None) == (getattr(rule, "max_drop", None) is None):
+        return None
+    return "lower" if rule.max_rise is not None else "higher"
+
+
 def _said(rule: AnyRule) -> dict[str, Any]:
     return {name: value for name, value in vars(rule).items() if value is not None}
 

@@ -68,7 +68,7 @@ def _judge(
     q: float | None,
 ) -> None:
     """One check. whole: of the measure as it is, not of one of its statistics."""
-    direction = (measure.better if whole or q is None else None) or direction_of(request, name) or measure.better
+    direction = direction_of(work, request, name, measure.better if whole or q is None else None) or measure.better
     if direction is None:
         if _gated(request, name):
             raise UsageError(

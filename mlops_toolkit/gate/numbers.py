@@ -10,6 +10,7 @@ from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.gate import bounds as bounds_of
 from mlops_toolkit.gate import judge, unlike
+from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
@@ -25,7 +26,7 @@ def scalars(work: Work, request: Request, baseline: Loaded | None, head: Loaded)
         old = baseline.scalars.get(name) if baseline else None
         if old is None and baseline and baseline.run:
             old = baseline.run.metrics.get(name)
-        direction = direction_of(request, name)
+        direction = direction_of(work, request, name)
         number = old.value if old else None
         if direction is None:
             if name in request.config.gate:
@@ -88,5 +89,15 @@ def _looks_like_share(*values: float | None) -> bool:
     return all(value is None or -1 <= value <= 1 for value in values)
 
 
-def direction_of(request: Request, name: str) -> Better | None:
-    return known.direction(name, request.config) or (known.direction(name, request.base_config) if request.base_config else None)
+def direction_of(work: Work, request: Request, name: str, recorded: Better | None = None) -> Better | None:
+    """Which direction is better: the base branch's word counts against the head's, which could call a loss a gain.
+
+    recorded: what the run's record says, ahead of the head's configuration
+    """
+    mine = recorded or known.direction(name, request.config)
+    base = known.direction(name, request.base_config) if request.base_config else None
+    if mine is None or base is None or mine == base:
+        return mine or base
+    if not request.forks_gate:
+        work.loosen(f"{name} better: {base} → {mine}")
+    return mine if accepts_gate(request.config.accepted, request.today) and not request.forks_gate else base

@@ -8,7 +8,7 @@ from typing import Any
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import judge, unlike, unpaired
+from mlops_toolkit.gate import judge, redefined, unlike, unpaired
 from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
@@ -50,11 +50,12 @@ def judge_suite(
     rows: dict[str | None, Any] = {None: None, **dict(slices)}
     for metric, results in zip(metrics, both.measured(metrics, rows, request.config.confidence), strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
+        another = redefined.otherwise(request, baseline, head, name, metric, full)
         for slice_name, one in results.items():
             one = _recorded(work, baseline, head, name, metric, full, slice_name, one, request.config.confidence)
             # An evaluation that answers differently for one model is noise to be measured, not "no change".
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
-            one = unlike.doubted(work, name, one, exact=exact)
+            one = unlike.doubted(work, name, one, exact=exact) if another is None else redefined.uncompared(one, another)
             work.judged.extend(_checks(request, work, full, metric, one, slice_name, exact, both))
         suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
@@ -177,8 +178,11 @@ def _checks(
 def _one(
     request: Request, work: Work, full: str, metric: Metric, one: Paired, slice_name: str | None, same: bool, both: Sides, limits: Bounds
 ) -> Judged:
+    another = one.reason == "metric-redefined"
     undefined = both.had(metric) and one.baseline is None
-    if limits.waiting and (both.refused or undefined):  # there is a baseline: what cannot be held against it is in doubt, not new
+    if limits.waiting and (
+        both.refused or undefined or another
+    ):  # there is a baseline: what cannot be held against it is in doubt, not new
         limits = limits.unanswered()
         if both.refused:
             what = "the labels are" if work.state == "labels-changed" else "the test set is"
@@ -191,4 +195,5 @@ def _one(
         confidence=request.config.confidence,
         same=same,
     )
+    judged = redefined.doubted(judged, one) if another else judged
     return judge.new(judged) if both.compared else judged

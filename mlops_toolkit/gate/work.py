@@ -76,12 +76,13 @@ def held(
     severities: tuple[str, str] = ("gate", "gate"),
 ) -> bounds_of.Bounds:
     """Of the head's rule and the base branch's the one that counts; where the head's is looser that is noted, under the name `said`."""
+    if request.base_config is None:
+        return bounds_of.resolve(said, mine, direction=direction, baseline=baseline, severity=severities[0])
+    # Where the head turned the metric's direction round, each rule still means what it said: that is told elsewhere, and stops nothing here.
     one, other = (
-        bounds_of.resolve(said, rule, direction=direction, baseline=baseline, severity=severity)
+        bounds_of.resolve(said, rule, direction=bounds_of.direction_of(rule) or direction, baseline=baseline, severity=severity)
         for rule, severity in zip((mine, theirs), severities, strict=True)
     )
-    if request.base_config is None:
-        return one
     if request.forks_gate:
         return other
     strict, loosened = bounds_of.stricter(other, one)
