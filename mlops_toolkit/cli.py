@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "report": "mlops_toolkit.compare.again:run",
     "review": "mlops_toolkit.review:run",
     "record": "mlops_toolkit.record.run:run",
+    "measure": "mlops_toolkit.measure.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }
@@ -138,6 +139,35 @@ def _review(parser: Parser) -> None:
     _outcome(parser)
 
 
+def _measure(parser: Parser) -> None:
+    from mlops_toolkit.config.quantities import Duration
+
+    def budget(text: str) -> Duration:
+        try:
+            return Duration.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    parser.description = (
+        "Run CMD for the baseline's model and for this run's in turn (A B, B A, …) on this machine, with MLOPS_MODEL naming the model, and "
+        "record its wall time (latency), its peak memory (memory) or the numbers that it prints, for compare to judge."
+    )
+    parser.add_argument("what", choices=("latency", "memory"), help="what is measured of each run of CMD")
+    parser.add_argument("command", nargs="+", metavar="CMD", help="the command, behind --")
+    _config(parser)
+    _matrix(parser)
+    _run(parser)
+    parser.add_argument("--name", default="", metavar="NAME", help="the measure's name (default: latency-ms, peak-memory-mb)")
+    parser.add_argument("--rounds", type=int, default=30, metavar="N", help="how many rounds, one run of each model a round (default: 30)")
+    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs of each model that do not count (default: 3)")
+    parser.add_argument("--budget", type=budget, default=Duration("10m", 600.0), metavar="TIME", help="no new round after this long (10m)")
+    parser.add_argument(
+        "--from-output",
+        action="store_true",
+        help='take the numbers that CMD prints: one a line, or JSON like {"latency-ms": 12.1}; its start-up does not count then',
+    )
+
+
 def _history(parser: Parser) -> None:
     _config(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
@@ -178,6 +208,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "report": ("write the last result again as comment, page and charts", _report),
     "review": ("train, evaluate and compare", _review),
     "record": ("register a model that was trained elsewhere", _record),
+    "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }
@@ -275,7 +306,7 @@ def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) ->
         print(f"mlops {args.verb}: {text}", file=sys.stderr)
         return error.code
     print(f"mlops {args.verb}: {text}", file=world.err)
-    if args.verb in ("plan", "train", "evaluate", "compare", "review"):
+    if args.verb in ("plan", "train", "evaluate", "measure", "compare", "review"):
         with contextlib.suppress(Exception):
             from mlops_toolkit import aftermath
 

@@ -23,8 +23,8 @@ from mlops_toolkit.evaluate.checkout import Checkout
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.proof import doubt
 from mlops_toolkit.evaluate.witness import CACHES, Seen, witness
-from mlops_toolkit.history import baseline, lineage
-from mlops_toolkit.history.base import History, key_of
+from mlops_toolkit.history.base import History
+from mlops_toolkit.history.before import baseline_of
 from mlops_toolkit.models import evaluation
 from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.evaluation import Change
@@ -45,14 +45,7 @@ LOG = "log-baseline.txt"
 
 def find(job: Job, record: Run, history: History) -> Run | None:
     """The run that compare will compare with; None where there is none, or none that can be had from here."""
-    question = baseline.Question(
-        key=key_of(record.config, record.model, record.matrix), head=record.commit, run=record.id, ci_run=record.ci.run
-    )
-    try:
-        choice = lineage.choose(job.world.git, job.world.context, history, question)
-        return history.run(choice.entry.id) if choice.entry else None
-    except MlopsError:
-        return None  # compare meets it too, and says so
+    return baseline_of(record, job.world.git, job.world.context, history)
 
 
 def again(
