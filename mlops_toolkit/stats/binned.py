@@ -18,17 +18,19 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mlops_toolkit.stats.chunks import ROWS
 from mlops_toolkit.stats.sample import Floats
 
 Mask = npt.NDArray[np.bool_]
-Bins = npt.NDArray[np.int64]
+Bins = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 
-BINS = 1 << 17  # aimed at; at most twice as many and one a cell are made
+BINS = 1 << 16  # aimed at; at most some three times as many are made
+_MARGIN = 256  # cells above the highest score that was looked at which are cut as well
+_TOP, _FINER = 1 / 64, 32  # the highest scores, and how many times as many bins they get
 _CELLS = 1 << 16  # by the sign, the exponent and the first seven bits of the fraction of a score in single precision
 _REST = 16  # the bits of the fraction below a cell's
 _SAMPLE = 1 << 19
-_HALF = int(np.array(0.5, np.float32).view(np.int32))
 _CROWDED = 2.0**-15  # that two scores share a bin, or a score: below, no care is needed
 
 
@@ -42,7 +44,7 @@ class Layout:
     other scores are moved first where they are all alike but for their last digits. A score that many examples share gets a bin of
     its own: their ties are ties, and no doubt.
 
-    cell    (65536,) int64: the number of a cell's first bin, times 32, plus the number of bits that are dropped within it
+    cell    (65536,) int32: the number of a cell's first bin, times 32, plus the number of bits that are dropped within it
     bins    how many bins there are
     folded  whether scores are taken for probabilities; what lies outside of [0, 1] then falls into the first and last bin
     shift   is added to a score that is not folded
@@ -50,7 +52,7 @@ class Layout:
             what is above it; NaN where there is none
     """
 
-    cell: npt.NDArray[np.int64]
+    cell: npt.NDArray[np.int32]
     bins: int
     folded: bool
     shift: float = 0.0
@@ -72,12 +74,17 @@ class Layout:
 
     @classmethod
     def _cut(cls, some: Floats, aim: int, *, folded: bool, shift: float = 0.0) -> Layout:
-        held = np.bincount(_keys(some, folded=folded, shift=shift) >> _REST, minlength=_CELLS)
-        bits = np.minimum(_REST, np.ceil(np.log2(np.maximum(1.0, held * (aim / max(1, len(some))))))).astype(np.int64)
-        many = np.where((held == 0) & (np.roll(held, 1) == 0), 0, np.int64(1) << bits)  # cells without scores share one bin
+        held = np.bincount((_keys(some, folded=folded, shift=shift) >> _REST) + _CELLS // 2, minlength=_CELLS)
+        share = held / max(1, len(some))
+        top = np.cumsum(share[::-1])[::-1] <= _TOP  # where average precision is made
+        bits = np.minimum(_REST, np.ceil(np.log2(np.maximum(1.0, share * aim * np.where(top, _FINER, 1))))).astype(np.int64)
+        beyond = int(np.flatnonzero(held)[-1]) + 1 if len(some) else _CELLS  # above the highest of `some` may lie higher ones
+        bits[beyond : beyond + _MARGIN] = 4
+        empty = (held == 0) & (np.roll(held, 1) == 0) & (np.arange(_CELLS) < beyond)
+        many = np.where(empty, 0, np.int64(1) << bits)  # cells without scores share one bin
         many[0] = max(many[0], 1)
         first = np.cumsum(many) - np.maximum(many, 1)
-        return cls(first * 32 + (_REST - bits), int(many.sum()), folded, shift)
+        return cls((first * 32 + (_REST - bits)).astype(np.int32), int(many.sum()), folded, shift)
 
     def _with_atoms(self, some: Floats) -> Layout:
         """Of rising scores (m,): with bins of their own for those that many share, where that makes a difference."""
@@ -103,7 +110,7 @@ class Layout:
     def place(self, scores: Scores) -> Bins:
         """The bin (n,) of every score; the scores are no NaN (see `Counted.add`)."""
         key = _keys(scores, folded=self.folded, shift=self.shift)
-        at = self.cell.take(key >> _REST)
+        at = self.cell.take((key >> _REST) + _CELLS // 2)
         key &= (1 << _REST) - 1
         key >>= at & 31
         at >>= 5
@@ -118,18 +125,16 @@ class Layout:
 
 
 def _keys(scores: Scores, *, folded: bool, shift: float) -> Bins:
-    """Whole numbers from 0 to 2³² − 1 in the order of the scores, −0.0 as 0.0."""
-    if folded:
-        within = np.asarray(np.clip(scores, 0, 1))
-        near = np.abs(np.minimum(within, 1 - within))
-        bits = near.astype(np.float32, copy=False).view(np.int32)
-        return np.asarray(np.where(within < 0.5, bits, 2 * _HALF - bits), dtype=np.int64)
-    with np.errstate(over="ignore"):  # beyond single precision is infinity: the last bin
+    """Whole numbers from −2³¹ to 2³¹ − 1 in the order of the scores, −0.0 as 0.0."""
+    with np.errstate(over="ignore"):  # beyond single precision is infinity: the first or last bin
+        if folded:
+            near = np.subtract(1, scores)
+            bits = np.minimum(near, scores, out=near).astype(np.float32, copy=False).view(np.int32)
+            # of what is negative (below 0, above 1, −0.0) the sign bit makes a negative number; above a half, the other way round
+            return np.asarray(np.maximum(bits, 0) ^ np.multiply(scores > 0.5, np.int32(0x7FFFFFFF)), dtype=np.int32)
         moved: Scores = scores + scores.dtype.type(shift)
         bits = moved.astype(np.float32, copy=False).view(np.int32)
-    key = np.asarray(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)), dtype=np.int64)
-    key += 1 << 31
-    return key
+    return np.asarray(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)), dtype=np.int32)
 
 
 def _crowded(place: Bins) -> float:
@@ -161,11 +166,14 @@ class Counted:
         """Add examples (n,). ValueError where a score is NaN: it has no place in an order."""
         if len(scores) == 0:
             return
-        if np.isnan(scores.max()):
-            raise ValueError("a score is NaN")
-        key = self.layout.place(scores)
-        key *= 2
-        key += positive
+        key = np.empty(len(scores), np.int32)
+        for start in range(0, len(scores), ROWS):
+            rows = slice(start, start + ROWS)
+            if np.isnan(scores[rows].max()):
+                raise ValueError("a score is NaN")
+            key[rows] = self.layout.place(scores[rows])
+            key[rows] *= 2
+            key[rows] += positive[rows]
         sums = np.bincount(key, weights=weight, minlength=2 * self.layout.bins)
         self.others += sums[::2]
         self.ones += sums[1::2]
@@ -194,7 +202,7 @@ class Counted:
         all_ones, all_others = float(self.ones.sum()), float(self.others.sum())
         p, q = self.ones / all_ones, self.others / all_others
         below, above = np.cumsum(q) - q / 2, 1 - np.cumsum(p) + p / 2
-        doubt = np.where(self.layout.single, 0.0, 0.5)
+        doubt = np.where(self._single, 0.0, 0.5)
         value, bound = float((p * below).sum()), float((p * q * doubt).sum())
         wrong = (q * doubt + bound) / all_ones, (p * doubt + bound) / all_others
         return Curve(self.layout, value, bound, self._slack(*wrong), (below - value) / all_ones, (above - value) / all_others)
@@ -216,7 +224,7 @@ class Counted:
         all_ones, seen = float(found[-1]), found + missed
         precision = _over(found, seen)
         low, high = np.where(missed > 0, _over(above, above + missed), 1.0), _over(found, found + missed - others)
-        single = self.layout.single[::-1]
+        single = self._single[::-1]
         low, high = np.where(single, precision, low), np.where(single, precision, high)
         value, least, most = (float((ones * one).sum()) / all_ones for one in (precision, low, high))
         bound = max(value - least, most - value, 0.0)
@@ -231,6 +239,12 @@ class Counted:
         wrong = (off + off_raises + off_lowers + bound) / all_ones, off_lowers / all_ones
         by_positive, by_other = (precision + raises - lowers - value) / all_ones, -lowers / all_ones
         return Curve(self.layout, value, bound, self._slack(*(one[::-1] for one in wrong)), by_positive[::-1], by_other[::-1])
+
+    @property
+    def _single(self) -> Mask:
+        """Which bins (bins,) hold one score only, by the layout or because they hold one row: two weigh twice the lightest at least."""
+        single: Mask = self.layout.single | (self.ones + self.others < 2 * self.lightest)
+        return single
 
     def _slack(self, of_positive: Floats, of_other: Floats) -> float:
         return float(np.sqrt(self.heaviest * (self.ones * of_positive**2 + self.others * of_other**2).sum()))

@@ -28,6 +28,7 @@ class Paired:
     trials              where the method is tango: the rows that count (all, or those of one class)
     df, skew            otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1
     support             the fewest examples of a class that the metric depends on, of both sides
+    bound               where scores were counted in bins and not sorted: by how much the change can be off; the interval has room for it
     p_same              exact two-sided p (McNemar) that better and worse are equally likely; shown, never decides
     """
 
@@ -55,6 +56,7 @@ class Paired:
     skew: float = 0.0
     support: int | None = None
     p_same: float | None = None
+    bound: float | None = None
 
 
 @dataclass(frozen=True)

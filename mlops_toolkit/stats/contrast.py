@@ -101,7 +101,8 @@ class Contrast:
         if pulls <= above[1]:
             pull = pull[pull > above[1]]
             contribute, pulls = len(pull), float(pull.min(initial=math.inf))
-        counted = size[size > above[0]]
+        more = size > above[0]
+        counted = size if more.all() else size[more]
         better = int(np.count_nonzero(step > above[0]))
         steps = float(counted.min(initial=math.inf)), float(counted.max(initial=0.0))
         return cls(Moments.of(difference), Moments.of(own), better, len(counted) - better, steps, contribute, pulls)

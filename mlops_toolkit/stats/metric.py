@@ -55,6 +55,17 @@ class Means:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """A metric of the order that one score puts two kinds of examples in: computed without sorting where that is near enough (`binned`).
+
+    curve  which one;  of  (sample) -> the index of the positives' label and the scores (n,); None where it is not one score's order
+    """
+
+    curve: Literal["roc-auc", "average-precision"]
+    of: Callable[[Sample], tuple[int, Floats] | None]
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric bound to its parameters.
 
@@ -66,6 +77,7 @@ class Metric:
     only       of a rowwise metric: the label whose rows alone count (index into the Sample's labels), None where all do
     slope      the metric as a function of a Tally, where it is one: computed for many metrics and slices from one table
     means      the metric as a function of means, where it is one: computed chunk by chunk, in any number of pieces
+    ranked     the metric as one of an order, where it is one
     reads      what of a Sample two models must differ in to differ in the metric: predictions, scores or probabilities, the argument's column
     """
 
@@ -81,4 +93,5 @@ class Metric:
     only: Callable[[Sample], int | None] = lambda sample: None
     slope: Callable[[Tally], Slope] | None = None
     means: Means | None = None
+    ranked: Ranked | None = None
     reads: Literal["prediction", "scores", "columns"] = "prediction"

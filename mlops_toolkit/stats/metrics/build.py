@@ -188,6 +188,11 @@ def rows_of(label: str) -> str:
     return f'examples of class "{label}"'
 
 
+def rarer(positives: int, others: int, label: str) -> tuple[int, str]:
+    """How many there are of the rarer of a class and the rest, and the words for them."""
+    return (others, f'examples not of class "{label}"') if others < positives else (positives, rows_of(label))
+
+
 def numbers(values: npt.NDArray[Any] | None) -> Floats | None:
     """A column as float64, None as it is."""
     return None if values is None else np.asarray(values, dtype=np.float64)

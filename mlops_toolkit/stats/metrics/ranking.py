@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.config.schema import MetricRequest
-from mlops_toolkit.stats.metric import Measured, Metric
-from mlops_toolkit.stats.metrics.build import independent, metric, positive_class, rows_of
+from mlops_toolkit.stats.metric import Measured, Metric, Ranked
+from mlops_toolkit.stats.metrics.build import independent, metric, positive_class, rarer
 from mlops_toolkit.stats.ranks import Ranking, ranking
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 
@@ -20,18 +21,30 @@ OneAgainstRest = Callable[[Mask, Ranking, Floats | None], tuple[float, Floats]]
 
 def roc_auc(request: MetricRequest, where: str | None) -> Metric:
     """The area under the ROC curve: binary by the score, `:class` against the rest, bare with more classes their plain mean."""
-    return metric(request, _signature(request, "roc-auc ties=half"), _measure(request, _roc_auc, where), where=where, reads="scores")
+    made = metric(request, _signature(request, "roc-auc ties=half"), _measure(request, _roc_auc, where), where=where, reads="scores")
+    return replace(made, ranked=Ranked("roc-auc", _order(request, where)))
 
 
 def average_precision(request: MetricRequest, where: str | None) -> Metric:
     """The sum of precision times gained recall over the distinct scores, not interpolated; classes as for `roc_auc`."""
-    return metric(
-        request,
-        _signature(request, "average-precision interpolated=no"),
-        _measure(request, _average_precision, where),
-        where=where,
-        reads="scores",
-    )
+    signature = _signature(request, "average-precision interpolated=no")
+    made = metric(request, signature, _measure(request, _average_precision, where), where=where, reads="scores")
+    return replace(made, ranked=Ranked("average-precision", _order(request, where)))
+
+
+def _order(request: MetricRequest, where: str | None) -> Callable[[Sample], tuple[int, Floats] | None]:
+    def of(sample: Sample) -> tuple[int, Floats] | None:
+        if sample.target is None or _is_macro(request, sample):
+            return None
+        c = positive_class(request.family, request.argument, sample.labels, sample.positive, where)
+        scores = class_scores(sample, c)
+        return None if scores is None else (c, scores)
+
+    return of
+
+
+def _is_macro(request: MetricRequest, sample: Sample) -> bool:
+    return request.argument is None and len(sample.labels) > 2 and sample.prob is not None
 
 
 def _signature(request: MetricRequest, what: str) -> str:
@@ -42,7 +55,7 @@ def _measure(request: MetricRequest, formula: OneAgainstRest, where: str | None)
     def measure(sample: Sample) -> Measured:
         if sample.target is None:
             return Measured(None, state="no-target")
-        if request.argument is None and len(sample.labels) > 2 and sample.prob is not None:
+        if _is_macro(request, sample) and sample.prob is not None:
             return _macro(sample.target, sample.prob, sample, formula)
         c = positive_class(request.family, request.argument, sample.labels, sample.positive, where)
         scores = class_scores(sample, c)
@@ -59,11 +72,8 @@ def class_scores(sample: Sample, c: int) -> Floats | None:
 
 
 def _one(positive: Mask, c: int, scores: Floats, sample: Sample, formula: OneAgainstRest) -> Measured:
-    positives, rare = independent(positive, sample), rows_of(sample.labels[c])
-    others = independent(~positive, sample)
-    fewer = min(positives, others)
-    if others < positives:
-        rare = f'examples not of class "{sample.labels[c]}"'
+    positives = independent(positive, sample)
+    fewer, rare = rarer(positives, independent(~positive, sample), sample.labels[c])
     if fewer == 0:
         return Measured(None, state="no-positives" if positives == 0 else "one-class", support=0, rare=rare)
     if np.isnan(scores.max()):  # no file that was checked holds one
