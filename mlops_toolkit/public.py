@@ -56,10 +56,11 @@ def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, 
 
 
 def _needed(config: Config, suite: str, table: Table) -> tuple[str, ...]:
-    """The columns that slices and metrics of means read."""
+    """The columns that slices, gaps and metrics of means read."""
     evaluate = config.evaluate
     configured = (evaluate.suites.get(suite, Suite()) if suite else evaluate) if evaluate else Suite()
-    return (*slice_columns(configured.slices, table.frame), *requests.columns(config, suite, configured))
+    apart = sorted(requests.apart(config, suite))
+    return (*slice_columns(configured.slices, table.frame), *apart, *requests.columns(config, suite, configured))
 
 
 def _store(config: Config, key: str, state: Path, data: bytes, artifact: Artifact, world: World) -> str | None:

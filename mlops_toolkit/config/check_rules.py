@@ -105,8 +105,8 @@ def _gap(path: str, rule: GapRule, *, fraction: bool) -> Found:
         elif fraction and not margin.relative and margin.value >= WHOLE:
             message = f"{path}.{key}: {margin.text} allows any gap: no two groups are {margin.value * 100:g} percentage points apart"
             yield f"{path}.{key}", Problem("margin-too-wide", message, hint=f"did you mean {margin.value:g}pp?")
-    if rule == GapRule():
-        yield path, Problem("gates-nothing", f"{path} allows anything", hint=f"write {path.rpartition('.')[2]}: {{max: 5pp}}")
+    if rule == GapRule(min_examples=rule.min_examples):
+        yield path, Problem("gates-nothing", f"{path} allows anything", hint=f"write {path.rpartition('.')[2]}: 5pp")
 
 
 def _narrow(margin: Margin) -> str:

@@ -148,6 +148,11 @@ def columns(config: Config, name: str, suite: Suite) -> tuple[str, ...]:
     return tuple(m.argument for m in suite.metrics or gated(config, name) if m.argument and m.family in ("mean", "quantile"))
 
 
+def apart(config: Config, name: str) -> frozenset[str]:
+    """The columns by whose groups a gap of this suite's metrics is judged."""
+    return frozenset(column for key, rule in config.gate.items() if key.rpartition("/")[0] == name for column in rule.gap)
+
+
 def gated(config: Config, name: str) -> tuple[MetricRequest, ...]:
     """The metrics of a suite that the gate names and we know how to compute."""
     found: list[MetricRequest] = []

@@ -32,9 +32,15 @@ class SliceRule:
 class GapRule:
     """How far apart the groups of one column may be in a metric."""
 
-    max: Margin | None = field(default=None, metadata=doc("The largest allowed difference between any two groups.", example="5pp"))
+    max: Margin | None = field(
+        default=None, metadata=doc("The largest allowed difference between any two groups; `sex: 5pp` says it alone.", example="5pp")
+    )
     max_rise: Margin | None = field(
         default=None, metadata=doc("How much further apart than on the baseline any two groups may be.", example="1pp")
+    )
+    min_examples: int | None = field(
+        default=None,
+        metadata=doc("Groups of fewer examples are named and left out. Default: that of `slices`.", example="200", least=1),
     )
 
 
@@ -81,7 +87,7 @@ class Rule:
     better: Better | None = field(default=None, metadata=doc("For a measure whose direction its name does not tell."))
     slices: SliceRule | None = field(default=None, metadata=doc("What is allowed on each slice.", example="{max-drop: 3pp}"))
     gap: Mapping[str, GapRule] = field(
-        default_factory=dict, metadata=doc("How far apart the groups of a column may be, by column.", example="{sex: {max: 5pp}}")
+        default_factory=dict, metadata=doc("How far apart the groups of a column may be, by column.", example="{sex: 5pp}")
     )
     against: Mapping[str, AgainstRule] = field(
         default_factory=dict,

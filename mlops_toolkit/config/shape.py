@@ -18,7 +18,7 @@ from typing import Any, Literal, Union
 
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
-from mlops_toolkit.config.rules import Rule, SliceRule
+from mlops_toolkit.config.rules import GapRule, Rule, SliceRule
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest
 from mlops_toolkit.config.yaml_text import Listing, Node, Scalar, Table, shown
 from mlops_toolkit.errors import Problem, UsageError
@@ -98,6 +98,9 @@ class Reader:
 
     def record(self, kind: Any, node: Node, path: str) -> Any:
         """A dataclass from a mapping; unknown and missing keys are problems, the rest is read all the same."""
+        if kind is GapRule and isinstance(node, Scalar):  # `sex: 5pp` is `sex: {max: 5pp}`
+            most = self.quantity(Margin, node, path)
+            return WRONG if most is WRONG else GapRule(max=most)
         if not isinstance(node, Table):
             return self.wrong_type(path, node, "keys with values", _rewritten(kind, node, path))
         fields = {key_of(field): field for field in dataclasses.fields(kind)}

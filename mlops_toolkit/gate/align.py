@@ -12,10 +12,11 @@ from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.pair import Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
-from mlops_toolkit.predictions.slices import masks
+from mlops_toolkit.predictions.slices import by_value, masks
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
 from mlops_toolkit.records.result import Charts, Examples
-from mlops_toolkit.stats import single
+from mlops_toolkit.stats import gaps, single
+from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired, paired_many
 from mlops_toolkit.stats.sample import Sample
@@ -76,6 +77,11 @@ class Both:
             done |= {m.name: {k: found[k or ""][i] for k in rows} for i, m in enumerate(comparable)}
         done |= {m.name: {k: alone(m, self.head, v, confidence) for k, v in rows.items()} for m in lonely}
         return [done[m.name] for m in metrics]
+
+    def groups(self, metric: Metric, column: str, least: int) -> tuple[Sequence[Group] | None, Sequence[Group]]:
+        parts = by_value(self.frame, column)
+        before = gaps.groups(metric, self.baseline, parts.codes, parts.names) if self.baseline is not None and self.had(metric) else None
+        return before, gaps.groups(metric, self.head, parts.codes, parts.names, least=least)
 
     def margin(self, metric: Metric, one: Paired, confidence: float) -> float | None:
         return proposal.margin(metric, one, self.head, confidence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.gate import differences, examples, measures, numbers, proposal, unlike, whole
+from mlops_toolkit.gate import differences, examples, gaps, measures, numbers, proposal, unlike, whole
 from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
 from mlops_toolkit.gate.held import held
 from mlops_toolkit.gate.loaded import Loaded
@@ -28,6 +28,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     numbers.scalars(work, request, baseline, head)
     measures.judged(work, request, baseline, head)
     _gone(work, request)
+    gaps.missing(work, request)
     settled = whole.settle(
         work.judged,
         policy=request.config.when_uncertain,

@@ -39,7 +39,8 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
     """
     if same and paired.baseline is not None:
         paired = replace(paired, change=0.0, low=0.0, high=0.0, reason=None, message=None, method="exact")
-    part = parts.by_interval(paired, bounds, confidence)
+    small = slice_name is not None and paired.n < (bounds.least or 0)
+    part = (parts.too_small(paired, bounds) if small else None) or parts.by_interval(paired, bounds, confidence)
     needs = _needs(paired, bounds, part, confidence)
     check = Check(
         metric=subject.name,
@@ -91,7 +92,7 @@ def as_warning(judged: Judged) -> Judged:
 
 
 def _needs(paired: Paired, bounds: Bounds, part: Part, confidence: float) -> Needs | None:
-    unlike = part.reason in ("evaluation-changed", "data-changed")  # no number of examples helps
+    unlike = part.reason in ("evaluation-changed", "data-changed", "too-small")  # no number of examples helps, or another number does
     if part.verdict != "inconclusive" or bounds.margin is None or paired.change is None or unlike:
         return None
     found = power.needs(paired, bounds.margin, confidence=confidence)

@@ -48,6 +48,20 @@ def by_interval(paired: Paired, bounds: Bounds, confidence: float) -> Part:
     return worst([part for part in found if part], state, paired.message)
 
 
+def too_small(paired: Paired, bounds: Bounds) -> Part | None:
+    """The whole check of a slice of fewer examples than `min-examples`: neither its change nor its value is judged.
+
+    Where each slice `must: pass` nothing speaks for it, whatever its estimate. None where nothing is asked, or where it makes no
+    difference: of a first run's margins, and where one model answered the same twice.
+    """
+    absolute = bounds.min is not None or bounds.max is not None
+    if not bounds.asked or (not absolute and (bounds.waiting or paired.method == "exact")):
+        return None
+    inside = not bounds.must and paired.change is not None and paired.change >= (least(bounds) or 0.0)
+    message = f"{paired.n:,} examples are fewer than the {bounds.least or 0:,} of min-examples"
+    return Part("inconclusive", "inside" if inside else "beyond", "too-small", message)
+
+
 def worst(parts: list[Part], reason: str | None = None, message: str | None = None) -> Part:
     """The part that decides; its p is the smallest of them, since any one of them failing fails the check (None where one surely does).
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.records.result import Charts, Examples
+from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
 
@@ -40,6 +41,9 @@ class Sides(Protocol):
 
     def measured(self, metrics: Sequence[Metric], rows: Mapping[str | None, Any], confidence: float) -> list[dict[str | None, Paired]]:
         """Every metric on every set of rows (None: all): against the baseline where it can be computed there, else of the head alone."""
+
+    def groups(self, metric: Metric, column: str, least: int) -> tuple[Sequence[Group] | None, Sequence[Group]]:
+        """The groups of a column on both sides (None: nothing to compare with), those of fewer than `least` examples left out."""
 
     def margin(self, metric: Metric, one: Paired, confidence: float) -> float | None:
         """The margin to propose for a metric, whose comparison on all rows is `one`."""

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_toolkit.config import requests
+from mlops_toolkit.config.requests import apart as columns_of
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.gate import judge, redefined, unlike, unpaired
 from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
+from mlops_toolkit.gate.gaps import judge_gaps
 from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
@@ -57,11 +59,12 @@ def judge_suite(
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
             one = unlike.doubted(work, name, one, exact=exact) if another is None else redefined.uncompared(one, another)
             work.judged.extend(_checks(request, work, full, metric, one, slice_name, exact, both))
+        judge_gaps(work, request, name, metric, both, exact=same and both.same_answers)
         suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
     if both.compared:
-        work.examples.append(both.changed(_used(suite), name))
+        work.examples.append(both.changed(_used(suite) | columns_of(request.config, name), name))
     if name == next(iter(head.tables)):
         labels = (request.baseline.label or "baseline", request.head.label or "this run")
         work.charts = both.charts(labels)

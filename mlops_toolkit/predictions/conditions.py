@@ -1,8 +1,9 @@
 """The conditions of named slices (`length > 512 AND language IN ('de', 'fr')`): a small part of SQL, parsed here and nothing more.
 
     condition   comparisons joined by AND, OR, NOT and parentheses
-    comparison  = == != <> < <= > >=, [NOT] IN (…), [NOT] BETWEEN a AND b, [NOT] LIKE 'a%', IS [NOT] NULL
-    value       column, "column", `column`, number, 'text', TRUE, FALSE, + - * / %, length() lower() upper() abs()
+    comparison  = == != <> < <= > >=, [NOT] IN (…), [NOT] BETWEEN a AND b, [NOT] LIKE 'a%' (ILIKE: in any case), IS [NOT] NULL,
+                starts_with(a, 'b'), ends_with(a, 'b'), contains(a, 'b'): plain texts, no patterns
+    value       column, "column", `column`, number, 'text', TRUE, FALSE, + - * / %, length() lower() upper() trim() abs() floor()
 
 A text column is read as numbers where it meets a number. An empty cell is NULL, so is NaN, and NULL compares with nothing.
 """
@@ -28,7 +29,7 @@ TOKEN = re.compile(
     r"""\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])|(?P<text>'(?:[^']|'')*')|(?P<quoted>"(?:[^"]|"")*"|`[^`]*`)"""
     r"""|(?P<word>[^\W\d][\w.:-]*(?<![-:.]))|(?P<sign><=|>=|<>|!=|==|[-=<>()+*/%,]))""",
 )
-WORDS = {"and", "or", "not", "in", "between", "like", "is", "null", "true", "false"}
+WORDS = {"and", "or", "not", "in", "between", "like", "ilike", "is", "null", "true", "false"}
 COMPARISONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "=": lambda a, b: a == b,
     "==": lambda a, b: a == b,
@@ -45,8 +46,17 @@ FUNCTIONS: dict[str, tuple[Kind, Kind, Callable[[pl.Expr], pl.Expr]]] = {
     "length": ("text", "number", lambda a: a.str.len_chars().cast(pl.Float64)),
     "lower": ("text", "text", lambda a: a.str.to_lowercase()),
     "upper": ("text", "text", lambda a: a.str.to_uppercase()),
+    "trim": ("text", "text", lambda a: a.str.strip_chars()),
     "abs": ("number", "number", lambda a: a.abs()),
+    "floor": ("number", "number", lambda a: a.floor()),
 }
+# Whether one text has another in it, by the names that SQL, Python and JavaScript have for it.
+PARTS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
+    "starts_with": lambda a, b: a.str.starts_with(b),
+    "ends_with": lambda a, b: a.str.ends_with(b),
+    "contains": lambda a, b: a.str.contains(b, literal=True),
+}
+PARTS |= {name.replace("_", ""): PARTS[name] for name in ("starts_with", "ends_with")}
 LONGEST, DEEPEST = 4000, 60
 
 
@@ -164,8 +174,8 @@ class _Parser:
             low = self.sum()
             self.need("and")
             value = Value("truth", self.compare(">=", left, low).expr & self.compare("<=", left, self.sum()).expr)
-        elif self.take("like"):
-            value = self.like(left)
+        elif word := self.take("like", "ilike"):
+            value = self.like(left, "(?si)" if word == "ilike" else "(?s)")
         elif negated:
             raise self.wrong("IN, BETWEEN or LIKE is expected after NOT")
         else:
@@ -180,13 +190,13 @@ class _Parser:
         self.need(")")
         return Value("truth", expr)
 
-    def like(self, left: Value) -> Value:
+    def like(self, left: Value, flags: str) -> Value:
         pattern = self.sum()
         if pattern.literal is None or pattern.kind != "text":
             raise self.wrong("LIKE needs a text in single quotes, with % for any text and _ for one character")
         parts = re.split("([%_])", pattern.literal)
         regex = "".join({"%": ".*", "_": "."}.get(part, re.escape(part)) for part in parts)
-        return Value("truth", self.as_text(left).str.contains(f"(?s)^{regex}$"))
+        return Value("truth", self.as_text(left).str.contains(f"{flags}^{regex}$"))
 
     def sum(self) -> Value:
         value = self.product()
@@ -233,10 +243,15 @@ class _Parser:
         return self.column(text)
 
     def function(self, name: str) -> Value:
-        if name not in FUNCTIONS:
-            raise self.wrong(f"there is no function {shown(name)}", did_you_mean(name, FUNCTIONS))
+        if name not in FUNCTIONS and name not in PARTS:
+            raise self.wrong(f"there is no function {shown(name)}", did_you_mean(name, [*FUNCTIONS, *PARTS]))
         self.need("(")
         argument = self.either()
+        if name in PARTS:
+            self.need(",")
+            part = self.either()
+            self.need(")")
+            return Value("truth", PARTS[name](self.as_text(argument), self.as_text(part)))
         self.need(")")
         takes, gives, apply = FUNCTIONS[name]
         return Value(gives, apply(self.as_text(argument) if takes == "text" else self.number(argument)))

@@ -9,12 +9,9 @@ import polars as pl
 from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
-from mlops_toolkit.predictions import conditions, numbers
+from mlops_toolkit.predictions import conditions, groups, numbers
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.table import PROB
-
-MOST = 50
-MISSING = "(missing)"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -22,12 +19,14 @@ Mask = npt.NDArray[np.bool_]
 def masks(frame: pl.DataFrame, requests: tuple[SliceRequest, ...]) -> list[tuple[str, Mask]]:
     """(name, (n,) bool) of every slice asked for, in order; of a column, `language=de`, `language=en`, … by value.
 
-    UsageErrors: unknown-column, too-many-slices (a column of more than 50 values), bad-slice, empty-slice, duplicate-slice.
+    A column of more than 50 numbers or days is cut into quartiles: `length=3 to 120`, … UsageErrors: unknown-column, too-many-slices
+    (more than 50 texts), bad-slice, empty-slice, duplicate-slice.
     """
     found: list[tuple[str, Mask]] = []
     for request in requests:
         if request.column is not None:
-            found += _by_value(frame, request.column)
+            parts = by_value(frame, request.column)
+            found += [(f"{request.column}={value}", parts.codes == code) for code, value in enumerate(parts.names)]
             continue
         where = f"slice {request.name}"
         rows = conditions.mask(frame, request.where or "", where)
@@ -49,7 +48,11 @@ def columns(requests: tuple[SliceRequest, ...], frame: pl.DataFrame) -> tuple[st
     return tuple(c for c in frame.columns if c in named or any(c in text for text in texts))
 
 
-def _by_value(frame: pl.DataFrame, name: str) -> list[tuple[str, Mask]]:
+def by_value(frame: pl.DataFrame, name: str) -> groups.Groups:
+    """The groups of a column, which is one of `slices` or of a gap check.
+
+    UsageErrors: unknown-column, bad-slice (values that are no text), too-many-slices (more than 50 texts; numbers and days are cut).
+    """
     if name not in frame.columns:
         known = [c for c in frame.columns if not c.startswith(PROB)]
         raise UsageError(
@@ -58,16 +61,13 @@ def _by_value(frame: pl.DataFrame, name: str) -> list[tuple[str, Mask]]:
     column = frame[name]
     if numbers.wordless(column.dtype):
         raise UsageError("bad-slice", f"a {column.dtype} column cannot be sliced by", where=f"slice {name}")
-    column = column.fill_nan(None) if column.dtype.is_float() else column
-    values = column.unique()
-    named = values.cast(pl.String).fill_null("").to_list()
-    if len(set(named)) > MOST:
+    found = groups.of(column)
+    if found is None:
+        many = column.n_unique()
         raise UsageError(
             "too-many-slices",
-            f"the column {shown(name)} has {len(set(named)):,} values, at most {MOST} can be slices",
+            f"the column {shown(name)} has {many:,} values, at most {groups.MOST} can be slices",
             where=f"slice {name}",
             hint=f'name conditions instead: slices: [{{long: "{name} > 512"}}]',
         )
-    order = sorted(set(named))
-    codes = column.replace_strict(values, [order.index(text) for text in named], return_dtype=pl.UInt8).to_numpy()
-    return [(f"{name}={text or MISSING}", codes == code) for code, text in enumerate(order)]
+    return found

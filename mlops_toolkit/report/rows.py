@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlops_toolkit.records.result import Check, Result, name_of
-from mlops_toolkit.report import words
+from mlops_toolkit.report import gaps, words
 
 Tone = Literal["bad", "ask", "open", "good", "plain"]
 ICONS: dict[Tone, str] = {"bad": "❌", "ask": "⚠️", "open": "➖", "good": "✅", "plain": "ℹ️"}
@@ -72,7 +72,7 @@ def limit(check: Check) -> str | None:
     if check.min is not None and check.head < check.min:
         return f"below {words.value(check.min, '' if check.unit == 'fraction' else check.unit)}"
     if check.max is not None and check.head > check.max:
-        return f"above {words.value(check.max, '' if check.unit == 'fraction' else check.unit)}"
+        return f"above {gaps.most(check) if gaps.is_gap(check) else words.value(check.max, '' if check.unit == 'fraction' else check.unit)}"
     return None
 
 
@@ -132,19 +132,26 @@ def row(check: Check, policy: str = "ask") -> Row:
     """The check in words."""
     change, low, high = shown(check)
     tone, word = status(check, policy)
+    baseline, head = _sides(check, low, high)
     return Row(
         check=check,
         name=name(check),
-        baseline=words.value(check.baseline, check.unit, low=low, high=high),
-        head=words.value(
-            check.head, check.unit, low=low if low is not None else check.head_low, high=high if high is not None else check.head_high
-        ),
+        baseline=baseline,
+        head=head,
         change=words.change(change, low, high, check.unit),
         allowed=allowed(check),
         tone=tone,
         word=word,
         why=why(check),
     )
+
+
+def _sides(check: Check, low: float | None, high: float | None) -> tuple[str, str]:
+    """The two values, with the digits that the interval of their change, or else of the head's value, supports."""
+    if gaps.is_gap(check):  # the gap's own interval decides about it, so it is shown
+        return gaps.size(check, check.baseline), gaps.size(check, check.head, check.head_low, check.head_high)
+    ends = (low if low is not None else check.head_low, high if high is not None else check.head_high)
+    return words.value(check.baseline, check.unit, low=low, high=high), words.value(check.head, check.unit, low=ends[0], high=ends[1])
 
 
 def is_first(result: Result) -> bool:
@@ -175,7 +182,7 @@ def allowed(check: Check) -> str:
     if check.min is not None:
         parts.append(f"≥ {words.value(check.min, unit)}")
     if check.max is not None:
-        parts.append(f"≤ {words.value(check.max, unit)}")
+        parts.append(f"≤ {gaps.most(check) if gaps.is_gap(check) else words.value(check.max, unit)}")
     return ", ".join(parts)
 
 
@@ -187,7 +194,7 @@ def signed(check: Check, change: float) -> str:
 def why(check: Check) -> str | None:
     """What a reader must know beside the numbers: the reason, what would decide it, who accepted it."""
     parts = []
-    if check.message and check.reason not in ("below-min", "above-max"):  # the word says it already
+    if check.message and (gaps.is_gap(check) or check.reason not in ("below-min", "above-max")):  # the word says it already
         parts.append(check.message.rstrip("."))
     if check.accepted is not None:
         parts.append(f"accepted{f' {check.accepted_as}' if check.accepted_as else ''}: {check.accepted}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlops_toolkit.records.result import Check, Result
-from mlops_toolkit.report import escape, words
+from mlops_toolkit.report import escape, gaps, words
 from mlops_toolkit.report.rows import Row, limit, name, ordered, shown, signed
 
 
@@ -99,13 +99,16 @@ def _brief(check: Check) -> str:
     """`accuracy +0.4 pp`, or the value where there is no change."""
     change, low, high = shown(check)
     if change is None:
-        return f"{_plain(check)} {words.value(check.head, check.unit)}"
+        return f"{_plain(check)} {gaps.size(check, check.head) if gaps.is_gap(check) else words.value(check.head, check.unit)}"
     return f"{_plain(check)} {words.alone(change, low, high, check.unit)}"
 
 
 def detailed(row: Row) -> str:
     """`accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0)`, `f1-macro 0.791 (below 0.8)`, `f1-macro 0.81 (too close to …)`, or the reason in words."""
     check = row.check
+    if gaps.is_gap(check) and check.groups:
+        better, worse = (escape.clean(group, 30) for group in check.groups)
+        return f"{_plain(check)} {row.head} between {better} and {worse} (allowed {row.allowed})"
     if check.verdict == "fail" and check.reason in ("below-min", "above-max", None) and (outside := limit(check)):
         return f"{_plain(check)} {row.head} ({outside})"
     if check.reason in ("near-min", "near-max") and check.message:

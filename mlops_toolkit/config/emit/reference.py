@@ -14,7 +14,7 @@ from mlops_toolkit.config.emit.raised import Raised, raised
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
 from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.quantities import Duration, Margin
-from mlops_toolkit.config.rules import Accepted, Rule, SliceRule
+from mlops_toolkit.config.rules import Accepted, GapRule, Rule, SliceRule
 from mlops_toolkit.config.schema import (
     CommentOptions,
     Config,
@@ -35,6 +35,7 @@ SECTIONS: tuple[tuple[str, type], ...] = (
     ("evaluate", Evaluate),
     ("gate", Rule),
     ("gate.METRIC.slices", SliceRule),
+    ("gate.METRIC.gap.COLUMN", GapRule),
     ("accepted", Accepted),
     ("models", Models),
     ("models.keep", Keep),

@@ -12,6 +12,10 @@ def rule(**said: str | float) -> Rule:
     return Rule(**{k: Margin.parse(v) if isinstance(v, str) and k.startswith("max_") else v for k, v in said.items()})
 
 
+def small(least: int | None) -> SliceRule:
+    return SliceRule(max_drop=Margin.parse("1pp"), min_examples=least)
+
+
 @pytest.mark.parametrize(
     ("text", "baseline", "margin"),
     [("1pp", 0.9, 0.01), ("2%", 0.9, 0.018), ("0.02", 0.9, 0.02), ("2%", -0.5, 0.01), ("10%", 40.0, 4.0)],
@@ -57,6 +61,10 @@ def test_a_margin_on_the_wrong_side_is_refused_with_the_right_word(said: str, di
         (rule(max=50), rule(max=60), True),
         (rule(max_drop="1pp"), Rule(max_drop=Margin.parse("1pp"), severity="warn"), True),
         (Rule(max_drop=Margin.parse("1pp"), severity="warn"), rule(max_drop="1pp"), False),
+        (small(100), small(200), True),
+        (small(200), small(100), False),
+        (small(None), small(2), True),
+        (None, small(200), False),
     ],
 )
 def test_whether_the_heads_gate_is_looser(base: Rule | None, head: Rule | None, loose: bool) -> None:

@@ -36,6 +36,7 @@ VALUES |= {
     (GapRule, "max_rise"): (margin("1pp"), margin("5pp")),
     (SliceRule, "must"): ("pass", None),
     (SliceRule, "min_examples"): (None, 200),
+    (GapRule, "min_examples"): (None, 200),
     (Rule, "severity"): ("gate", "warn"),
 }
 BESIDE = {"must": {"max_drop": margin("1pp")}, "min_examples": {"max_drop": margin("1pp")}, "severity": {"max_drop": margin("1pp")}}
@@ -54,7 +55,7 @@ def test_every_key_of_every_rule_is_in_the_table(kind: type) -> None:
 def test_the_stricter_value_of_each_key_counts(kind: type, key: str, baseline: float | None) -> None:
     direction = "lower" if key == "max_rise" else "higher"
     asks_more, asks_less = VALUES[kind, key]
-    beside = BESIDE.get(key, {})
+    beside = {"max": margin("5pp")} if kind is GapRule and key == "min_examples" else BESIDE.get(key, {})
     much, little, nothing = (
         resolve("m", kind(**{**beside, key: value}), direction=direction, baseline=baseline)
         for value in (asks_more, asks_less, None if key != "severity" else "info")

@@ -54,6 +54,15 @@ CONDITIONS = [
     ("1e2 = length", "1000"),
     ("true", "1111"),
     ("not not (language <> 'de')", "0101"),
+    ("starts_with(language, 'd') or endsWith(language, 'n')", "1110"),
+    ("not contains(\"long name\", 'ï')", "1110"),
+    ("contains(id, '.') or contains(language, language)", "1111"),
+    ("startswith('it''s', \"long name\")", "0010"),
+    ("language ilike 'D%' and not language like 'D%'", "1010"),
+    ("trim(language) = ''", "0001"),
+    ("floor(length / 100) in (1, 6)", "1100"),
+    ("id = floor(length / 100)", "1000"),
+    ("length > id * 250", "0100"),
 ]
 
 
@@ -96,6 +105,9 @@ WRONG = [
     ("length not 5", "IN, BETWEEN or LIKE is expected after NOT"),
     ("flag > true", "true and false can only be compared by = and !="),
     ("sqrt(length) > 2", 'there is no function "sqrt"'),
+    ("starts_with(language)", ', is expected where ")" stands'),
+    ("starts_wth(language, 'd')", 'did you mean "starts_with"?'),
+    ("contains(language, length + 1)", "a text is expected"),
     ("length > 'many'", '"many" is not a number'),
     ("language; drop table x", 'cannot read "; drop table x"'),
     ("length > $HOME", 'cannot read "$HOME"'),
@@ -144,6 +156,9 @@ PARTS = st.sampled_from(
         "true",
         "abs",
         "lower",
+        "contains",
+        "starts_with",
+        "ilike",
         '"id"',
         "`",
     ]
@@ -178,6 +193,58 @@ def test_a_column_gives_a_slice_a_value_and_a_name_gives_its_condition() -> None
     )
     assert [name for name, _ in values] == ["level=1", "level=2", "ok=(missing)", "ok=false", "ok=true"]
     assert np.array_equal(sum(rows.astype(int) for _, rows in values[:2]), [1, 1, 1])
+
+
+def names(column: pl.Series) -> list[str]:
+    return [name for name, _ in masks(pl.DataFrame({"x": column}), (SliceRequest("x", column="x"),))]
+
+
+@pytest.mark.parametrize("kind", [pl.Float64, pl.Int64, pl.String])
+def test_a_column_of_many_numbers_is_cut_into_quartiles(kind: pl.DataType) -> None:
+    """Also where it was read from a CSV file, as text."""
+    values = [*range(100), None]
+    frame = pl.DataFrame({"x": pl.Series(values[::-1], dtype=pl.Int64).cast(kind)})
+    found = masks(frame, (SliceRequest("x", column="x"),))
+    point = ".0" if kind == pl.Float64 else ""
+    assert [name for name, _ in found] == [
+        "x=(missing)",
+        *(f"x={a}{point} to {b}{point}" for a, b in ((0, 24), (25, 49), (50, 74), (75, 99))),
+    ]
+    assert [int(rows.sum()) for _, rows in found] == [1, 25, 25, 25, 25]
+    assert np.array_equal(sum(rows.astype(int) for _, rows in found), np.ones(101))
+
+
+def test_quartiles_keep_equal_values_together_whatever_their_order() -> None:
+    most_are_zero = pl.Series([0] * 900 + list(range(100)))
+    assert names(most_are_zero) == names(most_are_zero.reverse()) == ["x=0", "x=1 to 99"]
+
+
+def test_days_are_cut_too_and_texts_are_not() -> None:
+    days = pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 4, 10), eager=True)
+    cut = [
+        "x=2026-01-01 to 2026-01-25",
+        "x=2026-01-26 to 2026-02-19",
+        "x=2026-02-20 to 2026-03-16",
+        "x=2026-03-17 to 2026-04-10",
+    ]
+    assert names(days) == names(days.cast(pl.String)) == cut
+    with pytest.raises(UsageError, match="has 100 values, at most 50"):
+        names(pl.Series([f"user {i}" for i in range(100)]))
+    with pytest.raises(UsageError, match="has 100 values, at most 50"):
+        names(pl.Series(["mine", *map(str, range(99))]))
+
+
+@pytest.mark.parametrize("column", ["score", "prob:spam", "cluster", "prediction"])
+def test_what_the_model_answered_is_not_cut(column: str) -> None:
+    with pytest.raises(UsageError, match="has 100 values"):
+        masks(pl.DataFrame({column: [i / 100 for i in range(100)]}), (SliceRequest(column, column=column),))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_text_as_a_value_is_a_slice_of_its_own(text: str) -> None:
+    frame = pl.DataFrame({"x": [text, "a", text]})
+    found = dict(masks(frame, (SliceRequest("x", column="x"),)))
+    assert found[f"x={text or '(missing)'}"].tolist() == [True, False, True]
 
 
 def refused(*requests: SliceRequest) -> UsageError:

@@ -1,0 +1,92 @@
+"""The groups that the values of a column make: one a value, or quartiles of a column of many numbers or days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mlops_toolkit.predictions import numbers
+from mlops_toolkit.predictions.table import PROB, RESERVED
+from mlops_toolkit.stats.sample import Floats
+
+MOST = 50
+MISSING = "(missing)"
+PARTS = 4
+_DAY = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The rows of a column by value.
+
+    codes   (n,) int: into `names`
+    names   what a group is called, in order: values as written, or `1.5 to 20` of quartiles; `(missing)` where there is none
+    ranges  whether the groups are quartiles
+    """
+
+    codes: npt.NDArray[np.intp]
+    names: tuple[str, ...]
+    ranges: bool = False
+
+
+def of(column: pl.Series) -> Groups | None:
+    """The groups of a column (n,), at most 50 (and then one for what is missing); None where its values are too many to be groups.
+
+    A column of more than 50 different numbers or days is cut into quartiles, equal values together; texts and ids are not. The column
+    may be of any type that can be written as text (see `numbers.wordless`); NaN and the empty text are missing.
+    """
+    column = column.fill_nan(None) if column.dtype.is_float() else column
+    values = column.unique()
+    named = values.cast(pl.String).fill_null("").to_list()
+    different = set(named)
+    if len(different) > MOST:
+        return _quartiles(column) if divisible(column.name) else None
+    order = sorted(different)
+    place = {text: code for code, text in enumerate(order)}
+    codes = column.replace_strict(values, [place[text] for text in named], return_dtype=pl.UInt8)
+    return Groups(codes.to_numpy().astype(np.intp), tuple(text or MISSING for text in order))
+
+
+def divisible(name: str) -> bool:
+    """Whether a column of many values may be cut into quartiles: not one that is ours, but for the target; it holds what the model answered."""
+    return name == "target" or (name not in RESERVED and not name.startswith(PROB))
+
+
+def _quartiles(column: pl.Series) -> Groups | None:
+    rank = _ordered(column)
+    if rank is None:
+        return None
+    texts = column.cast(pl.String)
+    known = ~np.isnan(rank)
+    cuts = np.unique(np.quantile(rank[known], np.arange(1, PARTS) / PARTS, method="inverted_cdf"))
+    part = np.searchsorted(cuts, rank, side="left")
+    found, names = np.zeros(len(column), dtype=np.intp), list[str]()
+    if not known.all():
+        names.append(MISSING)
+    for number in np.unique(part[known]).tolist():
+        rows = np.flatnonzero(known & (part == number))
+        least, most = (texts[int(rows[at])] for at in (rank[rows].argmin(), rank[rows].argmax()))
+        found[rows] = len(names)
+        names.append(f"{least} to {most}" if least != most else least)
+    return Groups(found, tuple(names), ranges=True)
+
+
+def _ordered(column: pl.Series) -> Floats | None:
+    """Numbers in the order of the values (n,), NaN where one is missing; None where they have no order but the alphabet's."""
+    if column.dtype.is_temporal() and not numbers.wordless(column.dtype):
+        return _floats(column.to_physical())
+    plain = column if column.dtype.is_numeric() else column.cast(pl.String)
+    if plain.dtype == pl.String:
+        plain = plain.set(plain == "", None)
+        if plain.drop_nulls().str.contains(_DAY).all():
+            return _floats(plain.rank("dense"))
+    parsed = numbers.parse(plain)
+    return None if parsed.null_count() > plain.null_count() else _floats(parsed)
+
+
+def _floats(column: pl.Series) -> Floats:
+    values: Floats = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return values
