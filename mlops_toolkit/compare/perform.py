@@ -25,7 +25,7 @@ from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import codec
 from mlops_toolkit.records.result import Result
 from mlops_toolkit.records.run import GateOutcome
-from mlops_toolkit.report import comment, terminal
+from mlops_toolkit.report import comment, rows, terminal
 from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
 
@@ -121,7 +121,10 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tup
     """Record the run with its outcome: on this machine, and from a CI that may write also on the history branch; and what of it failed."""
     if not job.keep or job.run is None or job.history is None:
         return None, (None, None)
-    outcome = GateOutcome(result.gate, result.verdict, accepted=any(c.accepted for c in result.checks), sentence=result.sentence)
+    said_yes = rows.said_yes(result)
+    outcome = GateOutcome(
+        result.gate, result.verdict, accepted=bool(said_yes) and not result.blocks, sentence=result.sentence, said_yes=said_yes
+    )
     run = replace(job.run, gate=outcome, ended=job.run.ended or job.run.started)
     try:
         prepare(job.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,8 +11,11 @@ from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.parts import Part
 from mlops_toolkit.records.result import Check, Needs
 from mlops_toolkit.stats import power
+from mlops_toolkit.stats.distributions import critical, normal_quantile
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.paired import Paired
+
+MOST = 1e6  # times as many examples: more than anybody is asked for
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,27 @@ def as_warning(judged: Judged) -> Judged:
 
 
 def _needs(paired: Paired, bounds: Bounds, part: Part, confidence: float) -> Needs | None:
-    unlike = part.reason in ("evaluation-changed", "data-changed", "too-small")  # no number of examples helps, or another number does
-    if part.verdict != "inconclusive" or bounds.margin is None or paired.change is None or unlike:
+    # No number of examples helps, or another number does.
+    unlike = part.reason in ("evaluation-changed", "data-changed", "metric-redefined", "too-small")
+    if part.verdict != "inconclusive" or paired.change is None or unlike:
+        return None
+    if bounds.improve is not None:
+        return _needs_to_improve(paired, bounds.improve, confidence)
+    if bounds.margin is None:
         return None
     found = power.needs(paired, bounds.margin, confidence=confidence)
     # Where a harmless change would have been decided by what is here, it is the change that is in doubt: "needs 510 (have 2,000)" helps nobody.
     return found if found.n is None or found.n > paired.n else replace(found, n=None)
+
+
+def _needs_to_improve(paired: Paired, improve: float, confidence: float) -> Needs | None:
+    """How many examples would show the improvement, if it is as large as it looks; where it looks too small none would."""
+    if paired.change is None or paired.low is None or paired.high is None or paired.change <= improve:
+        return None
+    reach = (paired.high - paired.low) / 2
+    times = ((1 + normal_quantile(power.POWER) / critical(confidence)) * reach / (paired.change - improve)) ** 2
+    step = 10 ** max(0, math.floor(math.log10(times * paired.n)) - 2)  # three digits, rounded up
+    return Needs(n=math.ceil(times * paired.n / step) * step) if 1 < times < MOST else None
 
 
 def scalar(

@@ -18,7 +18,7 @@ Leaning = Literal["inside", "beyond"]
 Side = Literal["min", "max"]
 ORDER: dict[str, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "ungated": 3}
 ROUNDING = 1e-12  # 0.9721 − 0.9621 is not exactly 0.01
-SUSPICIOUS = "look for test data in the training, or a changed test set"
+SUSPICIOUS = "a leak of test data, or a changed test set"
 
 
 @dataclass(frozen=True)

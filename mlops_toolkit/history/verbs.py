@@ -127,6 +127,7 @@ def _show(history: LocalHistory, args: argparse.Namespace, world: Outside) -> No
         ("status", run.status + (f": {run.reason}" if run.reason else "")),
         ("gate", entry.gate or "-"),
         ("said", run.gate.sentence if run.gate else "-"),
+        *(("accepted", said) for said in (run.gate.said_yes if run.gate else ())),
         ("withdrawn", run.withdrawn or "no"),
         ("kept", entry.where),
         *((name, f"{value.value:.6g} (n {value.n})" if value.value is not None else value.state) for name, value in run.metrics.items()),

@@ -187,12 +187,13 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class GateOutcome:
-    """How the run's own gate ended, kept so that a failed run is no baseline."""
+    """How the run's own gate ended, kept so that a failed run is no baseline. said_yes: what was accepted, each with value, day and reason."""
 
     gate: Literal["passed", "failed", "undecided", "none"]
     verdict: Literal["pass", "fail", "inconclusive", "ungated"] | None = None
     accepted: bool = False
     sentence: str = ""
+    said_yes: tuple[str, ...] = field(default=(), metadata={"key": "said-yes"})
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from mlops_toolkit.config.project import page
 from mlops_toolkit.records.result import Difference, Example, MeasureRow, Result, Side
 from mlops_toolkit.report import escape, rows, words
 from mlops_toolkit.report.findings import findings
@@ -36,6 +37,7 @@ _BUDGET = {
     "more data": 2_000,
 }
 _YAML, _URL = 3_000, 500
+EXPLAINED = page("docs/intervals.md")
 _PLURAL = {
     "model": "part of the model",
     "params": "parameter",
@@ -74,7 +76,7 @@ def comment(
     chart_urls: Mapping[str, str] | None = None,
     chart_alts: Mapping[str, str] | None = None,
     examples: int = 10,
-    explained: str | None = None,
+    explained: str = EXPLAINED,
 ) -> Comment:
     """The comment of one model. chart_urls: chart name -> address of its picture (or a local path); chart_alts: what to say of it.
 
@@ -82,7 +84,7 @@ def comment(
     The same result gives the same text.
     """
     module = _template().make_module(
-        {**_context(result, chart_urls or {}, chart_alts or {}, examples), "explained": escape.address(explained or "")}
+        {**_context(result, chart_urls or {}, chart_alts or {}, examples), "explained": escape.address(explained)}
     )
     made = (_tight(str(getattr(module, f"{block}_block")()), block) for block in _ORDER)
     return Comment(verdict_line(result), tuple(block for block in made if block))
@@ -220,7 +222,9 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "config": escape.code(result.config),
         "more_data": fit(result.next.more_data, lambda text: f"- more data: {escape.inline(text, 240)}", _BUDGET["more data"], 8),
         "url": escape.address(result.url) if result.url and len(result.url) <= _URL else None,
-        "confidence": next((words.percent(c.confidence) for c in result.checks if c.low is not None), None),
+        "confidence": next((words.percent(c.confidence) for c in result.checks if c.low is not None or c.head_low is not None), None),
+        "of": "value" if rows.is_first(result) else "change",
+        "judged": any(c.verdict in ("pass", "fail") and c.low is not None for c in result.checks),
         "error": _error(result),
     }
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mlops_toolkit.records.result import Example, Result
 from mlops_toolkit.report import escape, rows, words
 from mlops_toolkit.report.charts import Chart
-from mlops_toolkit.report.comment import against_what, names, title
+from mlops_toolkit.report.comment import EXPLAINED, against_what, names, title
 from mlops_toolkit.report.previews import Preview
 from mlops_toolkit.report.sentence import verdict_sentence
 
@@ -109,6 +109,7 @@ def page(result: Result, *, previews: Mapping[str, Preview] | None = None, chart
         ],
         differences=[(d.section, escape.clean(d.name), _or_none(d.baseline), _or_none(d.head)) for d in result.differences],
         next=_next(result),
+        explained=EXPLAINED,
     )
 
 

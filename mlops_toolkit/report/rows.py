@@ -203,6 +203,11 @@ def why(check: Check) -> str | None:
     return "; ".join(parts) or None
 
 
+def said_yes(result: Result) -> tuple[str, ...]:
+    """What was accepted of a run: `accuracy down to 0.941, until 2026-12-31: new label set`."""
+    return tuple(f"{name_of(c)} {c.accepted_as or ''}".rstrip() + f": {c.accepted}" for c in result.checks if c.accepted is not None)
+
+
 def needs(check: Check) -> str | None:
     """`needs about 12,600 examples (have 2,000), or a margin of 1.3 pp`."""
     if check.needs is None:

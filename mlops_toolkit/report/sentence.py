@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.report import escape, gaps, words
-from mlops_toolkit.report.rows import Row, limit, name, ordered, shown, signed
+from mlops_toolkit.report.rows import Row, asked, limit, name, ordered, shown, signed
 
 
 def verdict_sentence(result: Result) -> str:
@@ -36,17 +36,16 @@ def _said(result: Result, rows: tuple[Row, ...]) -> str:
         seen = [_brief(r.check) for r in rows if r.check.slice is None]
         return "nothing is gated" + (f": {words.listed(seen)}" if seen else "")
     still = [r for r in gated if r.tone == "open"]
-    if still:
-        shown_well = sum(r.tone == "good" for r in gated)
-        rest = f"{words.count(shown_well, 'other')} shown not worse" if shown_well else ""
-        unproven = "no drop found, not proven" if still[0].check.improve is None else "improvement not proven"
-        return _joined([f"{unproven}: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest])
-    good = [r for r in gated if r.tone == "good"]
     accepted = [r for r in rows if r.check.accepted is not None]
     parts = [_accepted(accepted)] if accepted else []
-    if good:
+    good = [r for r in gated if r.tone == "good"]
+    if still:
+        rest = f"{words.count(len(good), 'other')} shown not worse" if good else ""
+        unproven = "no drop found, not proven" if still[0].check.improve is None else "improvement not proven"
+        parts.append(_joined([f"{unproven}: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest]))
+    elif good:
         by_change = sorted(good, key=lambda r: r.check.change is None)
-        ends = "shown not worse" if any(r.check.margin is not None or r.check.improve is not None for r in good) else "within the limits"
+        ends = "shown not worse" if any(asked(r.check) is not None for r in good) else "within the limits"
         ends = "shown to be better" if all(r.check.improve is not None for r in good) else ends
         parts.append(f"{words.listed([_brief(r.check) for r in by_change])}: {ends}")
     return "; ".join(parts) or "nothing to compare"
@@ -64,7 +63,8 @@ def _asks(asks: list[Row]) -> str:
     needed = ""
     if (first := asks[0].check).needs is not None and first.needs.n is not None:
         needed = f"about {words.count(first.needs.n, 'example')} would decide it (have {first.n:,})"
-    said = f"{'undecided, leaning worse' if first.leaning == 'beyond' else 'not proven'}: {detailed(asks[0])}"
+    leaning = "undecided, leaning worse" if first.improve is None or (first.change or 0.0) < 0 else "undecided, less than asked"
+    said = f"{leaning if first.leaning == 'beyond' else 'not proven'}: {detailed(asks[0])}"
     return _joined([said, _more(len(asks) - 1, "undecided"), needed])
 
 
@@ -123,7 +123,7 @@ def detailed(row: Row) -> str:
     if check.reason == "suspicious-gain" and check.gain is not None:
         inside.append(f"at most {signed(check, check.gain)} expected")
     elif check.improve is not None:
-        inside.append(f"asked {signed(check, check.improve)}")
+        inside.append(f"asked at least {signed(check, check.improve)}")
     elif check.margin is not None:
         inside.append(f"allowed {signed(check, -check.margin)}")
     return _brief(check) + (f" ({'; '.join(inside)})" if inside else "")

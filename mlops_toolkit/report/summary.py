@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlops_toolkit.records.result import Result
-from mlops_toolkit.report.comment import comment
+from mlops_toolkit.report.comment import EXPLAINED, comment
 from mlops_toolkit.report.escape import fenced, inline
 
 LIMIT = 1 << 20
@@ -17,7 +17,7 @@ def summary(
     result: Result,
     *,
     chart_urls: Mapping[str, str] | None = None,
-    explained: str | None = None,
+    explained: str = EXPLAINED,
     troubles: Sequence[tuple[str, str | None]] = (),
 ) -> str:
     """The comment's Markdown with up to 50 examples listed, at most 1 MiB of UTF-8, cut between blocks.

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from mlops_toolkit.config import shape
 from mlops_toolkit.config.metrics_known import FAMILIES
+from mlops_toolkit.config.project import raw
 from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
 from mlops_toolkit.config.rules import GapRule, Rule
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest
 from mlops_toolkit.config.yaml_text import Listing, Node, Scalar, compose
 
-IDENTIFIER = "https://raw.githubusercontent.com/org/mlops-actions/v1/schema/mlops.schema.json"
+IDENTIFIER = raw("schema/mlops.schema.json")
 # A label `no` is a boolean and a class `1` a number to a JSON Schema; to us they are the text that was written.
 TEXT = ["string", "number", "boolean"]
 

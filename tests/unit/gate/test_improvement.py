@@ -116,6 +116,17 @@ def test_more_than_was_accepted_is_not_covered() -> None:
     assert any("goes down to 0.8575, and this run has 0.855" in note for note in worse.notes)
 
 
+def test_what_would_show_the_improvement_does() -> None:
+    short = compared(IMPROVE, 10, 38)
+    needs = check(short).needs
+    assert needs is not None
+    assert needs.n is not None
+    assert f"+{needs.n - 2000:,} examples would decide accuracy (have 2,000)" in short.next.more_data
+    times = needs.n / 2000
+    assert compared(IMPROVE, round(10 * times), round(38 * times), n=(round(1800 * times), round(200 * times))).verdict == "pass"
+    assert check(compared(IMPROVE, 10, 25)).needs is None, "no number of examples shows what is not there"
+
+
 # --- max-gain
 
 

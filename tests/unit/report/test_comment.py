@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mlops_toolkit.records.result import Check, Example, Examples, Result
-from mlops_toolkit.report.comment import comment
+from mlops_toolkit.report.comment import EXPLAINED, comment
 from tests.unit.report import results
 from tests.unit.report.results import HEAD, MAIN
 from tests.unit.report.test_escape import elements, no_reference, rendered
@@ -218,5 +219,17 @@ def test_where_the_policy_wants_proof_the_unproven_blocks_and_says_so() -> None:
 def test_the_sentence_on_intervals_links_to_more_where_there_is_an_address() -> None:
     """And stands without it."""
     linked = comment(results.regression(), explained="https://github.com/o/r/blob/v1/docs/intervals.md").text
-    assert "[More](https://github.com/o/r/blob/v1/docs/intervals.md)</sub>" in linked
-    assert "[More]" not in comment(results.regression(), explained="javascript:x").text
+    assert "[What is an interval?](https://github.com/o/r/blob/v1/docs/intervals.md)</sub>" in linked
+    assert "[What is an interval?]" not in comment(results.regression(), explained="javascript:x").text
+
+
+def test_the_page_on_intervals_is_there_under_the_project_s_own_address() -> None:
+    """A link of a comment must work from any repository: it is absolute, and of the project that the README's `uses:` names."""
+    root = Path(__file__).resolve().parents[3]
+    owner = re.search(r"uses: ([\w.-]+/[\w.-]+?)@v1", (root / "README.md").read_text())
+    assert owner is not None
+    path = EXPLAINED.removeprefix(f"https://github.com/{owner[1]}/blob/v1/")
+    assert (root / path).is_file()
+    for made in (results.regression(), results.first_run(), results.undecided()):
+        assert f"({EXPLAINED})" in comment(made).text
+    assert EXPLAINED not in comment(results.failed()).text, "no interval, nothing to explain"
