@@ -34,6 +34,7 @@ VERBS: dict[str, str] = {
     "review": "mlops_toolkit.review:run",
     "record": "mlops_toolkit.record.run:run",
     "measure": "mlops_toolkit.measure.run:run",
+    "power": "mlops_toolkit.power.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }
@@ -168,6 +169,38 @@ def _measure(parser: Parser) -> None:
     )
 
 
+def _power(parser: Parser) -> None:
+    parser.description = (
+        "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
+        "two models (--disagree), from this model's recorded comparisons (a metric's name), or from the predictions of one or two models."
+    )
+    parser.add_argument(
+        "of", nargs="*", metavar="METRIC|FILE", help="a metric that was compared here before; or predictions of one or two models"
+    )
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument(
+        "--margin", default="", metavar="MARGIN", help="how much worse is allowed: 1pp, 2%% of the value, a number (default: the gate's)"
+    )
+    parser.add_argument("--examples", type=int, default=None, metavar="N", help="so many examples: which margin do they decide?")
+    parser.add_argument(
+        "--disagree", default="", metavar="SHARE", help="how many examples two models answer differently right or wrong: 4%%"
+    )
+    parser.add_argument("--accuracy", default="", metavar="SHARE", help="how good the models are: 0.9")
+    parser.add_argument("--metric", default="", metavar="NAME", help="accuracy (the default), f1-macro, recall:spam, … as in mlops.yaml")
+    parser.add_argument("--classes", default="", metavar="SHARES", help="how large the classes are: 0.1,0.9 or spam=0.1,ham=0.9")
+    parser.add_argument("--power", default="0.8", metavar="SHARE", help="how many harmless changes shall pass (default: 0.8)")
+    parser.add_argument("--confidence", type=float, default=None, metavar="SHARE", help="of the interval (default: mlops.yaml's, or 0.95)")
+    parser.add_argument("--clusters", type=int, default=None, metavar="M", help="the examples come from so many users, documents, …")
+    parser.add_argument(
+        "--alike", type=float, default=None, metavar="R", help="how alike two examples of one cluster are, 0 to 1 (default: 0.1)"
+    )
+    parser.add_argument("--task", choices=("classification", "regression"), help="what the predictions are")
+    parser.add_argument("--positive", default=None, metavar="LABEL", help="the positive class of binary metrics")
+    parser.add_argument("--png", default="", metavar="FILE", help="where the curve is drawn (default: .mlops/power.png)")
+    parser.add_argument("--json", action="store_true", help="print the answer as one JSON document, and nothing else, on standard output")
+
+
 def _history(parser: Parser) -> None:
     _config(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
@@ -209,6 +242,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "review": ("train, evaluate and compare", _review),
     "record": ("register a model that was trained elsewhere", _record),
     "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
+    "power": ("how many examples a margin needs, before the test set exists", _power),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }

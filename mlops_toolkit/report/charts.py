@@ -45,6 +45,12 @@ def charts(result: Result) -> tuple[Chart, ...]:
     return tuple(made)
 
 
+def drawn(draw: Callable[[], Figure]) -> bytes:
+    """One picture in the style of the others, as PNG."""
+    with _style():
+        return _png(draw())
+
+
 @contextmanager
 def _style() -> Iterator[None]:
     """matplotlib as it is delivered, whatever the user's matplotlibrc says, but for these; labels are never read as formulas."""
