@@ -31,13 +31,7 @@ def _draw(lines: Sequence[Line], caption: str, at: tuple[int, float] | None, *, 
             axes.plot(xs, [y * scale for y in ys], style, color=colour, label=name, linewidth=1.8)
     if at is not None:
         axes.plot([at[0]], [at[1] * scale], "o", color=BLUE, markersize=7)
-        axes.annotate(
-            f"{at[0]:,}: {at[1] * scale:.3g}{' pp' if fraction else ''}",
-            at if not fraction else (at[0], at[1] * scale),
-            (-8, -14),
-            textcoords="offset points",
-            ha="right",
-        )
+        caption += f" · {at[0]:,} examples: {at[1] * scale:.3g}{' percentage points' if fraction else ''}"
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
