@@ -87,7 +87,7 @@ def _prob(table: Table, frame: pl.DataFrame, labels: tuple[str, ...]) -> Floats 
     given = [label for label in table.labels if PROB + label in frame.columns]
     if not given:
         return None
-    prob: Floats = np.zeros((frame.height, len(labels)))
+    prob: Floats = np.zeros((frame.height, len(labels)), order="F")
     for label in given:
         prob[:, labels.index(label)] = frame[PROB + label].to_numpy()
     if len(given) == 1 and len(table.labels) == 2:

@@ -21,6 +21,8 @@ from mlops_toolkit.stats.tally import distinct
 
 Mask = npt.NDArray[np.bool_]
 
+_KEPT = 1 << 22  # rows of which numbers are kept at most
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -193,14 +195,18 @@ class _Pair:
 
 
 class _Side:
-    """One model's numbers, chunk by chunk; those of a single chunk are kept."""
+    """One model's numbers, chunk by chunk; those of a single chunk are kept, and those that are dear."""
 
     def __init__(self, means: Means, sample: Sample, state: str, about: float) -> None:
         self.means, self.sample, self.state, self.about = means, sample, state, about
         self.heavy = float(sample.n) if sample.weight is None else float(sample.weight.sum())
         self.mean: tuple[float, ...] = ()
         self.slopes: tuple[float, ...] = ()
-        self.kept = self._compute(slice(0, sample.n)) if sample.n <= ROWS else None
+        self.kept: tuple[Floats, ...] | None = None
+        if sample.n <= ROWS:
+            self.kept = self._compute(slice(0, sample.n))
+        elif means.dear and sample.n <= _KEPT:
+            self.kept = tuple(np.concatenate(x) for x in zip(*by_chunk(sample.n, self._compute), strict=True))
 
     def _compute(self, rows: slice) -> tuple[Floats, ...]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -47,11 +47,13 @@ class Means:
     numbers  (sample, about) -> the numbers, (n,) each; of any part of the rows
     at       the metric at those means. An example's influence is w/Σw · Σ slope·(number − mean)
     about    of the whole sample: what `numbers` must know of the others (a mean), and the state; or a Measured where it is undefined
+    dear     whether the numbers take longer to compute than to keep
     """
 
     numbers: Callable[[Sample, float], tuple[Floats, ...]]
     at: Callable[[tuple[float, ...]], Level]
     about: Callable[[Sample], tuple[str, float] | Measured]
+    dear: bool = False
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ def _on(
     confidence: float,
     tolerance: Mapping[str, float],
 ) -> tuple[Paired, ...]:
+    if rows is not None and rows.dtype == bool:
+        rows = np.flatnonzero(rows)  # once for all arrays
     cells = joint.cells(rows) if joint else None
     by_rows = not all(metric.slope and cells for metric in metrics)
     if rows is not None and by_rows:

@@ -20,7 +20,7 @@ class Sample:
     target       classification: codes into `labels` (int32); regression: float64; None where there is none (means only)
     prediction   as target
     score        (n,) float64, larger = more likely `positive`; None without
-    prob         (n, len(labels)) float64 in the order of `labels`; None without
+    prob         (n, len(labels)) float64 in the order of `labels`, best column by column (order="F"); None without
     weight       (n,) float64 > 0; None = all 1
     cluster      (n,) int32 codes; None = every row its own cluster
     columns      numeric columns by name, float64, for means and quantiles
@@ -58,8 +58,17 @@ class Sample:
             target=cut(self.target),
             prediction=cut(self.prediction),
             score=cut(self.score),
-            prob=cut(self.prob),
+            prob=self._columns(rows, n),
             weight=cut(self.weight),
             cluster=cut(self.cluster),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
+
+    def _columns(self, rows: Any, n: int) -> Floats | None:
+        """`prob` of some rows, each class's numbers side by side as in the whole: metrics read one class after the other."""
+        if self.prob is None or isinstance(rows, slice):
+            return None if self.prob is None else self.prob[rows]
+        part = np.empty((n, self.prob.shape[1]), order="F")
+        for c in range(self.prob.shape[1]):
+            part[:, c] = self.prob[:, c][rows]
+        return part

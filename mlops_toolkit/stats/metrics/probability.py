@@ -43,7 +43,7 @@ def _mean(loss: Callable[[Floats, Codes], Floats]) -> Means:
             sample.memory["sums to one"] = max(off) <= _SUM_TOLERANCE
         return "ok" if sample.memory["sums to one"] else "probabilities-do-not-sum-to-one", 0.0
 
-    return Means(numbers, plain_mean, about)
+    return Means(numbers, plain_mean, about, dear=True)
 
 
 def _sums(rows: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.config.schema import MetricRequest
+from mlops_toolkit.stats.chunks import in_order
 from mlops_toolkit.stats.metric import Measured, Metric, Ranked
 from mlops_toolkit.stats.metrics.build import independent, metric, positive_class, rarer
 from mlops_toolkit.stats.ranks import Ranking, ranking
@@ -76,9 +77,11 @@ def _one(positive: Mask, c: int, scores: Floats, sample: Sample, formula: OneAga
     fewer, rare = rarer(positives, independent(~positive, sample), sample.labels[c])
     if fewer == 0:
         return Measured(None, state="no-positives" if positives == 0 else "one-class", support=0, rare=rare)
-    if np.isnan(scores.max()):  # no file that was checked holds one
+    try:
+        order = _ranked(sample, c, scores)
+    except ValueError:  # a NaN, of which no file that was checked holds one
         return Measured(None, state="not-finite")
-    return Measured(*formula(positive, _ranked(sample, c, scores), sample.weight), support=fewer, rare=rare)
+    return Measured(*formula(positive, order, sample.weight), support=fewer, rare=rare)
 
 
 def _ranked(sample: Sample, c: int, scores: Floats) -> Ranking:
@@ -91,17 +94,17 @@ def _ranked(sample: Sample, c: int, scores: Floats) -> Ranking:
 
 
 def _macro(target: Codes, prob: Floats, sample: Sample, formula: OneAgainstRest) -> Measured:
+    classes = len(sample.labels)
     value, influence, support, rare = 0.0, np.zeros(sample.n), sample.n, None
-    for c in range(len(sample.labels)):
-        one = _one(target == c, c, prob[:, c], sample, formula)
+    for one in in_order(range(classes), lambda c: _one(target == c, c, prob[:, c], sample, formula), rows=sample.n):
         if one.value is None or one.influence is None:
             state = "one-class" if np.all(target == target[0]) else "class-without-examples"
             return Measured(None, state=state, support=0, rare=one.rare)
-        value += one.value / len(sample.labels)
-        influence += one.influence / len(sample.labels)
+        value += one.value / classes
+        influence += one.influence
         if one.support is not None and one.support <= support:
             support, rare = one.support, one.rare
-    return Measured(value, influence, support=support, rare=rare)
+    return Measured(value, influence / classes, support=support, rare=rare)
 
 
 def _roc_auc(positive: Mask, order: Ranking, weight: Floats | None) -> tuple[float, Floats]:
@@ -127,16 +130,32 @@ def _roc_auc(positive: Mask, order: Ranking, weight: Floats | None) -> tuple[flo
 
 def _plain_roc_auc(ranked: Mask, order: Ranking) -> tuple[float, Floats]:
     """The same where no score occurs twice and nothing has a weight: counts of pairs, exact; `ranked` (n,) the positives by place."""
-    found = order.run(ranked)
-    all_ones, all_zeros = int(found[-1]), len(ranked) - int(found[-1])
-    below = found - order.ends
-    below += all_zeros - 1
-    right = np.where(ranked, below, found)
+    at = np.flatnonzero(ranked)
+    all_ones, all_zeros = len(at), len(ranked) - len(at)
     pairs = float(all_ones) * all_zeros
-    value = int(below[ranked].sum(dtype=np.int64)) / pairs
-    by_place = right * (1 / pairs)
-    by_place -= np.array([value / all_zeros, value / all_ones]).take(ranked.view(np.int8))
-    return value, order.scattered(by_place)
+    below = all_zeros - (at - np.arange(all_ones))
+    value = int(below.sum()) / pairs
+    above = np.arange(all_ones + 1) / pairs - value / all_zeros
+    return value, _placed(at, below / pairs - value / all_ones, above, order)
+
+
+def _plain_average_precision(ranked: Mask, order: Ranking) -> tuple[float, Floats]:
+    """The same where no score occurs twice and nothing has a weight."""
+    at = np.flatnonzero(ranked)
+    once, all_ones = 1.0 / (at + 1), len(at)
+    precision = np.arange(1, all_ones + 1) * once
+    value = float(precision.sum()) / all_ones
+    raises = np.cumsum(once[::-1])[::-1]
+    lowers = np.append(np.cumsum((precision * once)[::-1])[::-1], 0.0)
+    return value, _placed(at, (precision + raises - lowers[:-1] - value) / all_ones, -lowers / all_ones, order)
+
+
+def _placed(at: npt.NDArray[np.intp], of_positive: Floats, of_other: Floats, order: Ranking) -> Floats:
+    """By row (n,): of_positive (P,) at the places `at` (P,), and elsewhere of_other (P+1,) by the number of positives above."""
+    ends = np.append(at, len(order.rows) - 1)
+    by_place = np.repeat(of_other, np.diff(ends, prepend=-1))
+    by_place[at] = of_positive
+    return order.scattered(by_place)
 
 
 def _steps(run: Floats) -> Floats:
@@ -152,6 +171,8 @@ def _average_precision(positive: Mask, order: Ranking, weight: Floats | None) ->
     A row raises the precision of its own score and of all below (as a positive, by 1/N; as any row, it lowers by T/N²).
     """
     ranked = positive[order.rows]
+    if weight is None and order.last is None:
+        return _plain_average_precision(ranked, order)
     if weight is None:
         found, seen = order.run(ranked).astype(np.float64), order.ends + 1.0
     else:
