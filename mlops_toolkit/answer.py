@@ -17,7 +17,7 @@ from typing import Literal
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
-from mlops_toolkit.history import baseline, lineage
+from mlops_toolkit.history import baseline, lineage, others
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.base import Store
@@ -70,11 +70,13 @@ def decide(
     lacks: Callable[[Run], str | None],
     base: Callable[[], Entry | None],
     apart: Callable[[Run, Run], str | None] = lambda base, source: None,
+    also: Callable[[], Sequence[Entry]] = lambda: (),
 ) -> Answer:
     """The answer, from what is recorded (oldest first).
 
     run: a record by id. lacks: what a record's kept predictions lack of what is asked for now, as a clause. base: the baseline of this
     head. apart: how the baseline was measured otherwise than a record was, as a clause: what its model answers now is not kept with runs.
+    also: what else the gate is held against, whose models are asked again for the same reasons.
     """
     made = asked.seen.prints
 
@@ -100,8 +102,8 @@ def decide(
             continue
         if not told and not (its.tracked == made.tracked and made.train in (None, its.train)):
             continue
-        if changed := _apart(source, mine, run, base, apart):
-            trouble = f"run {source.id} is equal, but the baseline has to be evaluated again: {changed}"
+        if changed := _apart(source, mine, run, base, also, apart):
+            trouble = f"run {source.id} is equal, but {changed}"
             break
         if told:
             return Answer("recorded", f"unchanged since {shown(source)}", source, made)
@@ -153,14 +155,20 @@ def _apart(
     mine: Sequence[Entry],
     run: Callable[[str], Run | None],
     base: Callable[[], Entry | None],
+    also: Callable[[], Sequence[Entry]],
     apart: Callable[[Run, Run], str | None],
 ) -> str | None:
-    """How the baseline was measured otherwise than a run that answers; the baseline is only looked for where one can have been."""
+    """How what it is held against was measured otherwise than a run that answers; that is only looked for where one can have been."""
     if all(same_digest(entry.evaluate, source.fingerprints.evaluate) for entry in mine if entry.metrics):
         return None
-    entry = base()
-    other = run(entry.id) if entry and not same_digest(entry.evaluate, source.fingerprints.evaluate) else None
-    return apart(other, source) if other else None
+    known = [("the baseline", base()), *((f"run {entry.id}, which the gate is held against too,", entry) for entry in also())]
+    for what, entry in known:
+        if entry is None:
+            continue
+        other = run(entry.id) if not same_digest(entry.evaluate, source.fingerprints.evaluate) else None
+        if other and (changed := apart(other, source)):
+            return f"{what} has to be evaluated again: {changed}"
+    return None
 
 
 def _why(asked: Question, mine: Sequence[Entry], equal: Sequence[Entry], trouble: str | None) -> str:
@@ -216,6 +224,11 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
     def base() -> Entry | None:
         return lineage.choose(world.git, context, history, question).entry
 
+    def also() -> Sequence[Entry]:
+        names = others.asked(loaded.config.against)
+        found = others.find(names, world.git, context, history, [question]).values()
+        return [choice.entry for choice in found if choice.entry]
+
     def apart(base: Run, source: Run) -> str | None:
         """Without a model that could be asked again, or code of another kind, running it would change nothing."""
         found = evaluation.changed(base, source, world.git).items()
@@ -226,7 +239,9 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
 
     # What lies in a CI's checkout may have been handed over by anybody: only what is on the branch answers for others there.
     entries = [entry for entry in history.entries() if not context.ci or entry.where == "recorded"]
-    found = decide(asked, entries, run=history.run, lacks=lambda run: lacking(run, loaded.config, suites, file), base=base, apart=apart)
+    found = decide(
+        asked, entries, run=history.run, lacks=lambda run: lacking(run, loaded.config, suites, file), base=base, apart=apart, also=also
+    )
     chosen = prints.tried(loaded)
     if found.source is None or found.source.elsewhere is None or chosen is None:
         return found
@@ -250,10 +265,7 @@ def reused(fresh: Run, found: Answer, now: str) -> Run:
         fingerprints=found.prints,
         environment=source.environment,
         trained=source.trained,
-        evaluations={
-            suite: replace(one, baseline_predictions=None, baseline_run=None, baseline_note=None, predictions=beside(one.predictions))
-            for suite, one in source.evaluations.items()
-        },
+        evaluations={suite: replace(one.without_again(), predictions=beside(one.predictions)) for suite, one in source.evaluations.items()},
         metrics=source.metrics,
         measures=source.measures,
         built_in=source.built_in,

@@ -31,7 +31,7 @@ def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, 
     """
     options = config.history
     files: dict[str, bytes] = {}
-    evaluations = {name: replace(evaluation, baseline_predictions=None) for name, evaluation in run.evaluations.items()}
+    evaluations = {name: replace(evaluation, baseline_predictions=None, also={}) for name, evaluation in run.evaluations.items()}
     for suite, table in tables.items():
         if suite not in evaluations:
             continue

@@ -15,7 +15,7 @@ from mlops_toolkit.world import World
 
 def decide(job: Job, world: World) -> Result:
     """The complete Result of a job: pure but for reading the metric's course from the history."""
-    made = assemble(job.request, job.baseline, job.head, salt=job.salt)
+    made = assemble(job.request, job.baseline, job.head, salt=job.salt, others=job.others)
     context = world.context
     made = replace(
         made,
@@ -26,7 +26,7 @@ def decide(job: Job, world: World) -> Result:
         url=context.url,
     )
     if job.history is not None and job.run is not None:
-        names = [check.metric for check in made.checks if check.slice is None]
+        names = [check.metric for check in made.checks if check.slice is None and check.against is None]
         line = job.request.baseline.label
         course = points(job.history.entries(), key=called.key(job.run), names=names, branch=line, run=job.run.id)
         made = replace(made, charts=replace(made.charts, history=course))

@@ -12,11 +12,11 @@ from typing import Any
 
 from mlops_toolkit import answer
 from mlops_toolkit.announce import Known, known
-from mlops_toolkit.compare import called, heads, reported, ruling, sides, tries
+from mlops_toolkit.compare import called, heads, others, reported, ruling, sides, tries
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
 from mlops_toolkit.errors import Cancelled, Defect, MlopsError, UsageError, of_system
-from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history import baseline, current, lineage
 from mlops_toolkit.history.base import History
@@ -35,6 +35,7 @@ class Job:
 
     run     the head's record, None where the head is a bare file
     state   the `.mlops` folder; where: the configuration's path in the repository
+    others  what else the gate is held against
     configuration  its file, where that does not stand beside the `.mlops` folder
     """
 
@@ -48,6 +49,7 @@ class Job:
     history: History | None = None
     keep: bool = False
     configuration: Path | None = None
+    others: tuple[Other, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -272,6 +274,7 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
         base_side = _side(base.run if base else None, choice.label or "main", choice)
         if base is None and choice.entry is None:
             base_side = replace(base_side, commit=line.steps[0].commit if line.steps else None)
+    found = others.find(own, run, world, history, line, (config, base_config), file) if base_kind == "name" else ()
     if refused := reported.refused(run, config, base_config, world.clock.now().date()):
         raise refused
     request = Request(
@@ -293,7 +296,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     if base is not None and head.hashed - base.hashed:
         base = sides.hashed_like(base, head, history.salt())
     salt = history.salt() if base is not None and base.hashed - head.hashed else None
-    return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=to, keep=run is not None)
+    found = others.hashed_alike(found, head, history)
+    return Job(request, base, head, state, loaded.where, salt=salt, run=run, history=to, keep=run is not None, others=found)
 
 
 def _recorded(history: History, choice: baseline.Choice, file: Files) -> Loaded | None:

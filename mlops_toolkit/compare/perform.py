@@ -163,7 +163,8 @@ def _outputs(outcomes: Sequence[Outcome], url: str | None, world: World) -> None
         return
     job, worst = min(outcomes, key=lambda outcome: PRECEDENCE.index(outcome[1].exit))
     numbers = [
-        (check_name(r.model, r.matrix), {check.metric: check.head for check in r.checks if check.slice is None}) for _, r in outcomes
+        (check_name(r.model, r.matrix), {check.metric: check.head for check in r.checks if check.slice is None and check.against is None})
+        for _, r in outcomes
     ]
     runs = "\n".join(r.head.run or "" for _, r in outcomes)
     world.forge.output(

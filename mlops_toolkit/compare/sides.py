@@ -135,13 +135,13 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
 
     tables, hashed, done = dict(baseline.tables), set(baseline.hashed), set[str]()
     for suite, evaluation in head.evaluations.items():
-        again = evaluation.baseline_predictions
-        if again is None or baseline.run is None or evaluation.baseline_run != baseline.run.id:
+        again = evaluation.again(baseline.run.id).predictions if baseline.run else None
+        if again is None:
             continue
         path = file(head.id, again.path)
         if path is None:
             continue
-        _intact(path, again, f"the baseline's predictions in run {head.id}")
+        _intact(path, again, f"the predictions of {baseline.label} in run {head.id}")
         tables[suite] = read(
             path,
             task=evaluation.data.task if evaluation.data else None,

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from mlops_toolkit.ci import Context
 from mlops_toolkit.ci.context import Event
 from mlops_toolkit.ci.github import QUEUE_REF
-from mlops_toolkit.compare import gather, heads, stranger
+from mlops_toolkit.compare import gather, heads, others, stranger
 from mlops_toolkit.compare.gather import STATE, Broken, Job
 from mlops_toolkit.config import read
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
@@ -265,7 +265,8 @@ def _strangers_leg(loaded: read.Loaded, leg: str | None, one: Handed, args: argp
     head = stranger.head(one, job.baseline, config, salt=salt, context=context)
     # The configuration is the base branch's: there is no other gate to be held against it.
     request = replace(job.request, config=config, base_config=None, forks_gate=False, evaluation={}, notes=(*job.request.notes, *notes))
-    return _placed(replace(job, request=request, head=head, salt=None, keep=False), loaded, world)
+    found = others.hashed_alike([replace(one, evaluation={}) for one in job.others], head, history)
+    return _placed(replace(job, request=request, head=head, salt=None, keep=False, others=found), loaded, world)
 
 
 def _placed(job: Job, loaded: read.Loaded, world: World) -> Job:

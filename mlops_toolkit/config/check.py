@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from mlops_toolkit.config.check_rules import accepted, limits
@@ -24,6 +25,8 @@ def check(config: Config) -> Found:
         yield from _evaluate(config.evaluate, recorded=config.model is not None)
     for name, rule in config.gate.items():
         yield from _rule(name, rule, config)
+        yield from _against(name, rule, config)
+    yield from _names(config)
     yield from accepted(config)
 
 
@@ -123,6 +126,38 @@ def _rule(name: str, rule: Rule, config: Config) -> Found:
         )
     computed = suite is not None and not suite.metrics_file and name not in config.measures
     yield from limits(path, metric, rule, better, fraction=computed and bounded_fraction(metric))
+
+
+PINNED = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
+MAIN, RELEASE = "main", "release"
+# What is no tag but a slip; `release-1.2` may be one.
+SLIPS = frozenset({"relase", "realease", "releas", "relesae", "releases", "released", "last-release", "latest", "latest-release"})
+
+
+def _names(config: Config) -> Found:
+    """`against:` names what git and the history can be asked for, each once."""
+    for i, name in enumerate(config.against):
+        if not PINNED.fullmatch(name):
+            hint = "write main, release, a run's id, a tag or a commit"
+            yield f"against[{i}]", Problem("wrong-value", f"against cannot be held against {shown(name)}", hint=hint)
+        elif name in config.against[:i]:
+            yield f"against[{i}]", Problem("duplicate-against", f"against names {shown(name)} twice", hint="remove one")
+        elif name.casefold() in SLIPS:
+            yield f"against[{i}]", Problem("unknown-against", f"against names {shown(name)}", hint=f'did you mean "{RELEASE}"?')
+
+
+def _against(metric: str, rule: Rule, config: Config) -> Found:
+    """Margins of their own are of something that `against:` lists: nothing is implied, so that the list says all that is held against."""
+    for name in rule.against:
+        path = f"gate.{metric}.against.{name}"
+        if name == MAIN:
+            message = f"{path}: what is allowed against the baseline stands in gate.{metric} itself"
+            yield path, Problem("against-unlisted", message, hint=f"move it to gate.{metric}")
+        elif name not in config.against:
+            listed = [one for one in config.against if one != MAIN]
+            near = did_you_mean(name, listed) if listed else ""
+            hint = near if near.startswith("did") else f"add it: against: [{', '.join(dict.fromkeys((MAIN, *config.against, name)))}]"
+            yield path, Problem("against-unlisted", f"gate.{metric} names {shown(name)}, which `against` does not list", hint=hint)
 
 
 def _near(word: str, known: Sequence[str], *, then: str) -> str:

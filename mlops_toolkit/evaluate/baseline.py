@@ -23,7 +23,8 @@ from mlops_toolkit.evaluate.checkout import Checkout
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.proof import doubt
 from mlops_toolkit.evaluate.witness import CACHES, Seen, witness
-from mlops_toolkit.history.base import History
+from mlops_toolkit.history import baseline, others
+from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.history.before import baseline_of
 from mlops_toolkit.models import evaluation
 from mlops_toolkit.models.digest import Cache, digest
@@ -36,16 +37,36 @@ from mlops_toolkit.predictions.anonymous import whole
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.score import suite_of
 from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.records.run import Artifact, Run
+from mlops_toolkit.records.run import Again, Artifact, Run
 from mlops_toolkit.system import supervise
 from mlops_toolkit.system.files import write_atomic
 
 LOG = "log-baseline.txt"
+BASELINE = "the baseline"
 
 
 def find(job: Job, record: Run, history: History) -> Run | None:
     """The run that compare will compare with; None where there is none, or none that can be had from here."""
     return baseline_of(record, job.world.git, job.world.context, history)
+
+
+def _question(record: Run) -> baseline.Question:
+    key = key_of(record.config, record.model, record.matrix)
+    return baseline.Question(key=key, head=record.commit, run=record.id, ci_run=record.ci.run)
+
+
+def also(job: Job, record: Run, history: History) -> list[Run]:
+    """What else the gate will be held against: the runs that `against:` names besides the baseline, as far as they can be had from here."""
+    found = (_also(name, job, record, history) for name in others.asked(job.loaded.config.against))
+    return [run for run in found if run is not None]
+
+
+def _also(name: str, job: Job, record: Run, history: History) -> Run | None:
+    try:
+        choice = others.find([name], job.world.git, job.world.context, history, [_question(record)])[name]
+        return history.run(choice.entry.id) if choice.entry else None
+    except MlopsError:
+        return None  # compare meets it too, and says so
 
 
 def again(
@@ -56,14 +77,24 @@ def again(
     env: what the evaluation's commands see. prints: of the suites. Nothing here fails the run, but a cancel.
     """
     base = find(job, record, history)
-    changes = evaluation.changed(base, record, job.world.git) if base else {}
-    for name, change in changes.items():
-        if base is None or name not in tables or not change.again:
-            continue
-        if (change.measuring or change.contents) and not change.examples and not _apart(base):
-            continue  # its code is the model: what changed is what this run is about
-        record = _asked(job, record, base, name, change, history, tables[name], env, prints)
+    earlier = {run.id: run for run in ([base] if base else []) + also(job, record, history)}
+    for run in earlier.values():
+        for name, change in evaluation.changed(run, record, job.world.git).items():
+            if name not in tables or not change.again:
+                continue
+            if (change.measuring or change.contents) and not change.examples and not _apart(run):
+                continue  # its code is the model: what changed is what this run is about
+            called = BASELINE if base is not None and run.id == base.id else "what the gate is held against too"
+            record = _asked(job, record, _Earlier(run, called), name, change, history, tables[name], env, prints)
     return record
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """A run that this one will be held against, and what to call it."""
+
+    run: Run
+    called: str
 
 
 def _apart(run: Run) -> bool:
@@ -74,7 +105,7 @@ def _apart(run: Run) -> bool:
 def _asked(
     job: Job,
     record: Run,
-    base: Run,
+    earlier: _Earlier,
     name: str,
     change: Change,
     history: History,
@@ -83,11 +114,12 @@ def _asked(
     prints: Mapping[str, Fingerprint],
 ) -> Run:
     """The record with one suite's new answers, or the reason why there are none."""
+    base, called = earlier.run, earlier.called
     what, why = name or "the evaluation", ", ".join([*change.measuring, *change.contents]) or "the examples changed"
     if _same_model(base, record):
-        job.say(f"{what}: {why}; the baseline (run {base.id}) is of the same model, so its answers are this run's")
-        return _recorded(job, record, base, name, head, "it is the same model, which answers the same")
-    job.say(f"{what}: {why}; the baseline's model (run {base.id}) is evaluated {'on the new ones' if change.examples else 'again'}")
+        job.say(f"{what}: {why}; {called} (run {base.id}) is of the same model, so its answers are this run's")
+        return _recorded(job, record, earlier, name, head, "it is the same model, which answers the same")
+    job.say(f"{what}: {why}; the model of {called} (run {base.id}) is evaluated {'on the new ones' if change.examples else 'again'}")
     refusals = list[str]()
     for own_code in (True, False) if base.trained else (True,):
         attempt = _Attempt(job, record, base, name, change, prints[name], own_code=own_code)
@@ -101,14 +133,14 @@ def _asked(
                 break
             refusals.append(f"with {'its own' if own_code else 'this'} commit's code: {error.message}")
             if error.hint:
-                job.say(f"the baseline, {refusals[-1]}\n  " + error.hint.replace("\n", "\n  "))
+                job.say(f"{called}, {refusals[-1]}\n  " + error.hint.replace("\n", "\n  "))
         else:
             if refusals:
-                job.say(f"the baseline was evaluated with this commit's code ({refusals[0]})")
-            return _recorded(job, record, base, name, made, attempt.how)
+                job.say(f"{called} was evaluated with this commit's code ({refusals[0]})")
+            return _recorded(job, record, earlier, name, made, attempt.how)
     left = "nothing is decided by it" if change.measuring or change.contents else "only common examples will be compared"
-    job.say(f"the baseline could not be evaluated again ({'; '.join(refusals)}): {left}")
-    return _noted(record, base, name, "; ".join(refusals))
+    job.say(f"{called} could not be evaluated again ({'; '.join(refusals)}): {left}")
+    return _noted(record, earlier, name, "; ".join(refusals))
 
 
 def _same_model(base: Run, record: Run) -> bool:
@@ -124,21 +156,24 @@ def _prompts(run: Run) -> Mapping[str, str] | None:
     return run.elsewhere.prompts if run.elsewhere else None
 
 
-def _recorded(job: Job, record: Run, base: Run, name: str, made: Table, how: str) -> Run:
+def _recorded(job: Job, record: Run, earlier: _Earlier, name: str, made: Table, how: str) -> Run:
     folder, content = job.folder(record.id), whole(made)
-    path = folder / "predictions" / f"baseline-{name or 'main'}.parquet"
+    whose = "baseline" if earlier.called == BASELINE else earlier.run.id
+    path = folder / "predictions" / f"{whose}-{name or 'main'}.parquet"
     try:
         write_atomic(path, content)
     except OSError as error:
-        return _noted(record, base, name, f"its answers cannot be kept: {error.strerror}")
+        return _noted(record, earlier, name, f"its answers cannot be kept: {error.strerror}")
     artifact = Artifact(path.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content))
-    record = _noted(record, base, name, how)
-    again = replace(record.evaluations[name], baseline_predictions=artifact)
-    return replace(record, evaluations={**record.evaluations, name: again})
+    return _noted(record, earlier, name, how, artifact)
 
 
-def _noted(record: Run, base: Run, name: str, note: str) -> Run:
-    one = replace(record.evaluations[name], baseline_predictions=None, baseline_run=base.id, baseline_note=note)
+def _noted(record: Run, earlier: _Earlier, name: str, note: str, artifact: Artifact | None = None) -> Run:
+    one = record.evaluations[name]
+    if earlier.called == BASELINE:
+        one = replace(one, baseline_predictions=artifact, baseline_run=earlier.run.id, baseline_note=note)
+    else:
+        one = replace(one, also={**one.also, earlier.run.id: Again(artifact, note)})
     return replace(record, evaluations={**record.evaluations, name: one})
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.gate import differences, examples, gaps, measures, numbers, proposal, unlike, whole
+from mlops_toolkit.gate import others as held_against
 from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
 from mlops_toolkit.gate.held import held
-from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.suite import judge_suite
 from mlops_toolkit.gate.work import Work
@@ -17,18 +19,20 @@ from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.report import words
 
 
-def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: str | None = None) -> Result:
-    """The Result, complete but for its sentence and what only the shell knows (urls, CI run)."""
+def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: str | None = None, others: Sequence[Other] = ()) -> Result:
+    """The Result, complete but for its sentence and what only the shell knows (urls, CI run). others: what else the gate is held against."""
     work = Work(notes=[*request.notes, *(baseline.notes if baseline else ()), *head.notes])
     unlike.noted(work, request, baseline, head)
+    listed = request.config.against
     request = held(work, request)
-    same = _same_model(request, baseline, head)
+    same = baseline is not None and baseline.same_model(head)
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
     numbers.scalars(work, request, baseline, head)
     measures.judged(work, request, baseline, head)
     _gone(work, request)
     gaps.missing(work, request)
+    against = held_against.others(work, request, baseline, head, others, listed=listed)
     settled = whole.settle(
         work.judged,
         policy=request.config.when_uncertain,
@@ -56,14 +60,10 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         exit=settled.exit,
         policy=request.config.when_uncertain,
         looks=request.looks,
+        others=against,
     )
     following = proposal.next_steps(result, request.config, request.today, configured=request.configured, options=request.options)
     return replace(result, next=following)
-
-
-def _same_model(request: Request, baseline: Loaded | None, head: Loaded) -> bool:
-    """Whether both runs are of the same model by digest."""
-    return baseline is not None and baseline.model is not None and baseline.model == head.model
 
 
 def _takes_proposal(check: Check) -> bool:

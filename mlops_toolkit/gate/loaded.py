@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.records.result import Side
 from mlops_toolkit.records.run import Measure, MetricValue, Run
 
 
@@ -31,6 +33,27 @@ class Loaded:
     def model(self) -> str | None:
         """The digest of its model, None where not known."""
         return self.run.trained.digest if self.run and self.run.trained else None
+
+    def same_model(self, other: Loaded) -> bool:
+        """Whether both are known to be of the same model, by digest."""
+        return self.model is not None and self.model == other.model
+
+
+@dataclass(frozen=True)
+class Other:
+    """What else the gate is held against, besides the baseline: the last release, or a run that was pinned.
+
+    name        as in `against:`; side: what was found
+    baseline    its run, None where there is nothing to be held against (no release yet)
+    salt        the ids of its predictions are hashed with it, and the head's are not
+    evaluation  by suite, what of the evaluation changed since that run
+    """
+
+    name: str
+    side: Side
+    baseline: Loaded | None = None
+    salt: str | None = None
+    evaluation: Mapping[str, Change] = field(default_factory=dict)
 
 
 def scalars(values: Mapping[str, float]) -> dict[str, MetricValue]:

@@ -63,6 +63,8 @@ def judge_suite(
         suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
+    if not work.shows:
+        return
     if both.compared:
         work.examples.append(both.changed(_used(suite) | columns_of(request.config, name), name))
     if name == next(iter(head.tables)):

@@ -33,7 +33,7 @@ def noted(work: Work, request: Request, baseline: Loaded | None, head: Loaded) -
             continue
         work.states[suite] = "evaluation-changed" if change.measuring else "data-changed"
         if suite in baseline.again:
-            work.notes.append(f"{what}: {_again(head, suite)}")
+            work.notes.append(f"{what}: {_again(baseline, head, suite)}")
         elif not apart:
             work.notes.append(f"{what}: part of the difference may come from that")
         else:
@@ -41,7 +41,7 @@ def noted(work: Work, request: Request, baseline: Loaded | None, head: Loaded) -
             work.notes.append(f"{what}, and the baseline's model was not evaluated again: {_why(baseline, head, suite)}")
     for suite in sorted(baseline.again - set(work.states)):
         work.states[suite] = "data-changed"
-        work.notes.append(f"the test set changed: {_again(head, suite)}, on the new examples")
+        work.notes.append(f"the test set changed: {_again(baseline, head, suite)}, on the new examples")
 
 
 def state(work: Work) -> str | None:
@@ -76,13 +76,15 @@ def _evaluation(head: Loaded, suite: str) -> Evaluation:
     return head.run.evaluations.get(suite, Evaluation()) if head.run else Evaluation()
 
 
-def _again(head: Loaded, suite: str) -> str:
-    how = _evaluation(head, suite).baseline_note
+def _again(baseline: Loaded, head: Loaded, suite: str) -> str:
+    how = _evaluation(head, suite).again(baseline.run.id).note if baseline.run else None
     return f"the baseline's model was evaluated again{f', {how}' if how else ''}"
 
 
 def _why(baseline: Loaded, head: Loaded, suite: str) -> str:
     one = _evaluation(head, suite)
+    if baseline.run is not None and baseline.run.id in one.also:
+        return one.also[baseline.run.id].note or "`mlops evaluate` did not say why"
     if one.baseline_run is not None and baseline.run is not None and one.baseline_run != baseline.run.id:
         return f"`mlops evaluate` compared with run {one.baseline_run}, which was the baseline then; evaluate again"
     return one.baseline_note or "`mlops evaluate` did not find this baseline"

@@ -18,6 +18,7 @@ class Work:
     """What grows while the suites are gone through.
 
     states   suite -> how it is measured otherwise than the baseline's was; unlike: of those, the ones that nothing is decided by
+    shows    whether examples and curves are wanted too
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -29,6 +30,7 @@ class Work:
     state: str | None = None
     states: dict[str, str] = field(default_factory=dict)
     unlike: dict[str, str] = field(default_factory=dict)
+    shows: bool = True
 
     def loosen(self, said: str) -> None:
         """Note, once, that the head's gate asks less than the base branch's."""

@@ -39,7 +39,11 @@ class Handed:
 
     def named(self) -> tuple[Artifact, ...]:
         """The files that the record names, of those that should be here: what lies in a models store only the history may name."""
-        kept = [e for evaluation in self.run.evaluations.values() for e in (evaluation.predictions, evaluation.baseline_predictions)]
+        kept = [
+            one
+            for e in self.run.evaluations.values()
+            for one in (e.predictions, e.baseline_predictions, *(again.predictions for again in e.also.values()))
+        ]
         return tuple(one for one in (*kept, *self.run.artifacts.values()) if one is not None and "#" not in one.path)
 
     def file(self, artifact: Artifact) -> Path | None:

@@ -94,7 +94,7 @@ of a checkout into a folder (`path: code`) name the configuration in it: `config
 
 
 def asked(git: Git, ancestry: Ancestry, base: str) -> Start:
-    """The start that a person asked for: a commit, tag or branch, here or on the remote."""
+    """The start that a person asked for: a commit, branch or tag, here or on the remote."""
     name = base.strip()
     if not name or not name.isprintable():
         raise _unknown(base)
@@ -102,7 +102,9 @@ def asked(git: Git, ancestry: Ancestry, base: str) -> Start:
     if commit is not None:
         return Start(commit.sha, f"{name}, as asked for", name)
     full = len(name) in (40, 64) and all(c in "0123456789abcdef" for c in name)
-    line = ancestry(name if full else f"refs/heads/{name}", 1)
+    # A tag that is an object of its own is asked for by what it names; checkout's default brings no tags.
+    places = [name] if full else [f"refs/heads/{name}", f"refs/tags/{name}^{{}}", f"refs/tags/{name}"]
+    line = next((found for place in places if (found := ancestry(place, 1))), ())
     if not line:
         raise _unknown(base)
     return Start(line[0].sha, f"{name}, as asked for", name[:7] if full else name)
@@ -111,7 +113,7 @@ def asked(git: Git, ancestry: Ancestry, base: str) -> Start:
 def _unknown(base: str) -> UsageError:
     return UsageError(
         "unknown-base",
-        f'"{base[:80]}" is no run, commit or branch',
+        f'"{base[:80]}" is no run, commit, branch or tag',
         where="the base to compare with",
         hint="write a run id (`mlops history list` shows them), a commit, a branch, or a file",
     )

@@ -80,7 +80,9 @@ def offer(history: GitHistory) -> list[str]:
             continue
         run = history.run(entry.id)
         if run is not None:
-            bare = {suite: dataclasses.replace(e, predictions=None, baseline_predictions=None) for suite, e in run.evaluations.items()}
+            bare = {
+                suite: dataclasses.replace(e, predictions=None, baseline_predictions=None, also={}) for suite, e in run.evaluations.items()
+            }
             public = dataclasses.replace(run, evaluations=bare, artifacts={}, self_reported=True)
             history.outbox.put(entry.id, bundle_files(without_examples(Bundle(public, history.result(entry.id)))), history.salt())
             offered.append(entry.id)

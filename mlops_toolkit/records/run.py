@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timezone
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -144,12 +144,21 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Again:
+    """What the model of an earlier run answers now, and how that came about, or why there is nothing."""
+
+    predictions: Artifact | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One suite's predictions (`` is the only suite's name): where they are, of what data, and how they were read.
 
     reads     what it was measured with, by digest: the command, declared inputs and data (see models.evaluation)
     baseline_predictions, baseline_run, baseline_note  what the baseline's model (of that run) answers now, and how that came about,
               or why there is nothing
+    also      the same of the other runs that the gate is held against (the last release, a pinned one), by their ids
     """
 
     predictions: Artifact | None = None
@@ -160,6 +169,17 @@ class Evaluation:
     baseline_predictions: Artifact | None = None
     baseline_run: str | None = None
     baseline_note: str | None = None
+    also: Mapping[str, Again] = field(default_factory=dict)
+
+    def again(self, run: str) -> Again:
+        """What is known of the model of a run, be it the baseline's or another's."""
+        if self.baseline_run == run:
+            return Again(self.baseline_predictions, self.baseline_note)
+        return self.also.get(run, Again())
+
+    def without_again(self) -> Evaluation:
+        """Without what earlier models answer now: that is of the comparison it was made for."""
+        return replace(self, baseline_predictions=None, baseline_run=None, baseline_note=None, also={})
 
 
 @dataclass(frozen=True)
@@ -299,6 +319,7 @@ def _checked(run: Run, where: str) -> Run:
     for suite, evaluation in run.evaluations.items():
         kept[f"evaluations.{suite}.predictions"] = evaluation.predictions
         kept[f"evaluations.{suite}.baseline_predictions"] = evaluation.baseline_predictions
+        kept |= {f"evaluations.{suite}.also.{run_id}": again.predictions for run_id, again in evaluation.also.items()}
     for what, artifact in kept.items():
         # What was too large for the history is in a store: ADDRESS#NAME.
         if artifact is not None and not safe_path(artifact.path.rpartition("#")[2]):

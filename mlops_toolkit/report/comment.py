@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mlops_toolkit.config.project import page
 from mlops_toolkit.records.result import Difference, Example, MeasureRow, Result, Side
-from mlops_toolkit.report import escape, rows, words
+from mlops_toolkit.report import escape, others, rows, words
 from mlops_toolkit.report.findings import findings
 from mlops_toolkit.report.sentence import verdict_sentence
 
@@ -30,6 +30,7 @@ _BUDGET = {
     "why": 4_000,
     "notes": 4_000,
     "slices": 8_000,
+    "others": 6_000,
     "examples": 4_000,
     "charts": 4_000,
     "measures": 3_000,
@@ -46,7 +47,7 @@ _PLURAL = {
     "command": "command",
     "gate": "gate rule",
 }
-_ORDER = ("table", "notes", "slices", "examples", "charts", "measures", "changes", "next")
+_ORDER = ("table", "notes", "others", "slices", "examples", "charts", "measures", "changes", "next")
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "notes": fit(_notes(result), "- {}".format, _BUDGET["notes"]),
         "slices": fit(per_slice, line, _BUDGET["slices"]),
         "slices_say": f"{small:,} of {len(per_slice):,} too small to say" if small else f"{len(per_slice):,}",
+        "others": [_other(result, section) for section in others.sections(result)],
         "images": _images(chart_urls, {**findings(result), **chart_alts}) if chart_urls else Part(),
         "examples": _examples(result, examples),
         "measures": fit(_measures(result), _measure, _BUDGET["measures"]),
@@ -226,6 +228,19 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "of": "value" if rows.is_first(result) else "change",
         "judged": any(c.verdict in ("pass", "fail") and c.low is not None for c in result.checks),
         "error": _error(result),
+    }
+
+
+def _other(result: Result, section: others.Section) -> dict[str, object]:
+    """What else the gate is held against: a table of its own, folded unless something in it stops the merge or asks."""
+    confidence = next((c.confidence for c in result.checks), 0.95)
+    return {
+        "title": escape.inline(section.title, 120),
+        "outcome": escape.inline(section.outcome),
+        "header": others.header(section, names(result)[1], confidence),
+        "table": fit(section.rows, _row, _BUDGET["others"]),
+        "why": fit(_whys(section.rows), _why, _BUDGET["why"]),
+        "open": section.open,
     }
 
 

@@ -104,7 +104,7 @@ def tracked(result: Result, most: int = 4) -> Sequence[tuple[str, Sequence[Point
 
 def history(result: Result) -> str | None:
     """Each metric's first, last and present value."""
-    now = {c.metric: c for c in result.checks if c.slice is None}
+    now = {c.metric: c for c in rows.mine(result) if c.slice is None}
     said = []
     for metric, points in tracked(result):
         check = now.get(metric)

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.records.result import Example, Result
-from mlops_toolkit.report import escape, rows, words
+from mlops_toolkit.report import escape, others, rows, words
 from mlops_toolkit.report.charts import Chart
 from mlops_toolkit.report.comment import EXPLAINED, against_what, names, title
 from mlops_toolkit.report.previews import Preview
@@ -82,8 +82,9 @@ def page(result: Result, *, previews: Mapping[str, Preview] | None = None, chart
     css, script = _own("page.css"), _own("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    whole = [row for row in rows.ordered(result.checks, result.policy) if row.check.slice is None]
+    whole = [row for row in rows.ordered(rows.mine(result), result.policy) if row.check.slice is None]
     parts = rows.slices(result)
+    apart = [(escape.clean(section.title, 120), _lines(section.rows[:MOST_SLICES])) for section in others.sections(result)]
     return _template().render(
         css=css,
         script=script,
@@ -98,7 +99,7 @@ def page(result: Result, *, previews: Mapping[str, Preview] | None = None, chart
         names=[escape.clean(n, 40) for n in names(result)],
         first=rows.is_first(result),
         confidence=next((words.percent(c.confidence) for c in result.checks if c.low is not None), "95 %"),
-        groups=[(label, lines) for label, lines in (("Checks", _lines(whole)), ("Slices", _lines(parts[:MOST_SLICES]))) if lines],
+        groups=[(label, lines) for label, lines in (("Checks", _lines(whole)), *apart, ("Slices", _lines(parts[:MOST_SLICES]))) if lines],
         slices_left=max(0, len(parts) - MOST_SLICES),
         charts=[{"title": c.title, "alt": c.alt, "src": _data("image/png", c.png)} for c in charts if c.name != "changes"],
         cards=_cards(result, previews or {}),
@@ -135,6 +136,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     found = []
     if against := against_what(result.baseline):
         found.append(("against", against))
+    found += [("and", section.title.removeprefix("Against ")) for section in others.sections(result)]
     head = " ".join(p for p in (result.head.branch or result.head.label, words.short(result.head.commit)) if p)
     if head:
         found.append(("this", head))

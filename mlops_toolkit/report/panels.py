@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.records.result import Check, Confusion, Curve, Point, Result
-from mlops_toolkit.report import escape, words
+from mlops_toolkit.report import escape, rows, words
 from mlops_toolkit.report.drawing import BLUE, GREY, ORANGE, WIDTH, figure
 from mlops_toolkit.report.findings import tracked
 
@@ -136,7 +136,7 @@ def history(result: Result) -> Figure | None:
     found = tracked(result)
     if not found:
         return None
-    now = {c.metric: c for c in result.checks if c.slice is None}
+    now = {c.metric: c for c in rows.mine(result) if c.slice is None}
     across = 2 if len(found) > 1 else 1
     down = (len(found) + across - 1) // across
     cell_w, cell_h = WIDTH / across, 1.75

@@ -154,9 +154,14 @@ def _sides(check: Check, low: float | None, high: float | None) -> tuple[str, st
     return words.value(check.baseline, check.unit, low=low, high=high), words.value(check.head, check.unit, low=ends[0], high=ends[1])
 
 
+def mine(result: Result) -> list[Check]:
+    """The checks against the baseline; those against a release or a pinned run stand apart."""
+    return [check for check in result.checks if check.against is None]
+
+
 def is_first(result: Result) -> bool:
     """Whether nothing could be compared: then values and what could be asked of them are shown, not changes."""
-    return all(c.baseline is None and c.change is None for c in result.checks)
+    return all(c.baseline is None and c.change is None for c in mine(result))
 
 
 def alone(check: Check) -> tuple[str, str]:
@@ -244,12 +249,12 @@ def _rank(row: Row) -> int:
 
 def overall(result: Result) -> tuple[Row, ...]:
     """The rows of the first table: whole metrics and measures, and those slices that stop the merge or ask."""
-    return ordered((c for c in result.checks if c.slice is None or status(c, result.policy)[0] in ("bad", "ask")), result.policy)
+    return ordered((c for c in mine(result) if c.slice is None or status(c, result.policy)[0] in ("bad", "ask")), result.policy)
 
 
 def slices(result: Result) -> tuple[Row, ...]:
     """All slices, worst first."""
-    return ordered((c for c in result.checks if c.slice is not None), result.policy)
+    return ordered((c for c in mine(result) if c.slice is not None), result.policy)
 
 
 def tone(result: Result) -> Tone:

@@ -69,7 +69,7 @@ def _asks(asks: list[Row]) -> str:
 
 
 def _first_run(rows: tuple[Row, ...]) -> str:
-    values = [f"{_plain(r.check)} {r.head}" for r in rows if r.check.slice is None and r.check.head is not None]
+    values = [f"{_plain(r.check)} {r.head}" for r in rows if r.check.slice is None and r.check.against is None and r.check.head is not None]
     judged = any(r.check.verdict == "pass" for r in rows)
     return (
         "first run, nothing to compare with yet"

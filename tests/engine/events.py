@@ -55,6 +55,12 @@ class Happenings:
         sha, ref = self.project.git("rev-parse", branch), f"refs/heads/{branch}"
         return self._event("push", {"ref": ref, "after": sha, "deleted": False}, sha, ref)
 
+    def tag(self, name: str) -> Event:
+        """The push of a tag that is there."""
+        sha = self.project.git("rev-parse", f"{name}^{{commit}}")
+        ref = f"refs/tags/{name}"
+        return self._event("push", {"ref": ref, "after": sha, "commits": []}, sha, ref)
+
     def pull_request(
         self, number: int, head: str, branch: str, *, fork: bool = False, base: str = "main", author: str = "octocat"
     ) -> Event:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.world.project import CONFIG, HARMLESS, WORSE
+from tests.world.released import mark
 from tests.world.team import READER, Job, Team, team
 
 PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
@@ -88,6 +89,7 @@ def measure(folder: Path) -> list[Cost]:
         _main(day)
         _nights(day)
         _stranger(day)
+        _released(day)
         return day.rows
 
 
@@ -149,6 +151,17 @@ def _stranger(day: Day) -> None:
         acme.job(event, run=theirs.run).within("report", close="true")
 
 
+def _released(day: Day) -> None:
+    """One more run is read, and its predictions are fetched."""
+    acme = day.acme
+    mark(acme.project.remote, acme.index()[0]["i"])
+    acme.project.git("checkout", "-q", "main")
+    config = {"mlops.yaml": (acme.project.root / "mlops.yaml").read_text() + "against: [main, release]\n"}
+    event = acme.pull_request(11, day.head("released", HARMLESS + 4, config), "released")
+    whole = (("train", 0), ("evaluate", 0), ("compare", 0), ("report", 0))
+    day.job("first push, held against the last release too", event, *whole)
+
+
 def page(rows: list[Cost]) -> str:
     """docs/cost.md."""
     table = "\n".join(row.line for row in rows)
@@ -168,7 +181,7 @@ is counted.
 
 An ordinary pull request stays within {MOST} calls, with up to a hundred comments; each further hundred is two more. A call that meets
 trouble is made again, at most five times. Bytes of git grow with the history's index, which has a line a run, and with the predictions
-that are kept: the baseline's are fetched, the run's own are sent.
+that are kept: the baseline's are fetched, and those of the last release where `against:` names it; the run's own are sent.
 
 The calls of the first push to a pull request:
 
