@@ -1,8 +1,12 @@
-"""Makes the pictures of this folder from a real run of the demo: `python docs/images/make.py` (needs Chromium)."""
+"""Makes the pictures of this folder from a real run of the demo: `python docs/images/make.py`.
+
+The comment's needs Chromium and a font with emoji; `python docs/images/make.py charts` draws the others alone.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 import sys
@@ -94,14 +98,36 @@ def interval_picture(free: Result, costly: Result) -> None:
     (HERE / "intervals.png").write_bytes(charts.charts(both)[0].png)
 
 
+def bounds_picture(folder: Path, runs: list[str]) -> None:
+    """bounds.png: an improvement that is asked for, shown and not, and one that is suspicious, as the tool judges the demo's runs."""
+    main, free, costly = runs
+    cases = [
+        ("all pixels again, improve-by: 3pp", costly, main, "accuracy:improve-by=3pp"),
+        ("four grey levels, improve-by: 1pp", main, free, "accuracy:improve-by=1pp"),
+        ("all pixels again, max-gain: 5pp", costly, main, "accuracy:max-gain=5pp"),
+    ]
+    checks = []
+    for name, base, head, gate in cases:
+        command = [sys.executable, "-m", "mlops_toolkit", "compare", base, head, "--gate", gate, "--json"]
+        env = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+        done = subprocess.run(command, check=False, capture_output=True, cwd=folder, timeout=120, env=env)
+        judged = result.loads(done.stdout, where=gate)
+        checks.append(replace(next(c for c in judged.checks if c.metric == "accuracy" and c.slice is None), metric=name))
+    both = Result("digits", "fail", "failed", "", Side(label="main"), Side(label="this PR"), checks=tuple(checks))
+    (HERE / "bounds.png").write_bytes(charts.charts(both)[0].png)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "digits"
         command = [sys.executable, "-m", "mlops_toolkit", "demo", "--dir", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=HERE.parents[1], timeout=300)
-        found = [result.loads(path.read_bytes(), where=str(path)) for path in sorted((folder / ".mlops/runs").glob("*/report.json"))]
-        comment_pictures(folder / ".mlops", height=520)
+        kept = sorted((folder / ".mlops/runs").glob("*/report.json"))
+        found = [result.loads(path.read_bytes(), where=str(path)) for path in kept]
+        if "charts" not in sys.argv[1:]:
+            comment_pictures(folder / ".mlops", height=520)
         interval_picture(found[1], found[2])
+        bounds_picture(folder, [path.parent.name for path in kept])
 
 
 if __name__ == "__main__":

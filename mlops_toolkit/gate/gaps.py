@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlops_toolkit.config.rules import GapRule, Rule
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import judge, unlike
+from mlops_toolkit.gate import judge, redefined, unlike
 from mlops_toolkit.gate.acceptance import OWN, accepts_gate
 from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.judge import Judged, Subject
@@ -25,8 +25,11 @@ _NORMAL = 1_000_000  # degrees of freedom at which Student's t is the normal dis
 NAMED = 5  # groups that are left out, by name
 
 
-def judge_gaps(work: Work, request: Request, suite: str, metric: Metric, both: Sides, *, exact: bool) -> None:
-    """The gap checks of one metric of one suite, in `work`. exact: both sides are one model with the same answers."""
+def judge_gaps(work: Work, request: Request, suite: str, metric: Metric, both: Sides, *, exact: bool, another: str | None = None) -> None:
+    """The gap checks of one metric of one suite, in `work`.
+
+    exact: both sides are one model with the same answers. another: how the metric is another one than on the baseline (see redefined).
+    """
     full = f"{suite}/{metric.name}" if suite else metric.name
     mine = request.config.gate.get(full, Rule())
     theirs = request.base_config.gate.get(full, Rule()) if request.base_config else Rule()
@@ -47,6 +50,7 @@ def judge_gaps(work: Work, request: Request, suite: str, metric: Metric, both: S
         asked = limits(None)
         if asked.asked:
             one, after, found = _measured(request, metric, both, full, column, asked)
+            one = one if another is None else redefined.uncompared(one, another)
             work.judged.append(_judged(work, request, suite, metric, both, one, limits(one.baseline), after, found, exact=exact))
 
 
@@ -112,14 +116,17 @@ def _judged(
     exact: bool,
 ) -> Judged:
     confidence = request.config.confidence
-    if limits.waiting and (both.refused or both.had(metric)):  # there is a baseline: what cannot be held against it is in doubt, not new
+    another = one.reason == "metric-redefined"
+    if limits.waiting and (
+        both.refused or both.had(metric) or another
+    ):  # there is a baseline: what cannot be held against it is in doubt, not new
         limits = limits.unanswered()
         if both.refused:
             one = replace(one, reason=work.state, message="the test set is not the baseline's: nothing was compared")
     one = unlike.doubted(work, suite, one, exact=exact)
     subject = Subject(one.metric, "lower", metric.signature, metric.unit)
     judged = judge.measured(subject, one, limits, slice_name=None, confidence=confidence, same=exact and one.baseline is not None)
-    judged = judge.new(judged) if both.compared else judged
+    judged = redefined.doubted(judged, one) if another else judge.new(judged) if both.compared else judged
     own = judged.check.message if judged.check.reason not in OWN else None
     check = replace(
         judged.check,

@@ -59,7 +59,7 @@ def judge_suite(
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
             one = unlike.doubted(work, name, one, exact=exact) if another is None else redefined.uncompared(one, another)
             work.judged.extend(_checks(request, work, full, metric, one, slice_name, exact, both))
-        judge_gaps(work, request, name, metric, both, exact=same and both.same_answers)
+        judge_gaps(work, request, name, metric, both, exact=same and both.same_answers, another=another)
         suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
