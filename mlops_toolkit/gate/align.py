@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_toolkit.config.schema import SliceRequest
-from mlops_toolkit.gate import curves, examples, proposal
+from mlops_toolkit.gate import curves, discover, examples, proposal
+from mlops_toolkit.gate.discover import Asked
 from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.pair import Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
 from mlops_toolkit.predictions.slices import by_value, masks
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
-from mlops_toolkit.records.result import Charts, Examples
+from mlops_toolkit.records.result import Charts, Examples, Search
 from mlops_toolkit.stats import gaps, single
 from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
@@ -27,13 +28,17 @@ COMMON = 0.95
 
 @dataclass(frozen=True)
 class Both:
-    """Both sides of one suite, aligned; `baseline` None where there is none, or none that may be compared (then `refused`)."""
+    """Both sides of one suite, aligned; `baseline` None where there is none, or none that may be compared (then `refused`).
+
+    frame, before: the rows of the head and of the baseline, all columns.
+    """
 
     head: Sample
     frame: Any
     baseline: Sample | None = None
     missing: frozenset[str] = frozenset()
     refused: bool = False
+    before: Any = None
 
     @property
     def ids(self) -> Any:
@@ -83,6 +88,9 @@ class Both:
         before = gaps.groups(metric, self.baseline, parts.codes, parts.names) if self.baseline is not None and self.had(metric) else None
         return before, gaps.groups(metric, self.head, parts.codes, parts.names, least=least)
 
+    def searched(self, asked: Asked) -> Search:
+        return Search() if self.baseline is None else discover.searched(asked, self.baseline, self.head, self.frame, self.before)
+
     def margin(self, metric: Metric, one: Paired, confidence: float) -> float | None:
         return proposal.margin(metric, one, self.head, confidence)
 
@@ -115,7 +123,7 @@ def aligned(work: Work, base: Table | None, head: Table, columns: tuple[str, ...
     if common != columns:
         extra = sample(replace(head, frame=both.frame), columns)
         whole_head = replace(both.head, columns=extra.columns)
-    return Both(whole_head, both.frame, both.baseline, frozenset(columns) - frozenset(common))
+    return Both(whole_head, both.frame, both.baseline, frozenset(columns) - frozenset(common), before=both.before)
 
 
 def available(metric: Metric, side: Sample) -> bool:

@@ -52,6 +52,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         head=request.head,
         checks=checks,
         examples=examples.merged(work.examples),
+        discovered=work.discovered,
         measures=measures.rows(request.config, baseline, head),
         differences=differences.between(baseline.run, head.run) if baseline and baseline.run and head.run else (),
         notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes])),

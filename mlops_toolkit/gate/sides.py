@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from mlops_toolkit.config.schema import SliceRequest
-from mlops_toolkit.records.result import Charts, Examples
+from mlops_toolkit.gate.discover import Asked
+from mlops_toolkit.records.result import Charts, Examples, Search
 from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
@@ -44,6 +45,9 @@ class Sides(Protocol):
 
     def groups(self, metric: Metric, column: str, least: int) -> tuple[Sequence[Group] | None, Sequence[Group]]:
         """The groups of a column on both sides (None: nothing to compare with), those of fewer than `least` examples left out."""
+
+    def searched(self, asked: Asked) -> Search:
+        """The slices that nobody declared and on which this run got worse; nothing where it cannot be searched."""
 
     def margin(self, metric: Metric, one: Paired, confidence: float) -> float | None:
         """The margin to propose for a metric, whose comparison on all rows is `one`."""

@@ -9,7 +9,7 @@ from mlops_toolkit.config import requests
 from mlops_toolkit.config.requests import apart as columns_of
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import judge, redefined, unlike, unpaired
+from mlops_toolkit.gate import discover, judge, redefined, unlike, unpaired
 from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
@@ -66,6 +66,7 @@ def judge_suite(
     if not work.shows:
         return
     if both.compared:
+        discover.in_suite(work, request, suite, name, metrics, both, suites=len(head.tables))
         work.examples.append(both.changed(_used(suite) | columns_of(request.config, name), name))
     if name == next(iter(head.tables)):
         labels = (request.baseline.label or "baseline", request.head.label or "this run")

@@ -10,7 +10,7 @@ from mlops_toolkit.gate import bounds as bounds_of
 from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.request import Request
-from mlops_toolkit.records.result import Charts, Examples
+from mlops_toolkit.records.result import Charts, Examples, Search
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Work:
 
     judged: list[Judged] = field(default_factory=list)
     examples: list[Examples] = field(default_factory=list)
+    discovered: Search = field(default_factory=Search)
     charts: Charts = field(default_factory=Charts)
     notes: list[str] = field(default_factory=list)
     loosened: list[str] = field(default_factory=list)

@@ -378,8 +378,12 @@ class GitHistory(LocalHistory):
 
 
 def without_examples(bundle: Bundle) -> Bundle:
-    """The bundle as git may keep it: examples and their previews stay in the report artifact, the totals are kept."""
+    """The bundle as git may keep it: examples, their previews and slices that nobody declared stay in the report artifact.
+
+    Kept are the totals: how many examples, how many slices were looked at.
+    """
     if bundle.result is None:
         return bundle
     examples = dataclasses.replace(bundle.result.examples, fixed=(), broken=())
-    return dataclasses.replace(bundle, result=dataclasses.replace(bundle.result, examples=examples))
+    search = dataclasses.replace(bundle.result.discovered, columns=(), found=(), passed=())
+    return dataclasses.replace(bundle, result=dataclasses.replace(bundle.result, examples=examples, discovered=search))

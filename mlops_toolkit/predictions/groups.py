@@ -15,6 +15,7 @@ from mlops_toolkit.stats.sample import Floats
 MOST = 50
 MISSING = "(missing)"
 PARTS = 4
+_SOME = 2_000
 _DAY = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
 
 
@@ -39,6 +40,9 @@ def of(column: pl.Series) -> Groups | None:
     may be of any type that can be written as text (see `numbers.wordless`); NaN and the empty text are missing.
     """
     column = column.fill_nan(None) if column.dtype.is_float() else column
+    some = column.head(_SOME)
+    if column.dtype == pl.String and some.n_unique() > MOST + 1 and _ordered(some) is None:
+        return None  # texts, of which a million need not be counted
     values = column.unique()
     named = values.cast(pl.String).fill_null("").to_list()
     different = set(named)

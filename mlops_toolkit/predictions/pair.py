@@ -22,7 +22,7 @@ class Pair:
     """The common examples of a baseline and a head.
 
     baseline, head  Samples with the same labels and row order; targets, weights and clusters of both are the head's
-    frame           the head's rows in that order, all columns, plain ids
+    frame, before   the head's rows in that order, all columns, plain ids; and the baseline's, as they were kept
     n               common rows
     only_baseline, only_head    ids that only one side has (the first 20; a hashed baseline's are hashes), and how many there are
     labels_changed  common rows whose target differs: the baseline is judged by the head's
@@ -36,6 +36,7 @@ class Pair:
     baseline: Sample
     head: Sample
     frame: pl.DataFrame
+    before: pl.DataFrame
     n: int
     only_baseline: tuple[str, ...] = ()
     only_baseline_count: int = 0
@@ -82,6 +83,7 @@ def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tupl
         baseline=replace(theirs, target=ours.target, weight=ours.weight, cluster=ours.cluster),
         head=ours,
         frame=head_frame,
+        before=base_frame,
         n=head_frame.height,
         only_baseline=tuple(only_baseline["id"].head(NAMED).to_list()),
         only_baseline_count=only_baseline.height,

@@ -125,6 +125,8 @@ class Discovered:
     p: float
     q: float
     suite: str = ""
+    unit: str = ""
+    direction: Direction = "higher"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class Search:
     looked_at: int = 0
     columns: tuple[str, ...] = ()
     found: tuple[Discovered, ...] = ()
+    passed: tuple[str, ...] = field(default=(), metadata={"doc": "columns that were named and could not be searched, and why"})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mlops_toolkit.config.project import page
 from mlops_toolkit.records.result import Difference, Example, MeasureRow, Result, Side
-from mlops_toolkit.report import escape, others, rows, words
+from mlops_toolkit.report import escape, others, rows, slices, words
 from mlops_toolkit.report.findings import findings
 from mlops_toolkit.report.sentence import verdict_sentence
 
@@ -29,8 +29,10 @@ _BUDGET = {
     "rest": 6_000,
     "why": 4_000,
     "notes": 4_000,
+    "worst slices": 1_500,
     "slices": 8_000,
     "others": 6_000,
+    "discovered": 4_000,
     "examples": 4_000,
     "charts": 4_000,
     "measures": 3_000,
@@ -47,7 +49,7 @@ _PLURAL = {
     "command": "command",
     "gate": "gate rule",
 }
-_ORDER = ("table", "notes", "others", "slices", "examples", "charts", "measures", "changes", "next")
+_ORDER = ("table", "notes", "others", "slices", "discovered", "examples", "charts", "measures", "changes", "next")
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def header(result: Result) -> str:
 def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[str, str], examples: int) -> dict[str, object]:
     first, per_slice = rows.overall(result), rows.slices(result)
     open_rows = first[:OPEN_ROWS]
+    worst, rest = slices.split(result)
     small = sum(rows.is_small_slice(row.check) for row in per_slice)
     line = _first_row if rows.is_first(result) else _row
     return {
@@ -209,7 +212,11 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "rest": fit(first[OPEN_ROWS:], line, _BUDGET["rest"]),
         "why": fit(_whys(first), _why, _BUDGET["why"]),
         "notes": fit(_notes(result), "- {}".format, _BUDGET["notes"]),
-        "slices": fit(per_slice, line, _BUDGET["slices"]),
+        "worst_slices": fit(worst, line, _BUDGET["worst slices"]),
+        "slices": fit(rest, line, _BUDGET["slices"]),
+        "discovered": fit(slices.found(result), slices.found_line, _BUDGET["discovered"]),
+        "discovered_header": slices.found_header(*(escape.inline(n, 30) for n in names(result))),
+        "discovered_say": slices.found_say(result),
         "slices_say": f"{small:,} of {len(per_slice):,} too small to say" if small else f"{len(per_slice):,}",
         "others": [_other(result, section) for section in others.sections(result)],
         "images": _images(chart_urls, {**findings(result), **chart_alts}) if chart_urls else Part(),

@@ -206,7 +206,7 @@ def test_a_slice_worse_by_chance_is_neither_worse_nor_too_small() -> None:
     )
     text = comment(Result("m", "pass", "passed", "", MAIN, HEAD, (check,))).text
     assert "➖ may be chance |" in text
-    assert "<summary>Slices: 1</summary>" in text
+    assert "The worst slices:" in text
 
 
 def test_where_the_policy_wants_proof_the_unproven_blocks_and_says_so() -> None:
