@@ -105,8 +105,8 @@ def _suites(config: Config) -> tuple[str, ...]:
 
 
 def _with_targets(suite: Suite, name: str, dropped: list[str]) -> Suite:
-    """The suite without means and quantiles of columns: what stands in those, the stranger wrote."""
-    own = [m for m in suite.metrics if m.family in ("mean", "quantile")]
+    """The suite without means and quantiles of columns and without metrics that are programs: what stands in those, the stranger wrote."""
+    own = [m for m in suite.metrics if m.own or m.family in ("mean", "quantile")]
     dropped += [f"{name}/{m.name}" if name else m.name for m in own]
     return replace(suite, metrics=tuple(m for m in suite.metrics if m not in own))
 

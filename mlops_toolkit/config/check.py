@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mlops_toolkit.config.check_rules import accepted, limits
-from mlops_toolkit.config.measures import bounded_fraction, direction, statistic
+from mlops_toolkit.config.measures import bounded_fraction, direction, metric_direction, statistic
 from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.config.rules import Rule
@@ -82,6 +82,8 @@ def _suite(suite: Suite, path: str, *, recorded: bool) -> Found:
             hint = "remove one, or give one another name: {mean: COLUMN, name: …, better: …}"
             yield f"{path}.metrics[{i}]", Problem("duplicate-metric", f"{path}.metrics names {shown(request.name)} twice", hint=hint)
         seen[request.name] = request.family
+        if request.own:
+            continue
         tasks = FAMILIES[request.family].tasks
         if suite.task is not None and suite.task not in tasks:
             message = f"{request.family} is a metric of {' and '.join(tasks)}, and the task is {suite.task}"
@@ -169,6 +171,6 @@ def _near(word: str, known: Sequence[str], *, then: str) -> str:
 def _family_direction(metric: str, suite: Suite | None) -> Better | None:
     for request in suite.metrics if suite else ():
         if request.name == metric:
-            return request.better or FAMILIES[request.family].better
+            return request.better or metric_direction(request.family)
     row = FAMILIES.get(metric.partition(":")[0])
     return row.better if row else None

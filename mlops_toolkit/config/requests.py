@@ -14,7 +14,7 @@ from typing import get_args
 from mlops_toolkit.config.measures import direction
 from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.quantities import NUMBER, Better
-from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
+from mlops_toolkit.config.schema import OWN, Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
@@ -53,6 +53,11 @@ def metric(text: str, *, options: Mapping[str, str] | None = None) -> MetricRequ
     """`accuracy`, `recall:spam`, `pinball:0.9`, `mean:judge_score`, `quantile:latency`; options: better, q, name, unit as text."""
     given = dict(options or {})
     family, colon, argument = check_name(text, "metric").partition(":")
+    if family == OWN:
+        hint = (
+            "list it in mlops.yaml: {python: metrics.py:expected_cost, better: lower}; `mlops evaluate` runs it, compare runs nobody's code"
+        )
+        raise UsageError("own-metric", f"{shown(text)} is a program of your own, and no metric by its name alone", hint=hint)
     row = FAMILIES.get(family)
     if row is None:
         plain = re.sub(r"[^a-z0-9]+", "-", family.casefold())
@@ -66,6 +71,35 @@ def metric(text: str, *, options: Mapping[str, str] | None = None) -> MetricRequ
     if row.argument == "quantile":
         quantile(argument, f"the quantile of {family}")
     return _with_options(text, family, argument or None, given)
+
+
+def own(text: str, options: Mapping[str, str]) -> MetricRequest:
+    """`metrics.py:expected_cost`, a function of the user's; options: better (needed), name, unit, groups as text."""
+    given = dict(options)
+    found = re.fullmatch(r"(?P<file>[^:\s~/][^:\n]*\.py):(?P<function>[A-Za-z_]\w*)", check_name(text, "metric"))
+    if found is None or ".." in found["file"].split("/"):
+        hint = "like metrics.py:expected_cost, the path relative to mlops.yaml"
+        raise UsageError("wrong-value", f"{shown(text)} names no function in a Python file of this repository", hint=hint)
+    better = given.pop("better", None)
+    if better not in get_args(Better):
+        said = "nobody said whether a higher or a lower" if better is None else f"better is {shown(better)}: is a higher or a lower"
+        raise UsageError("direction-unknown", f"{said} {found['function']} is better", hint="add better: higher or better: lower")
+    name, unit, groups = (given.pop(key, None) for key in ("name", "unit", "groups"))
+    if given:
+        known = ("better", "name", "unit", "groups")
+        raise UsageError(
+            "unknown-key", f"a metric of your own has no {shown(next(iter(given)))}", hint=did_you_mean(next(iter(given)), known)
+        )
+    if groups is not None and not (re.fullmatch(r"[0-9]{1,4}", groups) and 10 <= int(groups) <= 1000):
+        raise UsageError("wrong-value", f"groups should be a number from 10 to 1000, is {shown(groups)}")
+    return MetricRequest(
+        check_name(name if name is not None else found["function"], "metric"),
+        OWN,
+        argument=text,
+        better="higher" if better == "higher" else "lower",
+        unit=check_name(unit, "unit") if unit is not None else None,
+        groups=int(groups) if groups is not None else None,
+    )
 
 
 def _with_options(text: str, family: str, argument: str | None, given: dict[str, str]) -> MetricRequest:

@@ -20,6 +20,7 @@ Task = Literal["classification", "regression"]
 # the file · data: such a path, an absolute one, or an address · a day, YYYY-MM-DD.
 Holds = Literal["line", "command", "path", "data", "day"]
 
+OWN = "python"  # the family of metrics that are the user's own programs
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
@@ -76,6 +77,20 @@ class MetricRequest:
     better: Better | None = field(default=None, metadata=doc("Which direction is better; needed where the name does not tell."))
     q: float | None = field(default=None, metadata=doc("The quantile, between 0 and 1.", example="0.95", above=0, below=1))
     unit: str | None = field(default=None, metadata=doc("Shown behind the number.", example="ms"))
+    groups: int | None = field(
+        default=None,
+        metadata=doc(
+            "Of a metric of your own (`{python: metrics.py:cost}`): so many groups of examples are left out in turn for its interval; fewer are faster.",
+            example="20",
+            least=10,
+            most=1000,
+        ),
+    )
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a function of the user's own program."""
+        return self.family == OWN
 
 
 @dataclass(frozen=True)

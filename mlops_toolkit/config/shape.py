@@ -19,7 +19,7 @@ from typing import Any, Literal, Union
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
 from mlops_toolkit.config.rules import GapRule, Rule, SliceRule
-from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest
+from mlops_toolkit.config.schema import OWN, Config, MetricRequest, SliceRequest
 from mlops_toolkit.config.yaml_text import Listing, Node, Scalar, Table, shown
 from mlops_toolkit.errors import Problem, UsageError
 from mlops_toolkit.plug import did_you_mean
@@ -278,15 +278,21 @@ class Reader:
     def metric(self, node: Node, path: str) -> Any:
         if isinstance(node, Scalar):
             return requests.metric(node.text)
-        columns = [key for key in ("mean", "quantile") if isinstance(node, Table) and key in node.entries]
+        columns = [key for key in ("mean", "quantile", OWN) if isinstance(node, Table) and key in node.entries]
         if not isinstance(node, Table) or len(columns) != 1:
-            return self.wrong_type(path, node, "a metric: accuracy, recall:spam, {mean: COLUMN, …} or {quantile: COLUMN, q: 0.95, …}")
+            return self.wrong_type(
+                path,
+                node,
+                "a metric: accuracy, recall:spam, {mean: COLUMN, …} {quantile: COLUMN, q: 0.95, …} or {python: FILE.py:FUNCTION, …}",
+            )
         options = {}
         for key, (line, value) in node.entries.items():
             if isinstance(value, Scalar) and value.given:
                 options[key] = value.text
             elif value.given:
                 return self.refuse(f"{path}.{key}", line, "wrong-type", f"{path}.{key} should be text, is a list or keys with values")
+        if columns[0] == OWN:
+            return requests.own(options.pop(OWN, ""), options)
         return requests.metric(f"{columns[0]}:{options.pop(columns[0], '')}", options=options)
 
     def slice(self, node: Node, path: str) -> Any:

@@ -17,7 +17,7 @@ from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import Cancelled, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.evaluate import baseline, outputs, pointed, reuse, say
+from mlops_toolkit.evaluate import baseline, outputs, own_metrics, pointed, reuse, say
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.history import current
@@ -270,6 +270,9 @@ class _Attempt:
                 hint="drop it from the one or the other",
             )
         kept = replace(self.job.keep(record.id, name, written.table, tuple(scored.slices)), reads=self.reads.get(name, {}))
+        if written.table is not None and kept.data is not None:
+            digest = kept.data.digest
+            scored = own_metrics.with_own(scored, self.job, name, written.table, run_dir=self.folder, env=self.environment(), data=digest)
         slices = {label: {**record.slices.get(label, {}), **values} for label, values in scored.slices.items()}
         self.record = replace(
             record,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.gate import differences, examples, gaps, measures, numbers, proposal, unlike, whole
+from mlops_toolkit.gate import differences, examples, gaps, measures, numbers, own_metrics, proposal, unlike, whole
 from mlops_toolkit.gate import others as held_against
 from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
 from mlops_toolkit.gate.held import held
@@ -28,6 +28,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     same = baseline is not None and baseline.same_model(head)
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
+    own_metrics.judged(work, request, baseline, head, same=same)
     numbers.scalars(work, request, baseline, head)
     measures.judged(work, request, baseline, head)
     _gone(work, request)

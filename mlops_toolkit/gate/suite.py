@@ -96,7 +96,7 @@ def metric_requests(suite: Suite, request: Request, name: str, table: Table) -> 
             if where == name and short not in names and (made := _as_metric(short, table)) and not _is_measure(config, gated):
                 extra.append(made)
                 names.add(short)
-    return (*asked, *extra)
+    return tuple(one for one in (*asked, *extra) if not one.own)
 
 
 def _gated(request: Request, suite: str, metric: str) -> bool:

@@ -64,7 +64,7 @@ def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricReque
     """The metrics listed; where none are, the task's usual ones and those that the gate names. UsageError `no-metrics` where that is none."""
     asked = suite_of(config, name).metrics
     if asked:
-        return asked
+        return tuple(request for request in asked if not request.own)
     columns = table.frame.columns
     probs = any(column.startswith(PROB) for column in columns)
     usual: tuple[MetricRequest, ...] = ()

@@ -75,6 +75,7 @@ class MetricValue:
     """A metric of one run. `value` is null where it has none, and `state` says why (`one-class`, `no-positives`, …).
 
     left_out       of a metric that is the user's own program: its value without each of the groups that the examples fall into
+    groups         what those groups are, as a digest: of which examples, in how many
     training       the standard deviation that another seed alone brings, where several were trained
     """
 
@@ -85,6 +86,7 @@ class MetricValue:
     standard_error: float | None = None
     state: str = "ok"
     left_out: tuple[float | None, ...] = field(default=(), metadata={"key": "left-out"})
+    groups: str | None = None
     training: float | None = None
 
 

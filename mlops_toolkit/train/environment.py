@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.records.run import Environment
-from mlops_toolkit.system import gpu, proc
+from mlops_toolkit.system import gpu, proc, user_python
 
 # Names of folders are enough (`torch-2.9.1.dist-info`): opening hundreds of metadata files would take longer than a small training.
 ASK = """
@@ -52,11 +51,7 @@ def describe(command: str, env: Mapping[str, str], cwd: Path, *, host: str) -> E
 
 
 def _ask_python(command: str, env: Mapping[str, str], cwd: Path) -> dict[str, object]:
-    named = re.search(r"(?:^|[\s;&|(])([\w./~-]*python[0-9.]*)(?=\s)", command)
-    for name in ([named[1]] if named else []) + ["python3", "python"]:
-        program = shutil.which(name if "/" not in name else str(cwd / name), path=env.get("PATH"))
-        if program is None:
-            continue
+    for program in user_python.candidates(command, env, cwd):
         try:
             done = proc.run([program, "-I", "-c", ASK, ",".join(SHOWN)], env=env, cwd=cwd, timeout_seconds=10)
             data = json.loads(done.stdout) if done.status == 0 else None

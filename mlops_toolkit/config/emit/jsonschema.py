@@ -154,6 +154,7 @@ def _metric() -> dict[str, Any]:
         "unit": {**text, **options["unit"]},
     }
     column = {**text, "description": "The column."}
+    groups = {"type": "integer", "minimum": 10, "maximum": 1000, **options["groups"]}
     quantile = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, **options["q"]}
     return {
         "description": "A metric: its name, `recall:CLASS`, `pinball:QUANTILE`, or the mean or a quantile of a column.",
@@ -166,6 +167,12 @@ def _metric() -> dict[str, Any]:
                 "additionalProperties": False,
                 "required": ["quantile", "q"],
                 "properties": {"quantile": column, "q": quantile, **common},
+            },
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["python", "better"],
+                "properties": {"python": {"type": "string", "pattern": "^[^:~/][^:]*\\.py:[A-Za-z_]\\w*$"}, "groups": groups, **common},
             },
         ],
         "examples": ["accuracy", "recall:spam", {"mean": "judge_score", "better": "higher"}],
