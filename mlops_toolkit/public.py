@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.config import requests
 from mlops_toolkit.config.schema import Config, Suite
@@ -16,15 +17,20 @@ from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.predictions.slices import columns as slice_columns
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Artifact, Run
-from mlops_toolkit.system.files import write_atomic
+from mlops_toolkit.system.files import sha256, write_atomic
 from mlops_toolkit.world import World
+
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
 
 # Above this the history would grow too fast: the predictions of a run go to the models store.
 MOST_IN_HISTORY = 5_000_000
 HASHED, PLAIN = ".hashed.parquet", ".plain.parquet"
 
 
-def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, state: Path, world: World) -> tuple[Run, dict[str, bytes]]:
+def of(
+    run: Run, tables: Mapping[str, Table | Stream], config: Config, history: History, state: Path, world: World
+) -> tuple[Run, dict[str, bytes]]:
     """The record as the history keeps it, and its predictions: ids hashed, only the columns that a gate or metric needs.
 
     Predictions that came from the history, and so are hashed already, stay as they are.
@@ -41,36 +47,47 @@ def of(run: Run, tables: Mapping[str, Table], config: Config, history: History, 
         before = evaluations[suite].predictions
         hashed = before is not None and before.path.endswith(HASHED)
         salt = history.salt() if options.ids == "hashed" and not hashed else None
-        data = anonymise(table, salt, _needed(config, suite, table))
         name = f"predictions/{suite or 'main'}{HASHED if salt or hashed else PLAIN}"
+        key = f"{key_of(run.config, run.model, run.matrix)}|{suite}"
+        if not isinstance(table, Table):
+            evaluations[suite] = replace(evaluations[suite], predictions=_of_blocks(table, salt, name, key, config, state, world))
+            continue
+        data = anonymise(table, salt, _needed(config, suite, table.columns))
         artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
         if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
-            address = _store(config, f"{key_of(run.config, run.model, run.matrix)}|{suite}", state, data, artifact, world)
-            evaluations[suite] = replace(
-                evaluations[suite], predictions=replace(artifact, path=f"{address}#{Path(name).name}") if address else None
-            )
+            path = state / "cache" / "predictions" / Path(name).name
+            write_atomic(path, data)
+            evaluations[suite] = replace(evaluations[suite], predictions=_store(config, key, path, artifact, world))
         else:
             files[name] = data
             evaluations[suite] = replace(evaluations[suite], predictions=artifact)
     return replace(run, evaluations=evaluations), files
 
 
-def _needed(config: Config, suite: str, table: Table) -> tuple[str, ...]:
+def _needed(config: Config, suite: str, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that slices, gaps and metrics of means read."""
     evaluate = config.evaluate
     configured = (evaluate.suites.get(suite, Suite()) if suite else evaluate) if evaluate else Suite()
     apart = sorted(requests.apart(config, suite))
-    return (*slice_columns(configured.slices, table.frame), *apart, *requests.columns(config, suite, configured))
+    return (*slice_columns(configured.slices, columns), *apart, *requests.columns(config, suite, configured))
 
 
-def _store(config: Config, key: str, state: Path, data: bytes, artifact: Artifact, world: World) -> str | None:
-    """Predictions too large for the history, in the models store; its address, None (and said) where there is none."""
-    path = state / "cache" / "predictions" / Path(artifact.path).name
+def _of_blocks(side: Stream, salt: str | None, name: str, key: str, config: Config, state: Path, world: World) -> Artifact | None:
+    """Predictions of a size that is only ever read in blocks, in the models store."""
+    from mlops_toolkit.predictions.stream.anonymous import anonymise as written
+
+    suite, path = key.rpartition("|")[2], state / "cache" / "predictions" / Path(name).name
+    written(side, salt, _needed(config, suite, side.columns), path)
+    return _store(config, key, path, Artifact(name, sha256(path), path.stat().st_size), world)
+
+
+def _store(config: Config, key: str, path: Path, artifact: Artifact, world: World) -> Artifact | None:
+    """Predictions too large for the history, in the models store; where they are, None (and said) where there is no place for them."""
     try:
-        write_atomic(path, data)
-        return for_model(world.models(config.models.store), f"predictions|{key}").put(path, f"sha256:{artifact.sha256}")
+        address = for_model(world.models(config.models.store), f"predictions|{key}").put(path, f"sha256:{artifact.sha256}")
     except MlopsError as error:
         print(f"mlops: the predictions ({artifact.size / 1e6:,.0f} MB) are not kept: {error}", file=world.err)
         return None
     finally:
         path.unlink(missing_ok=True)
+    return replace(artifact, path=f"{address}#{Path(artifact.path).name}") if address else None

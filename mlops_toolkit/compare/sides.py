@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate.loaded import Loaded, scalars
+from mlops_toolkit.gate.loaded import Answers, Loaded, scalars
 from mlops_toolkit.history.local import file_below
+from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
 from mlops_toolkit.records.run import Artifact, Run
 from mlops_toolkit.system.files import sha256
@@ -66,9 +67,20 @@ def _object(path: Path, text: bytes) -> Kind:
 
 def from_predictions(path: Path, *, label: str, task: str | None, positive: str | None) -> Loaded:
     """A bare predictions file."""
+    return Loaded(label=label, tables={"": answers(path, task=task, positive=positive, name=label)})
+
+
+def answers(path: Path, *, task: str | None, positive: str | None, name: str) -> Answers:
+    """A file of predictions: read into memory, or of a size that is only ever read in blocks."""
+    from mlops_toolkit.predictions.stream.source import is_large
+
+    if is_large(path):
+        from mlops_toolkit.predictions.stream.admit import read_stream
+
+        return read_stream(path, task=task, positive=positive, name=name)
     from mlops_toolkit.predictions.read import read
 
-    return Loaded(label=label, tables={"": read(path, task=task, positive=positive, name=label)})
+    return read(path, task=task, positive=positive, name=name)
 
 
 def from_metrics(path: Path | None, content: bytes | None, *, label: str, name: str) -> Loaded:
@@ -94,9 +106,7 @@ def from_record(path: Path, *, label: str) -> Loaded:
 
 def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -> Loaded:
     """A run record and its files; predictions that were not kept leave the run with its numbers alone, and a note."""
-    from mlops_toolkit.predictions.read import read
-
-    tables, notes, hashed = {}, [], set[str]()
+    tables, notes, hashed = dict[str, Answers](), [], set[str]()
     for suite, evaluation in run.evaluations.items():
         if evaluation.predictions is None:
             continue
@@ -107,7 +117,7 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
         task = evaluation.data.task if evaluation.data else None
         _intact(path, evaluation.predictions, f"the predictions of run {run.id}")
         try:
-            tables[suite] = read(path, task=task, positive=evaluation.positive, name=f"{label}: {evaluation.predictions.path}")
+            tables[suite] = answers(path, task=task, positive=evaluation.positive, name=f"{label}: {evaluation.predictions.path}")
         except InvalidFile as error:
             raise InvalidFile(
                 error.name, f"the predictions of run {run.id} cannot be read: {error.message}", where=error.where, hint=error.hint
@@ -131,8 +141,6 @@ def _intact(path: Path, artifact: Artifact, what: str) -> None:
 
 def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | None]) -> Loaded:
     """The baseline with the answers that `evaluate` got from its stored model, where the test set or the evaluation changed."""
-    from mlops_toolkit.predictions.read import read
-
     tables, hashed, done = dict(baseline.tables), set(baseline.hashed), set[str]()
     for suite, evaluation in head.evaluations.items():
         again = evaluation.again(baseline.run.id).predictions if baseline.run else None
@@ -142,7 +150,7 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
         if path is None:
             continue
         _intact(path, again, f"the predictions of {baseline.label} in run {head.id}")
-        tables[suite] = read(
+        tables[suite] = answers(
             path,
             task=evaluation.data.task if evaluation.data else None,
             positive=evaluation.positive,
@@ -160,7 +168,12 @@ def hashed_like(baseline: Loaded, head: Loaded, salt: str) -> Loaded:
     tables = dict(baseline.tables)
     suites = [suite for suite in tables if suite in head.hashed - baseline.hashed]
     for suite in suites:
-        frame = tables[suite].frame
-        named = [column for column in ("id", "cluster") if column in frame.columns]
-        tables[suite] = replace(tables[suite], frame=frame.with_columns([hash_ids(frame[column], salt) for column in named]))
+        table = tables[suite]
+        if not isinstance(table, Table):
+            from mlops_toolkit.predictions.stream.anonymous import hashed
+
+            tables[suite] = hashed(table, salt)
+            continue
+        named = [column for column in ("id", "cluster") if column in table.columns]
+        tables[suite] = replace(table, frame=table.frame.with_columns([hash_ids(table.frame[column], salt) for column in named]))
     return replace(baseline, tables=tables, hashed=baseline.hashed | frozenset(suites))

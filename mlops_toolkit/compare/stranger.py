@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mlops_toolkit.ci import Context
 from mlops_toolkit.config import measures as known
@@ -16,10 +15,8 @@ from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.history.base import Entry
 from mlops_toolkit.history.handed import Found, Handed
+from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Measure
-
-if TYPE_CHECKING:
-    from mlops_toolkit.predictions.table import Table
 
 MOST_BYTES = 256_000_000  # of a file of predictions
 MOST_VALUES = 1_000  # of a measure
@@ -84,6 +81,8 @@ def judgeable(config: Config, baseline: Loaded | None, config_path: str) -> tupl
         if suite in _suites(config) and evaluation.data is not None and suite not in baseline.tables:
             raise _untrusted(f"the baseline's predictions{f' of {suite}' if suite else ''} are not to be had", config_path)
     for suite, table in baseline.tables.items():
+        if not isinstance(table, Table):
+            raise _untrusted(f"the baseline's predictions{f' of {suite}' if suite else ''} are too many to be held in memory", config_path)
         if not table.task_has_target:
             raise _untrusted(f"the baseline's predictions{f' of {suite}' if suite else ''} have no targets", config_path)
     evaluate, dropped = config.evaluate or Evaluate(), list[str]()
@@ -116,7 +115,11 @@ def head(handed: Handed, baseline: Loaded, config: Config, *, salt: str | None, 
 
     InvalidFile where an answer is missing, one too many, changed or no answer at all.
     """
-    tables = {suite: _answers(handed, suite, table, salt if suite in baseline.hashed else None) for suite, table in baseline.tables.items()}
+    tables = {
+        suite: _answers(handed, suite, table, salt if suite in baseline.hashed else None)
+        for suite, table in baseline.tables.items()
+        if isinstance(table, Table)  # `judgeable` refused others
+    }
     measures = _measures(handed, baseline, config)
     notes = [
         f"the predictions come from {whose(context)}'s own code; the targets, weights and slices are the baseline's, and every number was "

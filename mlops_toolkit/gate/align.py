@@ -9,8 +9,10 @@ from typing import Any
 from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.gate import curves, discover, examples, proposal
 from mlops_toolkit.gate.discover import Asked
+from mlops_toolkit.gate.loaded import Answers
+from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work
-from mlops_toolkit.predictions.pair import Pair, pair
+from mlops_toolkit.predictions.pair import Differences, Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
 from mlops_toolkit.predictions.slices import by_value, masks
@@ -111,8 +113,14 @@ class Both:
         return {c: frame[c] for c in shown}
 
 
-def aligned(work: Work, base: Table | None, head: Table, columns: tuple[str, ...], salt: str | None) -> Both:
-    """The two tables as samples of the same rows, and in `work` what the reader must know of how they differ."""
+def aligned(
+    work: Work, base: Answers | None, head: Answers, columns: tuple[str, ...], slices: tuple[SliceRequest, ...], salt: str | None
+) -> Sides:
+    """The two sides with the same rows, and in `work` what the reader must know of how they differ."""
+    if not isinstance(head, Table) or not (base is None or isinstance(base, Table)):
+        from mlops_toolkit.gate import streamed  # few comparisons need it
+
+        return streamed.bring_together(work, base, head, columns, slices, salt)
     if base is None:
         return Both(sample(head, columns), head.frame)
     common = tuple(c for c in columns if c in base.frame.columns)
@@ -153,7 +161,7 @@ def alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
     )
 
 
-def compatible(work: Work, both: Pair) -> bool:
+def compatible(work: Work, both: Pair | Differences) -> bool:
     """Whether the two test sets may be compared row by row; says what differs."""
     if both.renamed:
         theirs, ours = (shown(label) for label in both.renamed)

@@ -38,19 +38,28 @@ def _confusion(baseline: Sample, head: Sample) -> Confusion | None:
     if head.target is None or head.prediction is None or baseline.prediction is None or baseline.target is None:
         return None
     k = len(head.labels)
-    order = np.arange(k)
-    if k > LABELS:
-        order = np.sort(np.argsort(-np.bincount(head.target, minlength=k), kind="stable")[:LABELS])
 
-    def table(sample: Sample) -> tuple[tuple[int, ...], ...]:
+    def table(sample: Sample) -> Any:
         cells = np.asarray(sample.target, np.int64) * k + np.asarray(sample.prediction, np.int64)
-        counts = np.bincount(cells, minlength=k * k).reshape(k, k)
-        return tuple(tuple(int(v) for v in row) for row in counts[np.ix_(order, order)])
+        return np.bincount(cells, minlength=k * k).reshape(k, k)
 
-    return Confusion(tuple(head.labels[i] for i in order.tolist()), table(baseline), table(head))
+    return confusion_of(head.labels, table(baseline), table(head))
 
 
-def _thin(x: Any, y: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def confusion_of(labels: tuple[str, ...], baseline: Any, head: Any) -> Confusion:
+    """Of counts by target and prediction, (K, K) each."""
+    order = np.arange(len(labels))
+    if len(labels) > LABELS:
+        order = np.sort(np.argsort(-head.sum(axis=1), kind="stable")[:LABELS])
+
+    def cut(table: Any) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(int(v) for v in row) for row in table[np.ix_(order, order)])
+
+    return Confusion(tuple(labels[i] for i in order.tolist()), cut(baseline), cut(head))
+
+
+def thin(x: Any, y: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """As many points of a curve as can be told apart."""
     keep = np.unique(np.linspace(0, len(x) - 1, min(POINTS, len(x))).round().astype(int))
     return tuple(round(float(v), 5) for v in x[keep]), tuple(round(float(v), 5) for v in y[keep])
 
@@ -67,12 +76,12 @@ def _steps(truth: Any, score: Any) -> tuple[Any, Any]:
 def _roc(name: str, truth: Any, score: Any) -> Curve:
     tp, fp = _steps(truth, score)
     x, y = np.append(0.0, fp / fp[-1]), np.append(0.0, tp / tp[-1])
-    return Curve(name, *_thin(x, y))
+    return Curve(name, *thin(x, y))
 
 
 def _pr(name: str, truth: Any, score: Any) -> Curve:
     tp, fp = _steps(truth, score)
-    return Curve(name, *_thin(tp / tp[-1], tp / (tp + fp)))
+    return Curve(name, *thin(tp / tp[-1], tp / (tp + fp)))
 
 
 def _calibration(name: str, truth: Any, score: Any) -> Curve:

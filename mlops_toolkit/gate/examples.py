@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,11 @@ def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], 
 
     def rows(chosen: npt.NDArray[np.intp]) -> tuple[Example, ...]:
         return tuple(
-            Example(
-                id=str(ids[i]),
-                target=_shown(head, head.target, i),
-                baseline=_shown(head, baseline.prediction, i),
-                head=_shown(head, head.prediction, i),
-                preview={name: _cut(str(values[i])) for name, values in previews.items() if values[i] is not None},
+            example(
+                str(ids[i]),
+                head.labels,
+                [values[i] for values in (head.target, baseline.prediction, head.prediction) if values is not None],
+                {name: values[i] for name, values in previews.items()},
                 suite=suite,
                 weight=None if weight is None else float(weight[i]),
             )
@@ -56,14 +56,17 @@ def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], 
     return Examples(fixed=rows(fixed), broken=rows(broken), fixed_total=len(fixed), broken_total=len(broken))
 
 
+def example(
+    name: str, labels: tuple[str, ...], answers: Sequence[float], previews: Mapping[str, Any], *, suite: str, weight: float | None
+) -> Example:
+    """One of them. answers: target, the baseline's and the head's prediction, as codes of `labels` or numbers."""
+    target, before, after = (labels[int(value)] if labels else f"{float(value):.6g}" for value in answers)
+    shown = {column: _cut(str(value)) for column, value in previews.items() if value is not None}
+    return Example(id=name, target=target, baseline=before, head=after, preview=shown, suite=suite, weight=weight)
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _shown(sample: Sample, values: Any, i: int) -> str | None:
-    if values is None:
-        return None
-    return sample.labels[int(values[i])] if sample.labels else f"{float(values[i]):.6g}"
 
 
 def merged(parts: list[Examples]) -> Examples:

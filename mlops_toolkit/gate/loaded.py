@@ -1,19 +1,25 @@
-"""One side of a comparison, in memory."""
+"""One side of a comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.result import Side
 from mlops_toolkit.records.run import Measure, MetricValue, Run
 
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
+
+Answers: TypeAlias = Union[Table, "Stream"]  # of one suite: in memory, or of a size that is read in blocks
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """One side, in memory.
+    """One side.
 
     tables   suite -> its predictions; hashed: the suites whose ids are salted hashes
     scalars  metric -> value, for metrics that have no examples behind them
@@ -22,7 +28,7 @@ class Loaded:
 
     label: str
     run: Run | None = None
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    tables: Mapping[str, Answers] = field(default_factory=dict)
     hashed: frozenset[str] = frozenset()
     scalars: Mapping[str, MetricValue] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +17,10 @@ from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.gaps import judge_gaps
 from mlops_toolkit.gate.judge import Judged, Subject
-from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.gate.loaded import Answers, Loaded
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work, effective, warning
-from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.metrics import default, resolve
 from mlops_toolkit.stats.paired import Paired
@@ -32,13 +33,15 @@ NEEDED = {
 
 
 def judge_suite(
-    work: Work, request: Request, name: str, table: Table, baseline: Loaded | None, head: Loaded, *, same: bool, salt: str | None
+    work: Work, request: Request, name: str, table: Answers, baseline: Loaded | None, head: Loaded, *, same: bool, salt: str | None
 ) -> None:
     suite = suite_of(request.config, name)
     wanted = metric_requests(suite, request, name, table)
     columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
     base_table = baseline.tables.get(name) if baseline else None
-    both = aligned(work, base_table, table, columns, salt if baseline and name in baseline.hashed - head.hashed else None)
+    asked, kept = _slice_requests(work, request, name)
+    with _explained(kept):
+        both = aligned(work, base_table, table, columns, asked, salt if baseline and name in baseline.hashed - head.hashed else None)
     metrics = [resolve(r, labels=both.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
         if not both.has(metric):
@@ -48,8 +51,8 @@ def judge_suite(
                 where=table.source,
                 hint="write it into the predictions, or take the metric out",
             )
-    slices = _slices(work, request, name, both)
-    rows: dict[str | None, Any] = {None: None, **dict(slices)}
+    with _explained(kept):
+        rows: dict[str | None, Any] = {None: None, **dict(both.masks(asked))}
     for metric, results in zip(metrics, both.measured(metrics, rows, request.config.confidence), strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
         another = redefined.otherwise(request, baseline, head, name, metric, full)
@@ -80,7 +83,7 @@ def suite_of(config: Config, name: str) -> Suite:
     return config.evaluate.suites.get(name, Suite()) if name else config.evaluate
 
 
-def metric_requests(suite: Suite, request: Request, name: str, table: Table) -> tuple[MetricRequest, ...]:
+def metric_requests(suite: Suite, request: Request, name: str, table: Answers) -> tuple[MetricRequest, ...]:
     """The metrics of a suite: those asked for, else the task's usual ones; with those that a gate names (the base's too)."""
     asked = suite.metrics
     if not asked and table.task in ("classification", "regression"):
@@ -104,29 +107,35 @@ def _gated(request: Request, suite: str, metric: str) -> bool:
     return request.base_config is not None and full in request.base_config.gate
 
 
-def _as_metric(name: str, table: Table) -> MetricRequest | None:
+def _as_metric(name: str, table: Answers) -> MetricRequest | None:
     """The metric of this name; `mean:latency-ms` may also be of a measure, and is where the predictions have no such column."""
     try:
         made = requests.metric(name)
     except UsageError:
         return None
-    return None if made.family == "mean" and made.argument not in table.frame.columns else made
+    return None if made.family == "mean" and made.argument not in table.columns else made
 
 
 def _is_measure(config: Config | None, name: str) -> bool:
     return config is not None and name in config.measures
 
 
-def _slices(work: Work, request: Request, name: str, both: Sides) -> list[tuple[str, Any]]:
-    """The slices asked for, with those that the base branch's gate judges and this one's `evaluate.slices` lets go."""
+def _slice_requests(work: Work, request: Request, name: str) -> tuple[tuple[SliceRequest, ...], list[SliceRequest]]:
+    """The slices asked for, with those (the second list) that the base branch's gate judges and this one's `evaluate.slices` lets go."""
     wanted = {s.name: s for s in suite_of(request.config, name).slices}
     kept = [s for s in _gated_slices(request, name) if wanted.get(s.name) != s]
     if kept and not request.forks_gate:
         work.loosened.extend(f"slice {s.name} → {'defined otherwise' if s.name in wanted else 'not judged'}" for s in kept)
         kept = [] if accepts_gate(request.config.accepted, request.today) else kept
     wanted |= {s.name: s for s in kept}
+    return tuple(wanted.values()), kept
+
+
+@contextlib.contextmanager
+def _explained(kept: list[SliceRequest]) -> Iterator[None]:
+    """What is wrong with a slice that only the base branch's gate asks for is said with the way out."""
     try:
-        return both.masks(tuple(wanted.values())) if wanted else []
+        yield
     except UsageError as error:
         if any(error.where == f"slice {s.name}" for s in kept):
             error.hint = "the base branch's gate judges this slice; `accepted: [{check: gate, reason: …}]` lets it go"

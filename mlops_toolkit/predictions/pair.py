@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -49,6 +51,21 @@ class Pair:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Differences:
+    """What a Pair says of two sides, without their rows."""
+
+    n: int
+    only_baseline: tuple[str, ...] = ()
+    only_baseline_count: int = 0
+    only_head: tuple[str, ...] = ()
+    only_head_count: int = 0
+    labels_changed: int = 0
+    renamed: tuple[str, str] | None = None
+    common: float = 1.0
+    notes: tuple[str, ...] = ()
+
+
 def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tuple[str, ...] = ()) -> Pair:
     """Align two tables by (id, repeat).
 
@@ -57,7 +74,7 @@ def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tupl
 
     UsageError `task-differs` or `repeats-differ` where the two cannot be compared.
     """
-    _comparable(baseline, head)
+    comparable(baseline, head)
     keys = ["id", "repeat"] if "repeat" in head.frame.columns else ["id"]
     head_keys = head.frame.select(keys)
     if salt is not None:
@@ -90,22 +107,34 @@ def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tupl
         only_head=tuple(only_head["id"].head(NAMED).to_list()),
         only_head_count=only_head.height,
         labels_changed=labels_changed,
-        renamed=_renamed(baseline.labels, head.labels) if labels_changed else None,
+        renamed=renamed(baseline.labels, head.labels) if labels_changed else None,
         data_changed=bool(only_baseline.height or only_head.height or labels_changed or notes),
         common=min(head_frame.height / max(baseline.n, 1), head_frame.height / max(head.n, 1)),
         notes=notes,
     )
 
 
-def _comparable(baseline: Table, head: Table) -> None:
+class Answers(Protocol):
+    """What of a side decides whether another can be compared with it."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def columns(self) -> list[str]: ...
+
+
+def comparable(baseline: Answers, head: Answers) -> None:
+    """Refuses two sides of different tasks, or of which only one has repeats."""
     if baseline.task != head.task:
         raise UsageError(
             "task-differs",
             f"{baseline.source} is {baseline.task}, {head.source} is {head.task}",
             hint="say `task:` if the data was misunderstood; else the two cannot be compared",
         )
-    if ("repeat" in baseline.frame.columns) != ("repeat" in head.frame.columns):
-        has, lacks = (baseline, head) if "repeat" in baseline.frame.columns else (head, baseline)
+    if ("repeat" in baseline.columns) != ("repeat" in head.columns):
+        has, lacks = (baseline, head) if "repeat" in baseline.columns else (head, baseline)
         raise UsageError(
             "repeats-differ",
             f"{has.source} has a column repeat, {lacks.source} has none",
@@ -113,7 +142,7 @@ def _comparable(baseline: Table, head: Table) -> None:
         )
 
 
-def _renamed(baseline: tuple[str, ...], head: tuple[str, ...]) -> tuple[str, str] | None:
+def renamed(baseline: tuple[str, ...], head: tuple[str, ...]) -> tuple[str, str] | None:
     """A label that only the baseline has and one that only the head has, where these look alike or the sides have none in common."""
     gone, new = ([label for label in one if label not in other] for one, other in ((baseline, head), (head, baseline)))
     twins = {looks(label): label for label in new}
@@ -123,14 +152,18 @@ def _renamed(baseline: tuple[str, ...], head: tuple[str, ...]) -> tuple[str, str
 
 def _notes(base: pl.DataFrame, head: pl.DataFrame, salt: str | None) -> tuple[str, ...]:
     """Weights and clusters that differ between the sides: the head's count."""
-    notes = []
-    for name, many in (("weight", "weights"), ("cluster", "clusters")):
+    differ = {}
+    for name in ("weight", "cluster"):
         theirs = base[name] if name in base.columns else None
         ours = head[name] if name in head.columns else None
         if name == "weight":
             theirs, ours = (None if c is None or (c == 1).all() else c for c in (theirs, ours))
         elif ours is not None and salt is not None:
             ours = hash_ids(ours, salt)
-        if (theirs is None) != (ours is None) or (theirs is not None and ours is not None and not theirs.equals(ours)):
-            notes.append(f"the {many} differ between the two runs; both are computed with this run's")
-    return tuple(notes)
+        differ[name] = (theirs is None) != (ours is None) or (theirs is not None and ours is not None and not theirs.equals(ours))
+    return differing(differ)
+
+
+def differing(differ: Mapping[str, bool]) -> tuple[str, ...]:
+    """The notes that columns differ: `weight`, `cluster`."""
+    return tuple(f"the {name}s differ between the two runs; both are computed with this run's" for name, is_so in differ.items() if is_so)

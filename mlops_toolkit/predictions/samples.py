@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import polars as pl
 
@@ -46,9 +48,15 @@ def arrays(
     )
 
 
-def column(table: Table, name: str, frame: pl.DataFrame | None = None) -> pl.Series:
-    """A column of the user's as Float64, by name."""
-    frame = table.frame if frame is None else frame
+class Named(Protocol):
+    """Whatever has a name for messages."""
+
+    @property
+    def source(self) -> str: ...
+
+
+def column(table: Named, name: str, frame: pl.DataFrame) -> pl.Series:
+    """A column of the user's as Float64, by name; the ids in `frame` say where one is no number."""
     if name not in frame.columns or name in ("id", "cluster", "repeat"):
         known = [c for c in frame.columns if c not in RESERVED] or list(frame.columns)
         raise InvalidFile(

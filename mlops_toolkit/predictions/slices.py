@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -28,24 +30,48 @@ def masks(frame: pl.DataFrame, requests: tuple[SliceRequest, ...]) -> list[tuple
             parts = by_value(frame, request.column)
             found += [(f"{request.column}={value}", parts.codes == code) for code, value in enumerate(parts.names)]
             continue
-        where = f"slice {request.name}"
-        rows = conditions.mask(frame, request.where or "", where)
+        rows = conditions.mask(frame, request.where or "", f"slice {request.name}")
         if not rows.any():
-            raise UsageError(
-                "empty-slice", f"no row fulfils {shown(request.where)}", where=where, hint="a slice without rows proves nothing: remove it"
-            )
+            raise empty(request)
         found.append((request.name, rows))
-    names = [name for name, _ in found]
-    if twice := next((name for i, name in enumerate(names) if name in names[:i]), None):
-        raise UsageError("duplicate-slice", f"two slices are called {shown(twice)}", where="slices")
+    refuse_twice([name for name, _ in found])
     return found
 
 
-def columns(requests: tuple[SliceRequest, ...], frame: pl.DataFrame) -> tuple[str, ...]:
+def refuse_twice(names: Sequence[str]) -> None:
+    """No two slices of one name."""
+    if twice := next((name for i, name in enumerate(names) if name in names[:i]), None):
+        raise UsageError("duplicate-slice", f"two slices are called {shown(twice)}", where="slices")
+
+
+def empty(request: SliceRequest) -> UsageError:
+    """That no row fulfils a condition."""
+    hint = "a slice without rows proves nothing: remove it"
+    return UsageError("empty-slice", f"no row fulfils {shown(request.where)}", where=f"slice {request.name}", hint=hint)
+
+
+def unknown(name: str, known: Sequence[str]) -> UsageError:
+    """That there is no such column."""
+    return UsageError(
+        "unknown-column", f"there is no column {shown(name)} to slice by", where=f"slice {name}", hint=did_you_mean(name, known)
+    )
+
+
+def too_many(name: str, values: str) -> UsageError:
+    """That a column has so many values."""
+    return UsageError(
+        "too-many-slices",
+        f"the column {shown(name)} has {values} values, at most {groups.MOST} can be slices",
+        where=f"slice {name}",
+        hint=f'name conditions instead: slices: [{{long: "{name} > 512"}}]',
+    )
+
+
+def columns(requests: tuple[SliceRequest, ...], known: Sequence[str]) -> tuple[str, ...]:
     """The columns that the slices need: those that are kept with the predictions in the history."""
     named = {request.column for request in requests if request.column}
     texts = [request.where for request in requests if request.where]
-    return tuple(c for c in frame.columns if c in named or any(c in text for text in texts))
+    return tuple(c for c in known if c in named or any(c in text for text in texts))
 
 
 def by_value(frame: pl.DataFrame, name: str) -> groups.Groups:
@@ -54,20 +80,11 @@ def by_value(frame: pl.DataFrame, name: str) -> groups.Groups:
     UsageErrors: unknown-column, bad-slice (values that are no text), too-many-slices (more than 50 texts; numbers and days are cut).
     """
     if name not in frame.columns:
-        known = [c for c in frame.columns if not c.startswith(PROB)]
-        raise UsageError(
-            "unknown-column", f"there is no column {shown(name)} to slice by", where=f"slice {name}", hint=did_you_mean(name, known)
-        )
+        raise unknown(name, [c for c in frame.columns if not c.startswith(PROB)])
     column = frame[name]
     if numbers.wordless(column.dtype):
         raise UsageError("bad-slice", f"a {column.dtype} column cannot be sliced by", where=f"slice {name}")
     found = groups.of(column)
     if found is None:
-        many = column.n_unique()
-        raise UsageError(
-            "too-many-slices",
-            f"the column {shown(name)} has {many:,} values, at most {groups.MOST} can be slices",
-            where=f"slice {name}",
-            hint=f'name conditions instead: slices: [{{long: "{name} > 512"}}]',
-        )
+        raise too_many(name, f"{column.n_unique():,}")
     return found

@@ -81,7 +81,7 @@ def _on(
 
     def one(metric: Metric) -> Paired:
         if metric.slope and cells:
-            return _from_cells(metric, metric.slope, cells, confidence)
+            return from_cells(metric, metric.slope, cells, confidence)
         if id(metric) in of_means:
             return of_means[id(metric)]
         near = from_bins(metric, baseline, head, tolerance[metric.name], confidence) if metric.name in tolerance else None
@@ -99,7 +99,8 @@ def _joint(baseline: Sample, head: Sample) -> Joint | None:
 # --- from the table; from the rows: see `by_rows`
 
 
-def _from_cells(metric: Metric, slope: Callable[[Tally], Slope], cells: Cells, confidence: float) -> Paired:
+def from_cells(metric: Metric, slope: Callable[[Tally], Slope], cells: Cells, confidence: float) -> Paired:
+    """A metric of labels, from the occupied cells of the table."""
     if cells.n == 0:
         return undefined(metric, 0, Measured(None, state="empty"), Measured(None, state="empty"))
     before, after = (slope(side) for side in cells.sides)

@@ -7,6 +7,7 @@ as they do here. A margin m is then shown kept with probability `power` when m â
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
 from mlops_toolkit.records.result import Needs
@@ -124,16 +125,23 @@ def proposal(metric: Metric, sample: Sample, *, often: float = OFTEN, confidence
     accuracy 0.9 is 4 % of the examples changing between right and wrong (for 0.99: 0.4 %).
     """
     measured = metric.measure(sample)
-    if measured.value is None or (measured.support is not None and measured.support < FEWEST_EXAMPLES and not metric.rowwise):
-        return None
     share = share_of(metric, sample) if uneven(sample.weight) is None and dense(sample.cluster) is None else None
-    if share is not None:
-        right, trials = share
-        return readable(_assumed_share(right / max(trials, 1), trials, often, confidence)) if trials else None
-    error = standard_error(measured, sample.cluster)
-    if not error:
+    error = None if share is not None else standard_error(measured, sample.cluster)
+    one = Paired(metric.name, sample.n, None, measured.value, support=measured.support, standard_error=error)
+    if share is not None and measured.value is not None:
+        one = replace(one, head=share[0] / max(share[1], 1), trials=share[1])
+    return proposal_of(metric, one, often=often, confidence=confidence)
+
+
+def proposal_of(metric: Metric, one: Paired, *, often: float = OFTEN, confidence: float = 0.95) -> float | None:
+    """`proposal`, of a model's own value with its support and standard error. one.trials: the rows of which the value is a share, if it is."""
+    if one.head is None or (one.support is not None and one.support < FEWEST_EXAMPLES and not metric.rowwise):
         return None
-    return readable((critical(confidence) + normal_quantile(often)) * error * math.sqrt(ASSUMED))
+    if one.trials is not None:
+        return readable(_assumed_share(one.head, one.trials, often, confidence)) if one.trials else None
+    if not one.standard_error:
+        return None
+    return readable((critical(confidence) + normal_quantile(often)) * one.standard_error * math.sqrt(ASSUMED))
 
 
 def readable(margin: float) -> float:

@@ -96,6 +96,10 @@ class Opened:
         """Of each row of a block that starts at row `start` its number in the file."""
         return frame[text.ROW] if self.numbered else pl.int_range(start, start + frame.height, eager=True)
 
+    def number_at(self, place: int) -> int:
+        """The number of the row at this place."""
+        return int(self.lazy().select(text.ROW).slice(place, 1).collect().item()) if self.numbered else place
+
     def head(self) -> pl.DataFrame:
         """The first rows, all columns."""
         with self._readable():

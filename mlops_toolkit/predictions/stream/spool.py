@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +30,15 @@ class Spool:
 
     folder: Path
     blocks: list[tuple[int, dict[str, tuple[int, np.dtype[Any]]]]] = field(default_factory=list)
-    _open: dict[str, IO[bytes]] = field(default_factory=dict)
+    _open: dict[str, int] = field(default_factory=dict)
+    _ends: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._gone = weakref.finalize(self, _remove, self.folder, self._open)
 
     @classmethod
     def made(cls, name: str) -> Spool:
-        """An empty one in this process's temporary folder."""
+        """An empty one in this process's temporary folder; it gives its room back when nobody holds it any more."""
         return cls(scratch.place(name))
 
     @property
@@ -51,16 +57,20 @@ class Spool:
             rows = len(values)
             kept = np.ascontiguousarray(_narrow(values))
             with scratch.writing():
-                file = self._file(name)
-                places[name] = file.tell(), kept.dtype
-                file.write(kept.data if len(kept) else b"")
+                places[name] = self._write(name, kept), kept.dtype
         self.blocks.append((rows, places))
 
-    def _file(self, name: str) -> IO[bytes]:
+    def _write(self, name: str, values: Array) -> int:
+        """Where in its file the column goes on."""
         if name not in self._open:
             path = self.folder / str(len(self._open))  # a column may be called anything
-            self._open[name] = path.open("w+b", buffering=0)
-        return self._open[name]
+            self._open[name] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        start = self._ends.get(name, 0)
+        view, done = memoryview(values.view(np.uint8)), 0  # type: ignore[arg-type]  # numpy's arrays are buffers
+        while done < len(view):
+            done += os.pwrite(self._open[name], view[done:], start + done)
+        self._ends[name] = start + done
+        return start
 
     def block(self, index: int, names: frozenset[str] | None = None) -> dict[str, Array]:
         """The columns of one block (None: all of them), as they were given but for their width."""
@@ -72,7 +82,7 @@ class Spool:
         view, done = memoryview(values.view(np.uint8)), 0  # type: ignore[arg-type]  # numpy's arrays are buffers
         file = self._open[name]
         while done < len(view):
-            got = os.preadv(file.fileno(), [view[done:]], start + done)
+            got = os.preadv(file, [view[done:]], start + done)
             if not got:
                 raise EOFError(f"block of {name} is cut off")  # nobody but this process writes there
             done += got
@@ -83,10 +93,14 @@ class Spool:
 
     def close(self) -> None:
         """Give its room back."""
-        for file in self._open.values():
-            Path(file.name).unlink(missing_ok=True)
-            file.close()
-        self._open.clear()
+        self._gone()
+
+
+def _remove(folder: Path, files: dict[str, int]) -> None:
+    for file in files.values():
+        os.close(file)
+    files.clear()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _narrow(values: Array) -> Array:

@@ -268,7 +268,7 @@ def test_slices_that_prove_nothing_are_refused() -> None:
 
 def test_the_columns_that_slices_need_are_known() -> None:
     requests = (SliceRequest("language", column="language"), SliceRequest("long", where="length > 512"))
-    assert columns(requests, TEXT) == ("length", "language")
+    assert columns(requests, TEXT.columns) == ("length", "language")
 
 
 def test_values_of_any_type_and_missing_ones_are_slices() -> None:

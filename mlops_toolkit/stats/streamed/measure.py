@@ -1,0 +1,204 @@
+"""Every metric on every subset of examples that come in blocks: the answers of `stats.paired` and, of a head alone, of `stats.single`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.stats import single
+from mlops_toolkit.stats.conclude import Paired
+from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.paired import from_cells
+from mlops_toolkit.stats.proportions import wilson
+from mlops_toolkit.stats.sample import Sample
+from mlops_toolkit.stats.spread import Spread
+from mlops_toolkit.stats.streamed.block import Block, Part, through
+from mlops_toolkit.stats.streamed.pair import Pair, Rows
+from mlops_toolkit.stats.streamed.sides import side
+from mlops_toolkit.stats.streamed.table import Table
+from mlops_toolkit.stats.tally import Cells
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of blocks.
+
+    metrics   against the baseline;  lonely  those that only the head has
+    subsets   name -> its part of the blocks, None: all rows
+    clusters  how many codes of clusters there can be
+    some      a few rows, from which bins of scores are laid out
+    """
+
+    metrics: tuple[Metric, ...]
+    lonely: tuple[Metric, ...]
+    subsets: Mapping[Any, Part | None]
+    clusters: int
+    some: Block
+
+
+@dataclass
+class _Subset:
+    """What is added up of one subset."""
+
+    rows: Rows
+    pairs: dict[str, Pair]
+    table: Table | None
+    own: Table | None = None
+    zeros: dict[str, bool] = field(default_factory=dict)
+
+
+def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[dict[str, dict[Any, Paired]], dict[str, float]]:
+    """(metric -> subset -> Paired, metric -> by how much its values may be off, where they may).
+
+    `blocks` is gone through twice, or a third time where what was counted may be rounding. UsageError `not-in-blocks` for a metric that
+    cannot be added up.
+    """
+    made: dict[Hashable, _Subset] = {name: _subset(asked, whole=part is None) for name, part in asked.subsets.items()}
+    _probe(blocks, asked)
+
+    def first(name: Hashable, baseline: Sample | None, head: Sample) -> None:
+        one = made[name]
+        one.rows.see(head, asked.clusters)
+        if one.table is not None and head.target is not None and head.prediction is not None:
+            before = head.prediction if baseline is None or baseline.prediction is None else baseline.prediction
+            one.table.add(head.target, before, head.prediction, head)
+        for pair in one.pairs.values():
+            pair.see(baseline, head)
+
+    def second(name: Hashable, baseline: Sample | None, head: Sample) -> None:
+        one = made[name]
+        head = one.rows.plain(head)
+        baseline = None if baseline is None else replace(baseline, weight=head.weight, cluster=head.cluster)
+        for pair in one.pairs.values():
+            if not pair.done:
+                pair.add(baseline, head, one.rows)
+
+    through(blocks, asked.subsets, first)
+    for one in made.values():
+        for pair in one.pairs.values():
+            pair.settle(one.rows.support)
+    left = set(made) if any(one.pairs for one in made.values()) else set()
+    while left:
+        for name in left:
+            for pair in made[name].pairs.values():
+                if not pair.done:
+                    pair.start(made[name].rows)
+        through(blocks, {name: asked.subsets[name] for name in asked.subsets if name in left}, second)
+        ended = {name: [pair.ended() for pair in made[name].pairs.values()] for name in left}
+        left = {name for name, each in ended.items() if not all(each)}
+    return _answers(asked, made, confidence), _errors(asked, made)
+
+
+def _subset(asked: Asked, *, whole: bool) -> _Subset:
+    pairs = {}
+    for metric in (*asked.metrics, *asked.lonely):
+        if metric.slope is not None and asked.some.head.labels:
+            continue
+        after = side(metric, asked.some.head, whole=whole)
+        alone = metric in asked.lonely or asked.some.baseline is None
+        before = None if alone or asked.some.baseline is None else side(metric, asked.some.baseline, whole=whole)
+        if after is None or (before is None and not alone):
+            raise UsageError(
+                "not-in-blocks",
+                f"{metric.name} cannot be computed of data that does not fit into memory",
+                hint="take it out of the metrics, or evaluate on fewer examples",
+            )
+        pairs[metric.name] = Pair(metric, before, after)
+    labels, positive = asked.some.head.labels, asked.some.head.positive
+    return _Subset(Rows(), pairs, Table(labels, positive) if labels else None)
+
+
+def _probe(blocks: Iterable[Block], asked: Asked) -> None:
+    """What is wrong with what is asked (a class that is not there, a metric of another task) is raised by the metrics themselves."""
+    for block in blocks:
+        row = np.zeros(min(block.head.n, 1), dtype=np.intp)
+        for metric in (*asked.metrics, *asked.lonely):
+            if block.baseline is not None and metric in asked.metrics:
+                metric.measure(block.baseline.take(row))
+            metric.measure(block.head.take(row))
+        return
+
+
+def _errors(asked: Asked, made: Mapping[Hashable, _Subset]) -> dict[str, float]:
+    found = {}
+    for metric in (*asked.metrics, *asked.lonely):
+        pairs = [one.pairs[metric.name] for one in made.values() if metric.name in one.pairs]
+        off = max((side.error[0] for pair in pairs for side in (pair.before, pair.after) if side is not None), default=0.0)
+        if off > 0:
+            found[metric.name] = off
+    return found
+
+
+def _answers(asked: Asked, made: Mapping[Hashable, _Subset], confidence: float) -> dict[str, dict[Any, Paired]]:
+    found: dict[str, dict[Any, Paired]] = {metric.name: {} for metric in (*asked.metrics, *asked.lonely)}
+    for name, one in made.items():
+        rows = one.rows
+        cells = one.table.cells(even=rows.even, heaviest=rows.heaviest, clustered=rows.clustered) if one.table else None
+        for metric in asked.metrics:
+            if metric.slope is not None and cells is not None:
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    found[metric.name][name] = from_cells(metric, metric.slope, cells, confidence)
+            else:
+                found[metric.name][name] = one.pairs[metric.name].concluded(rows, confidence)
+        for metric in asked.lonely:
+            found[metric.name][name] = _alone(metric, one, cells, confidence)
+    return found
+
+
+# --- a head without a baseline
+
+
+def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float) -> Paired:
+    """As `gate.align.alone`."""
+    rows, share = one.rows, None
+    if metric.slope is not None and cells is not None:
+        value, spread, share = _of_cells(metric, cells)
+    else:
+        pair = one.pairs[metric.name]
+        value, spread = pair.head, pair.own(rows) if pair.defined else None
+        if spread is not None and not np.isfinite(spread.size):
+            value, spread = Measured(None, state="not-finite"), None
+        if metric.family == "mean" and pair.shares[0]:
+            share = pair.shares[1], rows.n
+    own = None
+    if spread is not None and value.value is not None:
+        if share is not None and rows.even and not rows.clustered:
+            own = wilson(*share, confidence)
+        else:
+            own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence)
+    made = Paired(
+        metric=metric.name,
+        n=rows.n,
+        baseline=None,
+        head=value.value,
+        reason=None if value.value is not None else value.state,
+        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
+        head_low=own[0] if own else None,
+        head_high=own[1] if own else None,
+        head_state=value.state,
+        support=value.support,
+        standard_error=spread.error if spread is not None else None,
+        trials=share[1] if share is not None and rows.even and not rows.clustered else None,
+    )
+    return one.pairs[metric.name].wider(made, rows, confidence) if metric.name in one.pairs else made
+
+
+def _of_cells(metric: Metric, cells: Cells) -> tuple[Measured, Spread | None, tuple[int, int] | None]:
+    """A metric of labels: its value, the spread of its influences, and of which share of rows it is."""
+    if metric.slope is None or not cells.n:
+        return Measured(None, state="empty"), None, None
+    after = metric.slope(cells.sides[1])
+    value = Measured(after.value, None, after.state, after.support, after.rare)
+    if after.value is None:
+        return value, None, None
+    own = after.at(cells.target, cells.head)
+    share = None
+    if metric.rowwise:
+        only = metric.only(cells.sample)
+        counts = np.ones(len(own), dtype=bool) if only is None else cells.target == only
+        share = int(cells.count[counts & (cells.target == cells.head)].sum()), int(cells.count[counts].sum())
+    return value, Spread.of_cells(cells, own, own != 0), share

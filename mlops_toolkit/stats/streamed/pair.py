@@ -1,0 +1,244 @@
+"""A metric of two models on a subset, from the blocks of its rows to the `Paired` that `stats.paired` makes of rows in memory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_toolkit.stats.by_rows import Sides
+from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
+from mlops_toolkit.stats.contrast import NOISE, Contrast
+from mlops_toolkit.stats.distributions import critical
+from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.sample import Codes, Floats, Sample
+from mlops_toolkit.stats.spread import Spread
+from mlops_toolkit.stats.streamed.sides import Side, Support
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Rows:
+    """What is known of the rows of a subset after the first pass.
+
+    n, heavy   how many rows and Σ w;  lightest, heaviest  of the weights
+    there      (G,) bool: which clusters occur;  labels  (K,) rows of each label;  pairs  (G, K) bool: which labels a cluster holds
+    """
+
+    n: int = 0
+    heavy: float = 0.0
+    lightest: float = math.inf
+    heaviest: float = 0.0
+    there: Any = None
+    labels: Any = None
+    pairs: Any = None
+
+    def see(self, sample: Sample, clusters: int) -> None:
+        self.n += sample.n
+        if sample.labels and sample.target is not None:
+            count = np.bincount(sample.target, minlength=len(sample.labels))
+            self.labels = count if self.labels is None else self.labels + count
+            if sample.cluster is not None:
+                if self.pairs is None:
+                    self.pairs = np.zeros((clusters, len(sample.labels)), dtype=bool)
+                self.pairs[sample.cluster, sample.target] = True
+        if sample.weight is not None and sample.n:
+            self.heavy += float(sample.weight.sum())
+            self.lightest = min(self.lightest, float(sample.weight.min()))
+            self.heaviest = max(self.heaviest, float(sample.weight.max()))
+        if sample.cluster is not None:
+            if self.there is None:
+                self.there = np.zeros(clusters, dtype=bool)
+            self.there[sample.cluster] = True
+
+    @property
+    def even(self) -> bool:
+        return self.lightest >= self.heaviest
+
+    @property
+    def clustered(self) -> bool:
+        return self.there is not None and int(np.count_nonzero(self.there)) != self.n
+
+    def support(self, label: int) -> tuple[int, int]:
+        """How many independent rows are of a label, and how many of others: rows, or clusters that hold one."""
+        if self.clustered and self.pairs is not None:
+            others = np.delete(self.pairs, label, axis=1).any(axis=1)
+            return int(np.count_nonzero(self.pairs[:, label])), int(np.count_nonzero(others))
+        count = 0 if self.labels is None else int(self.labels[label])
+        return count, self.n - count
+
+    def plain(self, sample: Sample) -> Sample:
+        """A block without weights and clusters that say nothing."""
+        return replace(sample, weight=None if self.even else sample.weight, cluster=sample.cluster if self.clustered else None)
+
+
+@dataclass
+class _Clusters:
+    """Sums by cluster, (G,) each; which of them hold a row that moved, and the least and largest step."""
+
+    difference: Floats
+    own: Floats
+    moved: Mask
+    better: int = 0
+    worse: int = 0
+    least: float = math.inf
+    largest: float = 0.0
+
+    @classmethod
+    def of(cls, many: int) -> _Clusters:
+        return cls(np.zeros(many), np.zeros(many), np.zeros(many, dtype=bool))
+
+
+@dataclass
+class Pair:
+    """One metric on one subset while it is added up; `before` is None where the head stands alone."""
+
+    metric: Metric
+    before: Side | None
+    after: Side
+    base: Measured = field(default_factory=lambda: Measured(None))
+    head: Measured = field(default_factory=lambda: Measured(None))
+    contrast: Contrast = field(default_factory=Contrast)
+    clusters: _Clusters | None = None
+    above: tuple[float, float] = (0.0, 0.0)
+    shares: tuple[bool, int] = (True, 0)
+    again: bool = False
+    over: bool = False
+
+    # --- the first pass
+
+    def see(self, baseline: Sample | None, head: Sample) -> None:
+        self.after.see(head)
+        if self.before is not None and baseline is not None:
+            self.before.see(baseline)
+        if self.metric.family == "mean" and self.shares[0]:
+            columns = [side.columns[self.metric.argument or ""] for side in (head, baseline if self.before is not None else None) if side]
+            only = all(bool(np.all((one == 0) | (one == 1))) for one in columns)
+            self.shares = only, self.shares[1] + (int(columns[0].sum()) if only else 0)
+
+    def settle(self, support: Support) -> None:
+        self.head = self.after.settle(support)
+        if self.before is not None:
+            self.base = self.before.settle(support)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to be added up."""
+        return self.over or not self.defined
+
+    @property
+    def defined(self) -> bool:
+        return self.head.value is not None and (self.before is None or self.base.value is not None)
+
+    # --- the second
+
+    def start(self, rows: Rows) -> None:
+        """Begin (or begin again) to add up the influences."""
+        self.contrast = Contrast()
+        self.clusters = _Clusters.of(len(rows.there)) if rows.clustered and rows.there is not None else None
+
+    def add(self, baseline: Sample | None, head: Sample, rows: Rows) -> None:
+        if not self.defined:
+            return
+        own = self.after.influence(head)
+        if self.before is None or baseline is None:
+            difference, step, differs = own, own[:0], np.zeros(head.n, dtype=bool)
+        else:
+            sign = 1.0 if self.metric.direction == "higher" else -1.0
+            difference = sign * (own - self.before.influence(baseline))
+            differs = Sides(baseline, head).differ(self.metric)
+            share = sign * ((self.head.value or 0.0) - (self.base.value or 0.0)) / (rows.n if head.weight is None else rows.heavy)
+            step = difference + (share if head.weight is None else share * head.weight)
+        if self.clusters is None:
+            self.contrast = Contrast.total([self.contrast, Contrast.of(difference, own, step[differs] if len(step) else step, self.above)])
+        elif head.cluster is not None:
+            _by_cluster(self.clusters, head.cluster, (difference, own, step), differs, self.above[0])
+
+    def ended(self) -> bool:
+        """Whether that was the last pass: not where what was counted may be rounding, whose size is only known now."""
+        if self.before is None or self.again or self.done:
+            self.over = True
+            return True
+        if self.clusters is not None:
+            limit = NOISE * self.clusters.largest
+            self.again, self.above = self.clusters.least <= limit, (limit, 0.0)
+        else:
+            rounding = self.contrast.rounding
+            self.again, self.above = rounding is not None, rounding or (0.0, 0.0)
+        self.over = not self.again
+        return self.over
+
+    # --- the answer
+
+    def concluded(self, rows: Rows, confidence: float) -> Paired:
+        """Against the baseline."""
+        if not self.defined:
+            return undefined(self.metric, rows.n, self.base, self.head)
+        spread, own, moved = self._spreads(rows)
+        if not math.isfinite(own.size):
+            return undefined(self.metric, rows.n, self.base, Measured(None, state="not-finite"))
+        if not math.isfinite(spread.size):
+            return undefined(self.metric, rows.n, Measured(None, state="not-finite"), self.head)
+        share = None
+        if self.metric.family == "mean" and self.shares[0] and rows.even and not rows.clustered:
+            share = Share(rows.n, *moved, self.shares[1])
+        parts = Parts(clustered=rows.clustered, difference=spread, own=own, share=share)
+        return self.wider(conclude(self.metric, rows.n, self.base, self.head, parts, moved, confidence), rows, confidence)
+
+    def own(self, rows: Rows) -> Spread:
+        """Of the head's own influences."""
+        return self._spreads(rows)[1]
+
+    def _spreads(self, rows: Rows) -> tuple[Spread, Spread, tuple[int, int]]:
+        if self.clusters is None:
+            moved = self.contrast.better, self.contrast.worse
+            return self.contrast.difference.spread(sum(moved)), self.contrast.own.spread(self.contrast.contribute), moved
+        sums, there = self.clusters, rows.there
+        own = sums.own[there]
+        size = np.abs(own)
+        contribute = int(np.count_nonzero(size > (NOISE if self.before is not None else 0.0) * size.max(initial=0.0)))
+        spread = Spread.of(sums.difference[there], int(np.count_nonzero(sums.moved)))
+        return spread, Spread.of(own, contribute), (sums.better, sums.worse)
+
+    def wider(self, made: Paired, rows: Rows, confidence: float) -> Paired:
+        """By what bins of the score leave open: the values by their bounds, the standard errors by theirs."""
+        sides = [side for side in (self.before, self.after) if side is not None]
+        off, more = (sum(side.error[i] for side in sides) for i in (0, 1))
+        if off == 0 and more == 0:
+            return made
+        root = math.sqrt(rows.n / max(rows.n - 1, 1))
+        reach = [critical(confidence, made.df) * slack * root for slack in (more, self.after.error[1])]
+        least, most = self.metric.bounds
+        low, high = made.head_low, made.head_high
+        if low is not None and high is not None:
+            low, high = low - self.after.error[0] - reach[1], high + self.after.error[0] + reach[1]
+            low, high = low if least is None else max(low, least), high if most is None else min(high, most)
+        return replace(
+            made,
+            low=None if made.low is None else made.low - off - reach[0],
+            high=None if made.high is None else made.high + off + reach[0],
+            standard_error=None if made.standard_error is None else made.standard_error + more * root,
+            head_low=low,
+            head_high=high,
+            bound=off,
+        )
+
+
+def _by_cluster(sums: _Clusters, cluster: Codes, parts: tuple[Floats, Floats, Floats], differs: Mask, above: float) -> None:
+    difference, own, step = parts
+    many = len(sums.own)
+    sums.difference += np.bincount(cluster, weights=difference, minlength=many)
+    sums.own += np.bincount(cluster, weights=own, minlength=many)
+    if not len(step):
+        return
+    size = np.abs(step)
+    sums.largest = max(sums.largest, float(size.max(initial=0.0)))
+    counts = differs & (size > above)
+    sums.least = min(sums.least, float(size[counts].min(initial=math.inf)))
+    sums.better += int(np.count_nonzero(counts & (step > 0)))
+    sums.worse += int(np.count_nonzero(counts & (step < 0)))
+    sums.moved[cluster[counts]] = True

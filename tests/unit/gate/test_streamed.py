@@ -1,0 +1,249 @@
+"""Predictions that are read in blocks are judged as those in memory are: the same checks, the same notes, the same refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlops_toolkit.compare import sides
+from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.gate.assemble import assemble
+from mlops_toolkit.gate.loaded import Answers, Loaded
+from mlops_toolkit.gate.streamed import UNSEARCHED
+from mlops_toolkit.predictions import read
+from mlops_toolkit.predictions.anonymous import anonymise
+from mlops_toolkit.predictions.stream import admit, parts, scratch, source, spool
+from mlops_toolkit.predictions.stream.admit import Stream
+from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.records.result import Check, Result
+from tests.unit.gate.drawn import request
+
+RANKED = ("roc-auc", "average-precision")
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Blocks and parts so small that a few hundred rows are many of them."""
+    for module in (spool, source, parts):
+        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (64,))
+    monkeypatch.setattr(parts, "ROWS", 100)
+    yield
+    scratch.clear()
+
+
+def loaded(file: Path, *, label: str, how: type[Table] | type[Stream], hashed: bool = False, **about: Any) -> Loaded:
+    made: Answers = (
+        read.read(file, name=f"{label}.file", **about) if how is Table else admit.read_stream(file, name=f"{label}.file", **about)
+    )
+    return Loaded(label, tables={"": made}, hashed=frozenset({""} if hashed else ()))
+
+
+def outcome(
+    files: Sequence[Path | None], how: type[Table] | type[Stream], asked: str, *, salt: str | None = None, **about: Any
+) -> Result | str:
+    """The result of a comparison, or how it was refused."""
+    try:
+        base = None if files[0] is None else loaded(files[0], label="main", how=how, hashed=salt is not None, **about)
+        head = loaded(files[1], label="mine", how=how, **about)  # type: ignore[arg-type]
+        return assemble(request(asked), base, head, salt=salt)
+    except MlopsError as error:
+        return f"{type(error).__name__} {error.name} {error}"
+
+
+def same(one: Result | str, other: Result | str) -> None:
+    """Every check is equal: counts exactly, numbers to 1e-9; what is counted by bins within what its note says."""
+    if isinstance(one, str) or isinstance(other, str):
+        assert one == other
+        return
+    own = [note for note in other.notes if "bins of the score" in note or note == UNSEARCHED]
+    assert [n for n in other.notes if n not in own] == list(one.notes)
+    assert len(one.checks) == len(other.checks)
+    key = {(c.metric, c.slice): c for c in other.checks}
+    for check in one.checks:
+        _same(check, key[check.metric, check.slice])
+    assert one.baseline == other.baseline
+    assert one.charts.confusion == other.charts.confusion
+    assert (one.examples.fixed_total, one.examples.broken_total) == (other.examples.fixed_total, other.examples.broken_total)
+    assert one.examples.broken == other.examples.broken
+    assert one.examples.fixed == other.examples.fixed
+
+
+def _same(one: Check, other: Check) -> None:
+    if one.metric.partition(":")[0] in RANKED:
+        for name in ("baseline", "head", "n"):
+            mine, theirs = getattr(one, name), getattr(other, name)
+            assert (mine is None) == (theirs is None), (name, one, other)
+            assert mine is None or math.isclose(mine, theirs, rel_tol=0, abs_tol=0.02), (name, one, other)
+        assert one.low is None or (other.low is not None and other.low <= one.low + 1e-9), (one, other)
+        return
+    for field in dataclasses.fields(Check):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(mine, float) and isinstance(theirs, float):
+            assert math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-9), (field.name, one, other)
+        else:
+            assert mine == theirs, (field.name, one, other)
+
+
+# --- random tables with every optional column
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    seed: int
+    n: int
+    labels: int
+    weights: bool
+    clusters: bool
+    repeats: bool
+    order: str  # of the head's rows: same, shuffled, sorted
+    lost: int  # rows that only one side has
+    probabilities: bool
+    ids: str
+
+
+CASES = st.builds(
+    Case,
+    seed=st.integers(0, 10**6),
+    n=st.integers(30, 400),
+    labels=st.sampled_from([1, 2, 3, 5]),
+    weights=st.booleans(),
+    clusters=st.booleans(),
+    repeats=st.booleans(),
+    order=st.sampled_from(["same", "shuffled", "sorted"]),
+    lost=st.sampled_from([0, 0, 1, 5]),
+    probabilities=st.booleans(),
+    ids=st.sampled_from(["text", "numbers"]),
+)
+
+
+def frames(case: Case) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng(case.seed)
+    n, k = case.n, case.labels
+    labels = np.array(["ham", "spam", "eggs", "ß", "0"])[:k]
+    target = rng.integers(0, k, n)
+    keys = rng.permutation(10 * n)[:n]
+    ids = keys.astype(np.int64) if case.ids == "numbers" else np.array([f"e{i}" for i in keys])
+    common: dict[str, Any] = {"id": ids, "target": labels[target]}
+    if case.repeats:
+        common["id"], common["repeat"] = ids[rng.integers(0, n // 2 + 1, n)], np.arange(n).astype(str)
+    if case.weights:
+        common["weight"] = rng.choice([0.5, 1.0, 3.0], n)
+    if case.clusters:
+        by = {key: f"c{rng.integers(0, n // 3 + 2)}" for key in dict.fromkeys(common["id"].tolist())}
+        common["cluster"] = [by[key] for key in common["id"].tolist()]
+    common["part"] = rng.choice(["x", "y", "", "z"], n)
+    common["length"] = rng.integers(0, 100, n)
+    made = []
+    for side in range(2):
+        guess = np.where(rng.random(n) < 0.8, target, rng.integers(0, k, n))
+        own = {"prediction": labels[guess], "ms": rng.gamma(2, 3, n).round(3), "flag": rng.integers(0, 2, n)}
+        if case.probabilities and k > 1:
+            odds = rng.gamma(1, 1, (n, k)) + 3 * np.eye(k)[guess]
+            own |= {f"prob:{label}": column for label, column in zip(labels, (odds / odds.sum(1, keepdims=True)).T, strict=True)}
+        frame = pl.DataFrame({**common, **own})
+        if side == 1 and case.order != "same":
+            frame = frame.sample(fraction=1, shuffle=True, seed=case.seed)
+        frame = frame.sort("id") if case.order == "sorted" else frame
+        made.append(frame.head(n - case.lost) if side == 0 else frame)
+    return made[0], made[1]
+
+
+@given(CASES, st.sampled_from(["parquet", "csv"]))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_streamed_is_whole(case: Case, kind: str) -> None:
+    base, head = frames(case)
+    metrics = ["accuracy", "f1-macro", "kappa", "{mean: ms, better: lower}", "{mean: flag, better: higher}"]
+    if case.probabilities and case.labels > 1:
+        metrics += ["log-loss", "brier", "roc-auc:spam", "average-precision:spam"]
+    asked = (
+        f'evaluate: {{task: classification, metrics: [{", ".join(metrics)}], slices: [part, {{long: "length > 50"}}]}}\n'
+        "gate: {accuracy: {max-drop: 1pp, slices: {max-drop: 5pp}}, f1-macro: {max-drop: 2%, min: 0.5}}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for name, frame in (("main", base), ("mine", head)):
+            files.append(Path(folder) / f"{name}.{kind}")
+            if kind == "csv":
+                frame.write_csv(files[-1])
+            else:
+                frame.write_parquet(files[-1], row_group_size=random.Random(case.seed).choice([1, 17, 1000]))
+        same(*(outcome(files, how, asked, task="classification") for how in (Table, Stream)))
+        same(*(outcome([None, files[1]], how, asked, task="classification") for how in (Table, Stream)))
+
+
+def test_a_regression_is_the_same_and_so_is_its_inferred_task(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    n = 500
+    target = 1e6 + rng.normal(size=n)
+    files = []
+    for name in ("main", "mine"):
+        files.append(tmp_path / f"{name}.parquet")
+        frame = pl.DataFrame(
+            {"id": np.arange(n), "target": target, "prediction": target + rng.normal(size=n), "part": rng.integers(0, 3, n)}
+        )
+        frame.write_parquet(files[-1])
+    asked = "evaluate: {metrics: [mae, rmse, r2, mape, pinball:0.9], slices: [part]}\ngate: {mae: {max-rise: 10%}}"
+    same(outcome(files, Table, asked), outcome(files, Stream, asked))
+
+
+def test_hashed_ids_of_a_baseline_meet_plain_ones(tmp_path: Path) -> None:
+    base, head = frames(Case(3, 300, 3, True, True, True, "shuffled", 3, True, "text"))
+    plain, mine, stored = tmp_path / "plain.parquet", tmp_path / "mine.parquet", tmp_path / "main.parquet"
+    base.write_parquet(plain)
+    head.write_parquet(mine)
+    stored.write_bytes(anonymise(read.read(plain, task="classification"), "salt", ["ms", "part", "length"]))
+    asked = "evaluate: {metrics: [accuracy, {mean: ms, better: lower}], slices: [part]}\ngate: {accuracy: {max-drop: 1pp}}"
+    same(*(outcome([stored, mine], how, asked, salt="salt", task="classification") for how in (Table, Stream)))
+
+
+def test_labels_weights_and_clusters_that_changed_are_said(tmp_path: Path) -> None:
+    base, head = frames(Case(5, 200, 2, True, True, False, "same", 0, False, "text"))
+    head = head.with_columns(
+        pl.when(pl.int_range(pl.len()) < 5).then(pl.lit("ham")).otherwise(pl.col("target")).alias("target"),
+        pl.col("weight") * 2,
+        pl.col("cluster") + "!",
+    )
+    files = [tmp_path / "main.parquet", tmp_path / "mine.parquet"]
+    base.write_parquet(files[0])
+    head.write_parquet(files[1])
+    found = [outcome(files, how, "gate: {accuracy: {max-drop: 1pp}}", task="classification") for how in (Table, Stream)]
+    same(*found)
+    assert isinstance(found[1], Result)
+    assert sum("weights differ" in note or "clusters differ" in note or "labels of" in note for note in found[1].notes) == 3
+
+
+def test_a_side_that_fits_into_memory_is_read_as_the_other_is(tmp_path: Path) -> None:
+    base, head = frames(Case(9, 250, 2, False, False, False, "shuffled", 0, False, "numbers"))
+    files = [tmp_path / "main.parquet", tmp_path / "mine.parquet"]
+    base.write_parquet(files[0])
+    head.write_parquet(files[1])
+    asked = "gate: {accuracy: {max-drop: 1pp}}"
+    mixed = assemble(
+        request(asked),
+        loaded(files[0], label="main", how=Table, task="classification"),
+        loaded(files[1], label="mine", how=Stream, task="classification"),
+    )
+    same(outcome(files, Table, asked, task="classification"), mixed)
+
+
+def test_which_way_is_taken_is_a_matter_of_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, _ = frames(Case(1, 100, 2, False, False, False, "same", 0, False, "text"))
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_csv(tmp_path / "a.csv")
+    about: dict[str, Any] = {"task": None, "positive": None, "name": "a"}
+    assert all(isinstance(sides.answers(tmp_path / name, **about), Table) for name in ("a.parquet", "a.csv"))
+    monkeypatch.setattr(source, "ROWS", 100)
+    monkeypatch.setattr(source, "BYTES", 1000)
+    assert all(isinstance(sides.answers(tmp_path / name, **about), Stream) for name in ("a.parquet", "a.csv"))
