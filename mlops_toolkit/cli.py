@@ -127,7 +127,13 @@ def _compare(parser: Parser) -> None:
         help='as in mlops.yaml: accuracy, recall:spam, "mean:score better=higher" (repeatable)',
     )
     parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help='a column, or "NAME=CONDITION" (repeatable)')
-    parser.add_argument("--gate", action="append", default=[], metavar="RULE", help="METRIC:max-drop=1pp[,min=0.8] (repeatable)")
+    parser.add_argument(
+        "--gate",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="METRIC:max-drop=1pp[,min=0.8], METRIC:improve-by=1pp[,max-gain=10pp] (repeatable)",
+    )
     parser.add_argument("--positive", default=None, metavar="LABEL", help="the positive class of binary metrics")
     _outcome(parser)
 

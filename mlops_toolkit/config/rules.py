@@ -106,7 +106,16 @@ class Accepted:
     check: str = field(metadata=doc("The metric, `metric [slice]`, or `gate` for a loosened gate.", example="accuracy"))
     reason: str = field(metadata=doc("Why; shown in the comment.", example="new label set"))
     down_to: float | None = field(
-        default=None, metadata=doc("The worst value that is accepted (of a metric that should be high).", example="0.941")
+        default=None,
+        metadata=doc(
+            "The worst value that is accepted of a metric that should be high; of one that should be low, the best (a gain beyond `max-gain`).",
+            example="0.941",
+        ),
     )
-    up_to: float | None = field(default=None, metadata=doc("The worst value that is accepted (of a metric that should be low)."))
+    up_to: float | None = field(
+        default=None,
+        metadata=doc(
+            "The worst value that is accepted of a metric that should be low; of one that should be high, the best (a gain beyond `max-gain`)."
+        ),
+    )
     until: str | None = field(default=None, metadata=doc("The last day it counts, YYYY-MM-DD.", example="2026-12-31", holds="day"))

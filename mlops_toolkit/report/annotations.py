@@ -23,13 +23,14 @@ class Annotation:
 
 
 def annotations(result: Result) -> tuple[Annotation, ...]:
-    """The sentence of the whole (error, warning or notice), then each worse or undecided check, worst first."""
+    """The sentence of the whole (error, warning or notice), then each worse or undecided check, and each broken warning, worst first."""
     name = escape.plain(title(result), 80) or "mlops"
     tone = rows.tone(result)
     level: Literal["error", "warning", "notice"] = "error" if tone == "bad" else "warning" if tone == "ask" else "notice"
     made = [Annotation(level, escape.plain(result.sentence or verdict_sentence(result), LONGEST), name, result.config)]
     for row in rows.ordered(result.checks, result.policy):
-        if row.tone in ("bad", "ask"):
+        warns = row.check.severity == "warn" and row.check.verdict == "fail"
+        if row.tone in ("bad", "ask") or warns:
             why = f": {row.why}" if row.why else ""
             message = escape.plain(f"{detailed(row)} {row.word}{why}", LONGEST)
             made.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,9 @@ from mlops_toolkit.gate.loaded import Loaded, scalars
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.records.run import Measure
 from mlops_toolkit.report import rows
+from mlops_toolkit.report.annotations import annotations
 from mlops_toolkit.report.comment import comment
+from mlops_toolkit.report.junit import junit
 from tests.unit.gate.drawn import answers, request, run, side
 from tests.unit.gate.test_assemble import check, shifted
 
@@ -205,6 +208,10 @@ def test_a_broken_warning_is_seen_and_never_blocks() -> None:
     assert "| accuracy (warning) |" in text
     assert "worse, only a warning" in text
     assert text.splitlines()[0].endswith("1 warning · against main aaaaaaa")
+    lines = [(a.level, a.title) for a in annotations(result)]
+    assert sorted(lines) == [("notice", "pets"), ("warning", "pets: accuracy (warning)")]
+    names = re.findall(r'<testcase [^>]*\bname="([^"]*)"', junit(result))
+    assert names == ["accuracy (warning)", "accuracy"], "each test case has a name of its own"
 
 
 def test_a_warning_that_may_be_chance_is_seen_where_it_leans() -> None:
@@ -241,6 +248,20 @@ def test_a_rule_that_only_shows_never_blocks(severity: str) -> None:
     result = compared(METRICS + f"gate: {{accuracy: {{max-drop: 1pp, severity: {severity}}}}}\n", 100, 0)
     assert (check(result).verdict, result.verdict, result.exit) == ("fail", "ungated", 0)
     assert rows.status(check(result))[0] == "plain"
+
+
+def test_of_a_fork_it_is_the_base_branchs_yes_that_counts() -> None:
+    mine = GAIN + "accepted: [{check: accuracy, up-to: 1, down-to: 0, reason: trust me}]\n"
+    theirs = GAIN + "accepted: [{check: accuracy, up-to: 0.96, reason: a new test set is coming}]\n"
+    assert compared(mine, 0, 100, base=GAIN, forks_gate=True).exit == 1
+    yes = compared(mine, 0, 100, base=theirs, forks_gate=True)
+    assert (yes.exit, check(yes).accepted) == (0, "a new test set is coming")
+    assert compared(mine, 0, 140, base=theirs, forks_gate=True).exit == 1
+
+
+def test_a_yes_that_names_no_check_is_said() -> None:
+    result = compared(GAIN + "accepted: [{check: 'accuracy [x]', down-to: 0.5, reason: old}]\n", 5, 5)
+    assert "`accepted:` names accuracy [x], and there is no such check" in result.notes
 
 
 # --- another test set

@@ -6,15 +6,19 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops_toolkit.config.quantities import Margin
 from mlops_toolkit.config.rules import AgainstRule, GapRule, Rule, SliceRule, WarnRule
 from mlops_toolkit.config.schema import Config, Looks, Train
 from mlops_toolkit.gate.assemble import assemble
-from mlops_toolkit.gate.bounds import resolve, stricter
+from mlops_toolkit.gate.bounds import Bounds, resolve, stricter
 from mlops_toolkit.gate.held import LOOSER, held
+from mlops_toolkit.gate.parts import ORDER, by_interval
 from mlops_toolkit.gate.work import Work
 from mlops_toolkit.records.run import Measure
+from mlops_toolkit.stats.paired import Paired
 from tests.unit.gate.drawn import answers, request, side
 from tests.unit.gate.test_assemble import shifted, sliced
 
@@ -67,6 +71,51 @@ def test_the_stricter_value_of_each_key_counts(kind: type, key: str, baseline: f
     if asks_more is not None:
         assert stricter(much, nothing)[1], "left out is looser"
         assert stricter(nothing, much) == (much, False)
+
+
+FRACTIONS = st.sampled_from([0.0, 0.001, 0.005, 0.01, 0.02, 0.05])
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> Bounds:
+    margin = draw(st.none() | FRACTIONS)
+    improve = draw(st.none() | FRACTIONS) if margin is None else None
+    gain = draw(st.none() | FRACTIONS)
+    text = lambda value: None if value is None else f"{value:g}"
+    return Bounds(
+        margin=margin,
+        margin_text=text(margin),
+        improve=improve,
+        improve_text=text(improve),
+        gain=gain,
+        gain_text=text(gain),
+        min=draw(st.none() | st.sampled_from([0.8, 0.9, 0.91])),
+        max=draw(st.none() | st.sampled_from([0.89, 0.9, 0.95])),
+    )
+
+
+@settings(max_examples=500, deadline=None)
+@given(bounds(), bounds(), st.floats(-0.08, 0.08), st.floats(0.0005, 0.03))
+def test_what_counts_never_lets_pass_what_either_stops(base: Bounds, head: Bounds, change: float, reach: float) -> None:
+    """Whatever is measured: the stricter of two is no better a verdict than each of them is."""
+    paired = Paired(
+        "m",
+        1000,
+        0.9,
+        0.9 + change,
+        change,
+        change - reach,
+        change + reach,
+        reach / 2,
+        df=999,
+        head_low=0.9 + change - reach,
+        head_high=0.9 + change + reach,
+    )
+    kept = stricter(base, head)[0]
+    one, other, both = (by_interval(paired, asked, 0.95) for asked in (base, head, kept))
+    assert ORDER[both.verdict] <= min(ORDER[one.verdict], ORDER[other.verdict])
+    if both.verdict == "inconclusive" and "inconclusive" in (one.verdict, other.verdict):
+        assert both.leaning == "beyond" or "beyond" not in (one.leaning, other.leaning)
 
 
 def test_an_improvement_asks_more_than_any_margin() -> None:
