@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.records.result import Example, Result
-from mlops_toolkit.report import escape, others, rows, words
+from mlops_toolkit.report import escape, others, rows, slices, words
 from mlops_toolkit.report.charts import Chart
 from mlops_toolkit.report.comment import EXPLAINED, against_what, names, title
 from mlops_toolkit.report.previews import Preview
@@ -101,6 +101,11 @@ def page(result: Result, *, previews: Mapping[str, Preview] | None = None, chart
         confidence=next((words.percent(c.confidence) for c in result.checks if c.low is not None), "95 %"),
         groups=[(label, lines) for label, lines in (("Checks", _lines(whole)), *apart, ("Slices", _lines(parts[:MOST_SLICES]))) if lines],
         slices_left=max(0, len(parts) - MOST_SLICES),
+        found=[
+            ([(escape.clean(column, 40), escape.clean(value, 60)) for column, value in one.where], escape.clean(one.metric), one)
+            for one in slices.found(result)
+        ],
+        found_say=slices.found_say(result, escape.clean).replace("`", ""),
         charts=[{"title": c.title, "alt": c.alt, "src": _data("image/png", c.png)} for c in charts if c.name != "changes"],
         cards=_cards(result, previews or {}),
         totals={"fixed": result.examples.fixed_total, "broken": result.examples.broken_total},

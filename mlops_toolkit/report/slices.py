@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlops_toolkit.records.result import Check, Discovered, Result
@@ -69,10 +69,10 @@ def found_header(left: str, right: str) -> str:
     return f"| where | metric | {left} | {right} | change | examples |\n| :-- | :-- | --: | --: | --: | --: |"
 
 
-def found_say(result: Result) -> str:
-    """How it was searched, and how far it is to be believed."""
+def found_say(result: Result, escaped: Callable[[str, int], str] = escape.inline) -> str:
+    """How it was searched, and how far it is to be believed. escaped: what makes a name harmless where this is to stand."""
     search = result.discovered
-    columns = words.listed([escape.inline(name, 40) for name in search.columns], most=8)
+    columns = words.listed([escaped(name, 40) for name in search.columns], most=8)
     return (
         f"Found by searching {words.count(search.looked_at, 'slice')} of {columns}, one column or two at a time. Of what is found "
         "like this about 1 in 20 is chance. It decides nothing; a slice that matters belongs under `slices:`."
