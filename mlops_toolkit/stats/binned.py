@@ -30,7 +30,7 @@ _MARGIN = 256  # cells above the highest score that was looked at which are cut 
 _TOP, _FINER = 1 / 64, 32  # the highest scores, and how many times as many bins they get
 _CELLS = 1 << 16  # by the sign, the exponent and the first seven bits of the fraction of a score in single precision
 _REST = 16  # the bits of the fraction below a cell's
-_SAMPLE = 1 << 19
+_SAMPLE = 1 << 18
 _CROWDED = 2.0**-15  # that two scores share a bin, or a score: below, no care is needed
 
 
@@ -60,7 +60,7 @@ class Layout:
 
     @classmethod
     def of(cls, scores: Scores, aim: int = BINS) -> Layout:
-        """A layout for scores like these (n,), of which an even choice of at most 524,288 is looked at: about `aim` bins, equally full."""
+        """A layout for scores like these (n,), of which an even choice of at most 262,144 is looked at: about `aim` bins, equally full."""
         some = np.sort(scores[:: max(1, -(-len(scores) // _SAMPLE))]).astype(np.float64)
         if len(some) == 0:
             return cls._cut(some, aim, folded=False)
@@ -145,38 +145,47 @@ def _crowded(place: Bins) -> float:
 
 @dataclass
 class Counted:
-    """What the first pass adds up for one model: weights of positives and of others by bin, (bins,) each, and how many rows these are.
+    """What the first pass adds up for one model: weights of positives and of others by bin, and how many rows these are.
 
     Add the chunks, or `merge` what others have added with the same layout; the order changes nothing but the rounding of weights.
+
+    sums  (2·bins,): of each bin first the others, then the positives
     """
 
     layout: Layout
-    ones: Floats = field(default_factory=lambda: np.zeros(0))
-    others: Floats = field(default_factory=lambda: np.zeros(0))
+    sums: Floats = field(default_factory=lambda: np.zeros(0))
     positives: int = 0
     negatives: int = 0
     heaviest: float = 0.0
     lightest: float = math.inf
 
     def __post_init__(self) -> None:
-        if len(self.ones) != self.layout.bins:
-            self.ones, self.others = np.zeros(self.layout.bins), np.zeros(self.layout.bins)
+        if len(self.sums) != 2 * self.layout.bins:
+            self.sums = np.zeros(2 * self.layout.bins)
+
+    @property
+    def ones(self) -> Floats:
+        """The weight of the positives, (bins,)."""
+        return self.sums[1::2]
+
+    @property
+    def others(self) -> Floats:
+        """The weight of the others, (bins,)."""
+        return self.sums[::2]
 
     def add(self, scores: Scores, positive: Mask, weight: Floats | None = None) -> None:
         """Add examples (n,). ValueError where a score is NaN: it has no place in an order."""
         if len(scores) == 0:
             return
-        key = np.empty(len(scores), np.int32)
+        key = np.empty(len(scores), np.intp)
         for start in range(0, len(scores), ROWS):
             rows = slice(start, start + ROWS)
             if np.isnan(scores[rows].max()):
                 raise ValueError("a score is NaN")
-            key[rows] = self.layout.place(scores[rows])
-            key[rows] *= 2
-            key[rows] += positive[rows]
-        sums = np.bincount(key, weights=weight, minlength=2 * self.layout.bins)
-        self.others += sums[::2]
-        self.ones += sums[1::2]
+            place = self.layout.place(scores[rows])
+            place *= 2
+            np.add(place, positive[rows], out=key[rows])
+        self.sums += np.bincount(key, weights=weight, minlength=2 * self.layout.bins)
         positives = int(np.count_nonzero(positive))
         self.positives += positives
         self.negatives += len(scores) - positives
@@ -185,8 +194,7 @@ class Counted:
 
     def merge(self, other: Counted) -> None:
         """Take in what another has counted with the same layout."""
-        self.ones += other.ones
-        self.others += other.others
+        self.sums += other.sums
         self.positives += other.positives
         self.negatives += other.negatives
         self.heaviest = max(self.heaviest, other.heaviest)
