@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mlops_toolkit.config.rules import Rule, SliceRule
 from mlops_toolkit.config.schema import Config
-from mlops_toolkit.gate import measures, numbers, unlike
+from mlops_toolkit.gate import measures, numbers, own_metrics, unlike
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
@@ -57,6 +57,7 @@ def _judge(work: Work, request: Request, baseline: Loaded, head: Loaded, salt: s
     for suite, table in head.tables.items():
         if any(name.rpartition("/")[0] == suite for name in _gates(request)):
             judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
+    own_metrics.judged(work, request, baseline, head, same=same)
     numbers.scalars(work, request, baseline, head)
     measures.judged(work, request, baseline, head)
 

@@ -16,7 +16,7 @@ from mlops_toolkit.demo import story
 from tests.check import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), ROOT / "requirements/README.md"])
-COMMANDS = [ROOT / "README.md", ROOT / "docs/tour.md", ROOT / "docs/record.md", ROOT / "docs/slices.md"]
+COMMANDS = [ROOT / "README.md", ROOT / "docs/tour.md", ROOT / "docs/record.md", ROOT / "docs/slices.md", ROOT / "docs/sample-size.md"]
 
 
 def relative(path: Path) -> str:
