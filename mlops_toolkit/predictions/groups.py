@@ -40,10 +40,12 @@ def of(column: pl.Series) -> Groups | None:
     may be of any type that can be written as text (see `numbers.wordless`); NaN and the empty text are missing.
     """
     column = column.fill_nan(None) if column.dtype.is_float() else column
-    some = column.head(_SOME)
-    if column.dtype == pl.String and some.n_unique() > MOST + 1 and _ordered(some) is None:
-        return None  # texts, of which a million need not be counted
-    values = column.unique()
+    many = column.head(_SOME).n_unique() > MOST + 1  # a million values need not be counted to know that they are too many
+    if many and column.dtype == pl.String and _ordered(column.head(_SOME)) is None:
+        return None
+    values = column.clear() if many else column.unique()
+    if many or len(values) > MOST + 1:
+        return _quartiles(column) if divisible(column.name) else None
     named = values.cast(pl.String).fill_null("").to_list()
     different = set(named)
     if len(different) > MOST:
@@ -63,7 +65,6 @@ def _quartiles(column: pl.Series) -> Groups | None:
     rank = _ordered(column)
     if rank is None:
         return None
-    texts = column.cast(pl.String)
     known = ~np.isnan(rank)
     cuts = np.unique(np.quantile(rank[known], np.arange(1, PARTS) / PARTS, method="inverted_cdf"))
     part = np.searchsorted(cuts, rank, side="left")
@@ -72,7 +73,8 @@ def _quartiles(column: pl.Series) -> Groups | None:
         names.append(MISSING)
     for number in np.unique(part[known]).tolist():
         rows = np.flatnonzero(known & (part == number))
-        least, most = (texts[int(rows[at])] for at in (rank[rows].argmin(), rank[rows].argmax()))
+        ends = [int(rows[at]) for at in (rank[rows].argmin(), rank[rows].argmax())]
+        least, most = column[ends].cast(pl.String).to_list()
         found[rows] = len(names)
         names.append(f"{least} to {most}" if least != most else least)
     return Groups(found, tuple(names), ranges=True)

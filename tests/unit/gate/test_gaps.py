@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import polars as pl
 import pytest
 
 from mlops_toolkit.errors import ConfigErrors, InvalidFile, UsageError
 from mlops_toolkit.gate.assemble import assemble
+from mlops_toolkit.predictions.anonymous import anonymise
+from mlops_toolkit.public import _needed
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.report import comment, rows
 from mlops_toolkit.report.sentence import verdict_sentence
-from tests.unit.gate.drawn import config, request, run, side
+from tests.unit.gate.drawn import config, request, run, side, table
 
 NAME = "recall:spam gap [sex]"
 
@@ -189,3 +192,10 @@ def test_an_accepted_gap_is_bound_from_above() -> None:
     config(said("5pp") + f"accepted: [{{check: '{NAME}', up-to: 0.07, reason: known}}]\n")
     with pytest.raises(ConfigErrors, match="down-to binds the wrong side"):
         config(said("5pp") + f"accepted: [{{check: '{NAME}', down-to: 0.07, reason: known}}]\n")
+
+
+def test_the_history_keeps_the_column_and_a_fork_is_judged_by_what_it_kept() -> None:
+    answers = table({**people(EQUAL), "comment": ["private"] * 8000})
+    kept = pl.read_parquet(anonymise(answers, None, _needed(config(said("5pp")), "", answers)))
+    assert "sex" in kept.columns
+    assert "comment" not in kept.columns
