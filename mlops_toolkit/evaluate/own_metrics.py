@@ -133,7 +133,7 @@ def _run(
                 hint = "the function is asked once for every group of examples: `groups: 20` asks less often, `timeout:` gives it longer"
                 error.hint = f"{hint}\n{error.hint}"
             raise error
-        return _checked(_read(out, names), job.loaded.at(what), groups)
+        return _checked(_read(out, names), job.loaded.at(what), groups, {"", *(label for label, _ in slices)})
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
@@ -166,7 +166,7 @@ def _read(out: Path, names: str) -> Any:
         ) from error
 
 
-def _checked(found: Any, where: str, groups: Mapping[str, Groups]) -> dict[str, Any]:
+def _checked(found: Any, where: str, groups: Mapping[str, Groups], places: set[str]) -> dict[str, Any]:
     """What the program left, if it is what only our script leaves: the user's code ran in the same process."""
     if isinstance(found, dict) and isinstance(found.get("error"), dict):
         raise CommandFailed(
@@ -187,7 +187,7 @@ def _checked(found: Any, where: str, groups: Mapping[str, Groups]) -> dict[str, 
             for name in groups
             for one in values[name].values()
         )
-        ok = ok and all(isinstance(file, str) for file in found["files"])
+        ok = ok and all(set(values[name]) == places for name in groups) and all(isinstance(file, str) for file in found["files"])
     except (TypeError, KeyError, AttributeError):
         ok = False
     if not ok:
