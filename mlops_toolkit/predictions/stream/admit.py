@@ -248,7 +248,7 @@ class _Admission:
         step = max(1, -(-self.opened.rows // _SOME))
         for name in arrays:
             if name == "score" or name.startswith(PROB):
-                self.some.setdefault(name, []).append(arrays[name][-start % step :: step])
+                self.some.setdefault(name, []).append(arrays[name][-start % step :: step].copy())  # a view would keep the block
         self.spool.append(arrays)
 
     def _coded(self, column: pl.Series, name: str) -> Array:
