@@ -21,7 +21,7 @@ from mlops_toolkit.history import baseline, lineage, others
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.base import Store
-from mlops_toolkit.records.run import Artifact, Fingerprints, Run
+from mlops_toolkit.records.run import Artifact, Fingerprints, Run, artifacts
 from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
 
@@ -262,10 +262,16 @@ def reused(fresh: Run, found: Answer, now: str) -> Run:
         commands=commands,
         params=source.params,
         seed=source.seed,
+        seeds=tuple(
+            replace(one, predictions={suite: beside(kept, one.seed) for suite, kept in one.predictions.items()}) for one in source.seeds
+        ),
         fingerprints=found.prints,
         environment=source.environment,
         trained=source.trained,
-        evaluations={suite: replace(one.without_again(), predictions=beside(one.predictions)) for suite, one in source.evaluations.items()},
+        evaluations={
+            suite: replace(one.without_again(), predictions=one.predictions and beside(one.predictions))
+            for suite, one in source.evaluations.items()
+        },
         metrics=source.metrics,
         measures=source.measures,
         built_in=source.built_in,
@@ -276,9 +282,22 @@ def reused(fresh: Run, found: Answer, now: str) -> Run:
     )
 
 
-def beside(kept: Artifact | None) -> Artifact | None:
-    """A file of a run as another run keeps it: never by the address of a store."""
-    return replace(kept, path=f"predictions/{Path(kept.path.rpartition('#')[2]).name}") if kept else None
+def beside(kept: Artifact, seed: int | None = None) -> Artifact:
+    """A file of a run (of one of its further seeds) as another run keeps it: never by the address of a store."""
+    folder = "predictions" if seed is None else f"predictions/seed-{seed}"
+    return replace(kept, path=f"{folder}/{Path(kept.path.rpartition('#')[2]).name}")
+
+
+def take_seeds(run: Run, source: Run, file: Callable[[str, str], Path | None], state: Path) -> Run:
+    """The record with a copy of the source's predictions of further seeds in its own folder; what is not here it has not."""
+    made = []
+    for one, its in zip(run.seeds, source.seeds, strict=True):
+        here = {suite: file(source.id, kept.path) for suite, kept in its.predictions.items()}
+        for suite, path in here.items():
+            if path is not None:
+                write_atomic(state / "runs" / run.id / one.predictions[suite].path, path.read_bytes())
+        made.append(replace(one, predictions={suite: kept for suite, kept in one.predictions.items() if here.get(suite) is not None}))
+    return replace(run, seeds=tuple(made))
 
 
 def take(run: Run, files: Mapping[str, Path], state: Path) -> Run:
@@ -349,7 +368,7 @@ def files_of(history: History, state: Path, models: Callable[[str], Store]) -> C
             return history.file(run_id, path)
         # Only the history speaks of stores: the record of a run that is here has its files beside it, whoever wrote it.
         run = None if (state / "runs" / run_id / "run.json").is_file() else history.run(run_id)
-        known = [e.predictions for e in run.evaluations.values() if e.predictions and e.predictions.path == path] if run else []
+        known = [one for one in artifacts(run).values() if one.path == path] if run else []
         if not known:
             return None
         kept = state / "cache" / "predictions" / known[0].sha256 / Path(name).name

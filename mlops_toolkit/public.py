@@ -13,7 +13,7 @@ from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.models.open import for_model
-from mlops_toolkit.predictions.anonymous import anonymise
+from mlops_toolkit.predictions.anonymous import with_seeds
 from mlops_toolkit.predictions.slices import columns as slice_columns
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Artifact, Run
@@ -25,19 +25,39 @@ if TYPE_CHECKING:
 
 # Above this the history would grow too fast: the predictions of a run go to the models store.
 MOST_IN_HISTORY = 5_000_000
-HASHED, PLAIN = ".hashed.parquet", ".plain.parquet"
+HASHED, PLAIN, ANSWERS = ".hashed.parquet", ".plain.parquet", ".answers.parquet"
 
 
 def of(
-    run: Run, tables: Mapping[str, Table | Stream], config: Config, history: History, state: Path, world: World
+    run: Run,
+    tables: Mapping[str, Table | Stream],
+    config: Config,
+    history: History,
+    state: Path,
+    world: World,
+    seeds: Mapping[int, Mapping[str, Table]] | None = None,
 ) -> tuple[Run, dict[str, bytes]]:
     """The record as the history keeps it, and its predictions: ids hashed, only the columns that a gate or metric needs.
+
+    seeds: the predictions of further seeds, rows as in `tables`; of those the answers alone are kept, in the order of the first one's rows.
 
     Predictions that came from the history, and so are hashed already, stay as they are.
     """
     options = config.history
     files: dict[str, bytes] = {}
     evaluations = {name: replace(evaluation, baseline_predictions=None, also={}) for name, evaluation in run.evaluations.items()}
+    runs = {one.seed: dict[str, Artifact]() for one in run.seeds}
+
+    def kept(data: bytes, name: str, key: str) -> Artifact | None:
+        """In the history, or where the models are; None where nowhere."""
+        artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
+        if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
+            path = state / "cache" / "predictions" / Path(name).name
+            write_atomic(path, data)
+            return _store(config, f"{key_of(run.config, run.model, run.matrix)}|{key}", path, artifact, world)
+        files[name] = data
+        return artifact
+
     for suite, table in tables.items():
         if suite not in evaluations:
             continue
@@ -48,28 +68,35 @@ def of(
         hashed = before is not None and before.path.endswith(HASHED)
         salt = history.salt() if options.ids == "hashed" and not hashed else None
         name = f"predictions/{suite or 'main'}{HASHED if salt or hashed else PLAIN}"
-        key = f"{key_of(run.config, run.model, run.matrix)}|{suite}"
         if not isinstance(table, Table):
+            key = f"{key_of(run.config, run.model, run.matrix)}|{suite}"
             evaluations[suite] = replace(evaluations[suite], predictions=_of_blocks(table, salt, name, key, config, state, world))
             continue
-        data = anonymise(table, salt, _needed(config, suite, table.columns))
-        artifact = Artifact(name, hashlib.sha256(data).hexdigest(), len(data))
-        if options.predictions == "models" or len(data) > MOST_IN_HISTORY:
-            path = state / "cache" / "predictions" / Path(name).name
-            write_atomic(path, data)
-            evaluations[suite] = replace(evaluations[suite], predictions=_store(config, key, path, artifact, world))
-        else:
-            files[name] = data
-            evaluations[suite] = replace(evaluations[suite], predictions=artifact)
-    return replace(run, evaluations=evaluations), files
+        others = {seed: one[suite] for seed, one in (seeds or {}).items() if seed in runs and suite in one}
+        data, answers = with_seeds(table, salt, _needed(config, suite, table.columns), others, _measured(config, suite))
+        evaluations[suite] = replace(evaluations[suite], predictions=kept(data, name, suite))
+        for seed, their in answers.items():
+            artifact = kept(their, f"predictions/seed-{seed}/{suite or 'main'}{ANSWERS}", f"{suite}|seed {seed}")
+            if artifact is not None:
+                runs[seed][suite] = artifact
+    kept_seeds = tuple(replace(one, predictions=runs[one.seed]) for one in run.seeds)
+    return replace(run, evaluations=evaluations, seeds=kept_seeds), files
 
 
 def _needed(config: Config, suite: str, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that slices, gaps and metrics of means read."""
-    evaluate = config.evaluate
-    configured = (evaluate.suites.get(suite, Suite()) if suite else evaluate) if evaluate else Suite()
     apart = sorted(requests.apart(config, suite))
-    return (*slice_columns(configured.slices, columns), *apart, *requests.columns(config, suite, configured))
+    return (*slice_columns(_suite(config, suite).slices, columns), *apart, *_measured(config, suite))
+
+
+def _measured(config: Config, suite: str) -> tuple[str, ...]:
+    """Those that metrics of means read: the model's own doing."""
+    return tuple(requests.columns(config, suite, _suite(config, suite)))
+
+
+def _suite(config: Config, suite: str) -> Suite:
+    evaluate = config.evaluate
+    return (evaluate.suites.get(suite, Suite()) if suite else evaluate) if evaluate else Suite()
 
 
 def _of_blocks(side: Stream, salt: str | None, name: str, key: str, config: Config, state: Path, world: World) -> Artifact | None:

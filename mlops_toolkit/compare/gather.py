@@ -16,6 +16,7 @@ from mlops_toolkit.compare import called, heads, others, reported, ruling, sides
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
 from mlops_toolkit.errors import Cancelled, Defect, MlopsError, UsageError, of_system
+from mlops_toolkit.gate.held import scope
 from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history import baseline, current, lineage
@@ -277,6 +278,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     found = others.find(own, run, world, history, line, (config, base_config), file) if base_kind == "name" else ()
     if refused := reported.refused(run, config, base_config, world.clock.now().date()):
         raise refused
+    looks, look = tries.looks(history.entries(), own)
+    lucky = "recipe" in (scope(config), scope(base_config or config))
     request = Request(
         config=config,
         baseline=base_side,
@@ -290,7 +293,9 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
             *tries.trained_before(history.entries(), own),
         ),
         options="" if loaded.where == read.DEFAULT else f" --config {shlex.quote(loaded.where)}",
-        looks=tries.looks(history.entries(), own),
+        looks=looks,
+        look=look,
+        spread=tries.spread(history, base.run if base else None, (base_side.label, base_side.branch)) if lucky else None,
         evaluation=evaluation.changed(base.run, run, world.git) if base is not None and base.run is not None and run is not None else {},
     )
     if base is not None and head.hashed - base.hashed:

@@ -101,7 +101,7 @@ def recorded(error: UsageError, world: World, loaded: read.Loaded, history: Hist
         path = file(found.source.id, evaluation.predictions.path) if evaluation.predictions else None
         if path is not None and run.evaluations[suite].predictions is not None:
             kept[suite] = path
-    made = answer.take(run, kept, state)
+    made = answer.take_seeds(answer.take(run, kept, state), found.source, file, state)
     note = f"nothing was trained or evaluated: {loaded.config.name} is {found.reason}"
     head = sides.from_run(made, label="this run", file=file)
     return replace(head, notes=(*head.notes, note)), made

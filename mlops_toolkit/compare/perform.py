@@ -133,7 +133,7 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tup
             write_atomic(job.state / "run.json", codec.dumps(run))
         if not world.context.ci or world.context.read_only_token:
             return None, (None, None)
-        kept, files = public.of(run, job.head.tables, job.request.config, job.history, job.state, world)
+        kept, files = public.of(run, job.head.tables, job.request.config, job.history, job.state, world, job.head.seeds)
         files |= {chart_path(chart): chart.png for chart in drawn}
         recorded = job.history.record(Bundle(kept, result, files), remote=True)
     except OSError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.gate.loaded import Answers, Loaded, scalars
@@ -124,9 +124,48 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
             ) from error
         if path.name.endswith(".hashed.parquet"):
             hashed.add(suite)
+    small = {suite: table for suite, table in tables.items() if isinstance(table, Table)}  # others' further seeds would not fit into memory
+    made, lost = _seeds(run, small, label, file)
+    notes += lost
     # n is 0 where a number came from a metrics file: no predictions are behind it, though the suite may have some.
     bare = {name: value for name, value in run.metrics.items() if value.n == 0 or name.rpartition("/")[0] not in tables}
-    return Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
+    found = Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
+    return replace(found, seeds=made, first=run.seeds[0].seed if run.seeds else run.seed or 0)
+
+
+def _seeds(
+    run: Run, tables: Mapping[str, Table], label: str, file: Callable[[str, str], Path | None]
+) -> tuple[dict[int, dict[str, Table]], list[str]]:
+    """The predictions of further seeds, of those that have them of every suite, and of how many they were not kept."""
+    from mlops_toolkit.predictions.read import read
+    from mlops_toolkit.predictions.spread import answered, ordered
+
+    found: dict[int, dict[str, Table]] = {}
+    lost = []
+    for one in run.seeds[1:]:
+        paths = {suite: file(run.id, one.predictions[suite].path) if suite in one.predictions else None for suite in tables}
+        if not tables or any(path is None for path in paths.values()):
+            lost.append(str(one.seed))
+            continue
+        for suite, path in paths.items():
+            assert path is not None  # noqa: S101  # looked at just now
+            first, where = tables[suite], f"{label}, seed {one.seed}: {one.predictions[suite].path}"
+            _intact(path, one.predictions[suite], f"the predictions of run {run.id} with seed {one.seed}")
+            if path.name.endswith(".answers.parquet"):
+                table = answered(_frame(path, where), first, where)
+            else:
+                table = ordered(read(path, task=first.task, positive=first.positive, name=where), first, one.seed)
+            found.setdefault(one.seed, {})[suite] = table
+    return found, [f"the predictions of {label} with seed {', '.join(lost)} were not kept: the first seed's are compared"] if lost else []
+
+
+def _frame(path: Path, where: str) -> Any:
+    import polars as pl
+
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InvalidFile("not-predictions", "it is no whole Parquet file", where=where, hint="run `mlops evaluate` again") from error
 
 
 def _intact(path: Path, artifact: Artifact, what: str) -> None:
@@ -158,7 +197,8 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
         )
         (hashed.add if path.name.endswith(".hashed.parquet") else hashed.discard)(suite)
         done.add(suite)
-    return replace(baseline, tables=tables, hashed=frozenset(hashed), again=frozenset(done))
+    seeds = {seed: {suite: table for suite, table in one.items() if suite not in done} for seed, one in baseline.seeds.items()}
+    return replace(baseline, tables=tables, hashed=frozenset(hashed), seeds=seeds, again=frozenset(done))
 
 
 def hashed_like(baseline: Loaded, head: Loaded, salt: str) -> Loaded:

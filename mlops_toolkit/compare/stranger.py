@@ -16,7 +16,7 @@ from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.history.base import Entry
 from mlops_toolkit.history.handed import Found, Handed
 from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.records.run import Measure
+from mlops_toolkit.records.run import Measure, SeedRun
 
 MOST_BYTES = 256_000_000  # of a file of predictions
 MOST_VALUES = 1_000  # of a measure
@@ -127,15 +127,37 @@ def head(handed: Handed, baseline: Loaded, config: Config, *, salt: str | None, 
     ]
     if measures:
         notes.append(f"{', '.join(measures)}: as {whose(context)}'s own code reports, not measured here")
-    return Loaded("this run", tables=tables, hashed=baseline.hashed, measures=measures, notes=tuple(notes))
+    first, seeds = _seeds(handed, baseline, config, salt)
+    return Loaded("this run", tables=tables, hashed=baseline.hashed, measures=measures, notes=tuple(notes), first=first, seeds=seeds)
 
 
-def _answers(handed: Handed, suite: str, base: Table, salt: str | None) -> Table:
+def _seeds(handed: Handed, baseline: Loaded, config: Config, salt: str | None) -> tuple[int, dict[int, dict[str, Table]]]:
+    """The first seed, and the answers with the further ones: those that the base branch asks for and no others, all of them or none.
+
+    Which seeds count is not for the stranger to choose.
+    """
+    asked = config.train.seeds if config.train else ()
+    theirs = {one.seed: one for one in handed.run.seeds[1:]}
+    if len(asked) < 2 or not all(set(baseline.tables) <= set(theirs[seed].predictions) for seed in asked[1:] if seed in theirs):
+        return asked[0] if asked else 0, {}
+    if not set(asked[1:]) <= set(theirs):
+        return asked[0], {}
+    return asked[0], {
+        seed: {
+            suite: _answers(handed, suite, table, salt if suite in baseline.hashed else None, theirs[seed])
+            for suite, table in baseline.tables.items()
+            if isinstance(table, Table)
+        }
+        for seed in asked[1:]
+    }
+
+
+def _answers(handed: Handed, suite: str, base: Table, salt: str | None, seed: SeedRun | None = None) -> Table:
     from mlops_toolkit.predictions import quarantine
 
-    name = f"the predictions{f' of {suite}' if suite else ''} that were handed over"
+    name = f"the predictions{f' of {suite}' if suite else ''}{f' with seed {seed.seed}' if seed else ''} that were handed over"
     evaluation = handed.run.evaluations.get(suite)
-    artifact = evaluation.predictions if evaluation else None
+    artifact = seed.predictions.get(suite) if seed else evaluation.predictions if evaluation else None
     raw = handed.read(artifact, MOST_BYTES) if artifact is not None and "#" not in artifact.path else None
     if raw is None:
         raise InvalidFile("fork-data-changed", f"{name} are not there", where="run", hint=EVALUATE)

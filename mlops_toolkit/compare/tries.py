@@ -1,11 +1,12 @@
-"""How often it was tried: the same inputs trained, one pull request judged. Pure."""
+"""How often it was tried: the same inputs trained, one pull request judged, and what trying with other seeds told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from mlops_toolkit.compare.called import key
-from mlops_toolkit.history.base import Entry, same_digest
+from mlops_toolkit.history.base import Entry, History, same_digest
+from mlops_toolkit.history.entry import looked
 from mlops_toolkit.records.run import Run
 
 
@@ -24,9 +25,36 @@ def _nth(number: int) -> str:
     return f"{number}{'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
-def looks(entries: Sequence[Entry], run: Run) -> int:
-    """How often this pull request's model was judged, this time included."""
+def looks(entries: Sequence[Entry], run: Run) -> tuple[int, int]:
+    """How many models of this pull request were judged by these very examples, this one included; and the how-manieth this one was.
+
+    The same model judged again is no look, and another test set starts anew. An entry that does not tell (older ones) counts as another
+    model by the same examples.
+    """
     if run.pull_request is None:
-        return 1
-    mine = key(run)
-    return 1 + sum(1 for e in entries if e.key == mine and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id)
+        return 1, 1
+    mine, data, model = key(run), *_seen(looked(run), run.id)
+    known = [
+        _seen(e.looked, e.id)
+        for e in sorted(entries, key=lambda e: e.id)
+        if e.key == mine and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id
+    ]
+    models = list(dict.fromkeys([*(its for by, its in known if by is None or data is None or by == data), model]))
+    return len(models), models.index(model) + 1
+
+
+def _seen(text: str | None, run: str) -> tuple[str | None, str]:
+    """(examples, model)"""
+    data, _, model = (text or "").partition(":")
+    return data or None, model or run
+
+
+def spread(history: History, base: Run | None, branches: Container[str | None]) -> Run | None:
+    """The newest run on the baseline's line that tells how far the luck of training moves a metric: the baseline itself, if it does."""
+    if base is None:
+        return None
+    if any(value.training is not None for value in base.metrics.values()):
+        return base
+    told = [e for e in history.entries() if e.key == key(base) and e.branch in branches and (e.seeds or 0) > 1]
+    good = [e for e in told if e.pull_request is None and e.status in ("succeeded", "reused") and not (e.fork or e.dirty or e.withdrawn)]
+    return history.run(good[-1].id) if good else None

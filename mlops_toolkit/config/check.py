@@ -10,11 +10,12 @@ from mlops_toolkit.config.measures import bounded_fraction, direction, metric_di
 from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.config.rules import Rule
-from mlops_toolkit.config.schema import Config, Evaluate, Suite
+from mlops_toolkit.config.schema import Config, Evaluate, Suite, Train
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import Problem
 from mlops_toolkit.plug import did_you_mean
 
+MOST_SEEDS = 100
 Found = Iterator[tuple[str, Problem]]  # (dotted key, problem without a place)
 
 
@@ -53,6 +54,33 @@ def _model(config: Config) -> Found:
         if config.train.output and (not parts or parts[0] in (".git", ".mlops")):
             message = f"train.output cannot be {shown(config.train.output)}: it is stored whole, as the model"
             yield "train.output", Problem("wrong-value", message, hint="name the file or folder that holds only the model, like model/")
+        yield from _seeds(config.train, config.evaluate)
+
+
+def _seeds(train: Train, evaluate: Evaluate | None) -> Found:
+    if not train.seeds:
+        return
+    if train.seed is not None:
+        yield (
+            "train.seed",
+            Problem("seed-and-seeds", "both `seed` and `seeds` are given", hint="keep `seeds`: its first one's model is the model"),
+        )
+    if (twice := next((seed for i, seed in enumerate(train.seeds) if seed in train.seeds[:i]), None)) is not None:
+        yield (
+            "train.seeds",
+            Problem("duplicate-seed", f"train.seeds names {twice} twice: that would train the same again", hint="remove one"),
+        )
+    if len(train.seeds) > MOST_SEEDS:
+        yield (
+            "train.seeds",
+            Problem("too-many-seeds", f"train.seeds has {len(train.seeds)}, at most {MOST_SEEDS} count", hint="three to five tell much"),
+        )
+    suites = evaluate.suites or {"": evaluate} if evaluate else {}
+    for name, suite in suites.items():
+        if not suite.run and len(train.seeds) > 1:
+            place = f"evaluate.suites.{name}" if name else "evaluate"
+            message = f"{place} reads what training wrote, and each seed's training writes it anew"
+            yield f"{place}.run", Problem("seeds-need-evaluation", message, hint="add `run: python evaluate.py`: it runs once a seed")
 
 
 def _evaluate(evaluate: Evaluate, *, recorded: bool) -> Found:

@@ -66,6 +66,11 @@ class Train:
     )
     launcher: str = field(default="local", metadata=doc("What executes the command.", example="local"))
 
+    @property
+    def first_seed(self) -> int | None:
+        """That of the model which is *the* model; None where nobody says one."""
+        return self.seeds[0] if self.seeds else self.seed
+
 
 @dataclass(frozen=True)
 class MetricRequest:

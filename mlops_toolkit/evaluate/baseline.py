@@ -302,7 +302,7 @@ class _Attempt:
         what = f"the baseline's {self.job.place(self.name, 'run')}"
         places = outputs.places(suite, self.name, folder=place.folder, run_dir=self.top)
         log = self.job.folder(self.record.id) / LOG
-        seed = config.train.seed if config.train else None
+        seed = config.train.first_seed if config.train else None
         seen = {
             **env,
             "PYTHONPATH": ":".join([*place.imports(), *filter(None, env.get("PYTHONPATH", "").split(":"))]),

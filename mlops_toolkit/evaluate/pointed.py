@@ -156,7 +156,7 @@ def numbers(job: Job, record: Run, taken: Taken, history: History) -> Run:
             kept[suite] = path
         elif one.predictions is not None:
             job.say(f"the predictions of run {source.id} are not to be had here: its numbers are compared alone")
-        evaluations[suite] = replace(one.without_again(), predictions=answer.beside(one.predictions))
+        evaluations[suite] = replace(one.without_again(), predictions=one.predictions and answer.beside(one.predictions))
     record = replace(
         record,
         source=source.source or source.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.evaluate.job import Job
@@ -14,15 +14,17 @@ from mlops_toolkit.models.fingerprint import Fingerprint
 from mlops_toolkit.predictions.digest import digests
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.records.run import Fingerprints, Run
+from mlops_toolkit.records.run import Fingerprints, Run, SeedRun
+from mlops_toolkit.system.files import sha256
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run whose evaluation is this one's: its record and its predictions by suite, plain."""
+    """A run whose evaluation is this one's: its record and its predictions by suite, plain; seeds: those of each further seed."""
 
     run: Run
     tables: dict[str, Table]
+    seeds: Mapping[int, Mapping[str, Table]] = field(default_factory=dict)
 
 
 def fingerprints_of(job: Job, known: Fingerprints, suites: Mapping[str, Fingerprint]) -> Fingerprints:
@@ -43,13 +45,33 @@ def earlier(job: Job, record: Run, history: History, *, again: bool) -> Earlier 
         return None
     for entry in reversed(_equal(record, history.entries())):
         run = history.run(entry.id)
-        if run is None or run.self_reported or _model(run) != _model(record):
+        if run is None or run.self_reported or _model(run) != _model(record) or _models(run) != _models(record):
             continue
         if any(name in job.suites and evaluation.other_answers(one, job.suites[name]) for name, one in run.evaluations.items()):
             continue
         if run.fingerprints.evaluate == record.fingerprints.evaluate and (tables := _tables(job, run)) is not None:
-            return Earlier(run, tables)
+            seeds = {one.seed: found for one in run.seeds[1:] if (found := _seed_tables(job, run, one)) is not None}
+            if len(seeds) == len(record.seeds[1:]):
+                return Earlier(run, tables, seeds)
     return None
+
+
+def _models(run: Run) -> list[tuple[int, str | None]]:
+    return [(one.seed, one.model.digest if one.model else None) for one in run.seeds]
+
+
+def _seed_tables(job: Job, run: Run, one: SeedRun) -> dict[str, Table] | None:
+    """A further seed's predictions where all of them lie here as they were written."""
+    tables = {}
+    for name, kept in one.predictions.items():
+        path, evaluation = job.folder(run.id) / kept.path, run.evaluations.get(name)
+        if evaluation is None or evaluation.data is None or not path.is_file() or sha256(path) != kept.sha256:
+            return None
+        try:
+            tables[name] = read(path, task=evaluation.data.task, positive=evaluation.positive)
+        except MlopsError:
+            return None
+    return tables if tables else None
 
 
 def _model(run: Run) -> str | None:

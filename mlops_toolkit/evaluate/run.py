@@ -17,7 +17,7 @@ from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import Cancelled, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.evaluate import baseline, outputs, own_metrics, pointed, reuse, say
+from mlops_toolkit.evaluate import baseline, outputs, own_metrics, pointed, reuse, say, seeds
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.history import current
@@ -95,6 +95,7 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
         ends: Status = "reused" if record.status == "reused" or source else "succeeded"
         started = replace(record, status="running", reason=None, evaluations={}, metrics={}, slices={}, gate=None, ended=None)
         started = replace(started, commands=tuple(command for command in record.commands if command.phase == "train"))
+        seeds.settle(job, record)
         if found is None and record.trained is not None and fetch(record.trained, _model(job, record), world.models, env=world.env):
             job.say(f"{record.trained.path} was fetched from {record.trained.stores[0].partition('sha256')[0]}")
         if started.trained is not None and not started.built_in:
@@ -107,8 +108,12 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
                 text = attempt.report(taken, history)
             else:
                 text = attempt.take(earlier) if earlier else attempt.execute()
+                attempt.record = seeds.evaluate(
+                    job, lambda: attempt.record, attempt.tables, earlier.seeds if earlier else None, attempt.ask
+                )
             attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment(), suites)
             shutil.rmtree(attempt.checkpoints, ignore_errors=True)
+            seeds.over(job, attempt.record)
         except BaseException as error:
             status: Status = "interrupted" if isinstance(error, Cancelled) else "failed"
             reason = error.message if isinstance(error, MlopsError) else type(error).__name__
@@ -177,12 +182,23 @@ class _Attempt:
         for name, suite in self.job.suites.items():
             places = outputs.places(suite, name, folder=self.job.loaded.folder, run_dir=self.folder)
             what = self.job.place(name, "run")
-            if suite.run:
-                own = {"MLOPS_PREDICTIONS": str(places.predictions.path), "MLOPS_MEASURES": str(places.measures.path)}
-                self._command(suite, {**env, **own}, what)
+            self._run(name, places, env)
             texts.append(self._keep(name, self._collect(places, suite, what)))
         shutil.rmtree(self.folder / "written", ignore_errors=True)
         return "\n".join(texts)
+
+    def ask(self, seed: int, folder: Path) -> Mapping[str, Table]:
+        """The answers of another seed's model, which stands at the output now; the command works in folders of that seed's own."""
+        env = self.environment()
+        own = {"MLOPS_SEED": str(seed), "MLOPS_RUN_DIR": str(folder), "MLOPS_CHECKPOINTS": str(self.checkpoints / f"seed-{seed}")}
+        (self.checkpoints / f"seed-{seed}").mkdir(parents=True, exist_ok=True)
+        return seeds.answers(self.job, folder, lambda name, places: self._run(name, places, {**env, **own}), self._since())
+
+    def _run(self, name: str, places: outputs.Places, env: Mapping[str, str]) -> None:
+        suite = self.job.suites[name]
+        if suite.run:
+            own = {"MLOPS_PREDICTIONS": str(places.predictions.path), "MLOPS_MEASURES": str(places.measures.path)}
+            self._command(suite, {**env, **own}, self.job.place(name, "run"))
 
     def _collect(self, places: outputs.Places, suite: Suite, what: str) -> Written:
         try:
@@ -231,7 +247,7 @@ class _Attempt:
             "MLOPS_RUN_DIR": str(self.folder),
             "MLOPS_MODEL": self.model or str(_model(job, self.record)),
             "MLOPS_CHECKPOINTS": str(self.checkpoints),
-            "MLOPS_SEED": str((train.seed if train else None) or 0),
+            "MLOPS_SEED": str((train.first_seed if train else None) or 0),
             "MLOPS_DEVICE": "cuda" if _gpu(job.world.env) else "cpu",
         }
 

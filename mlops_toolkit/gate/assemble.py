@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.gate import differences, examples, gaps, measures, numbers, own_metrics, proposal, unlike, whole
+from mlops_toolkit.gate import differences, examples, gaps, looks, measures, numbers, own_metrics, proposal, seeds, unlike, whole
 from mlops_toolkit.gate import others as held_against
 from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
 from mlops_toolkit.gate.held import held
@@ -24,7 +24,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     work = Work(notes=[*request.notes, *(baseline.notes if baseline else ()), *head.notes])
     unlike.noted(work, request, baseline, head)
     listed = request.config.against
-    request = held(work, request)
+    request = looks.spent(held(work, request))
     same = baseline is not None and baseline.same_model(head)
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
@@ -56,13 +56,14 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         discovered=work.discovered,
         measures=measures.rows(request.config, baseline, head),
         differences=differences.between(baseline.run, head.run) if baseline and baseline.run and head.run else (),
-        notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes])),
+        notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes, *looks.notes(request)])),
         charts=work.charts,
         blocks=settled.blocks,
         exit=settled.exit,
         policy=request.config.when_uncertain,
         looks=request.looks,
         others=against,
+        training=seeds.training(request, baseline, head),
     )
     following = proposal.next_steps(result, request.config, request.today, configured=request.configured, options=request.options)
     return replace(result, next=following)

@@ -67,6 +67,8 @@ def _against(base: Config, head: Config) -> Kept:
 
 
 def _scope(base: Config, head: Config) -> Kept:
+    if base.scope == "artifact" and scope(head) == "recipe":  # a mean over trainings may be good where the model that ships is not
+        return "scope artifact → recipe", "artifact"
     if (scope(base), scope(head)) != ("recipe", "artifact"):
         return None
     return ("scope recipe → artifact" if head.scope else f"train.seeds {seeds(base)} → {seeds(head)}"), "recipe"

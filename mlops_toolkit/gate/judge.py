@@ -77,6 +77,7 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
         better=paired.better if paired.baseline is not None else None,
         worse=paired.worse if paired.baseline is not None else None,
         must=bounds.must,
+        training=paired.luck.training if paired.luck else None,
     )
     return Judged(check, part.p)
 

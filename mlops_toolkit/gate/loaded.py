@@ -23,6 +23,8 @@ class Loaded:
 
     tables   suite -> its predictions; hashed: the suites whose ids are salted hashes
     scalars  metric -> value, for metrics that have no examples behind them
+    first    the seed of the training that `tables` are of
+    seeds    of several trainings: further seed -> suite -> its predictions, rows as in `tables`
     again    the suites that its model was evaluated on again, because the test set or the evaluation changed
     """
 
@@ -33,6 +35,8 @@ class Loaded:
     scalars: Mapping[str, MetricValue] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    first: int = 0
+    seeds: Mapping[int, Mapping[str, Table]] = field(default_factory=dict)
     again: frozenset[str] = frozenset()
 
     @property

@@ -9,6 +9,7 @@ from datetime import date
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.records.result import Side
+from mlops_toolkit.records.run import Run
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Request:
     base_config  the base branch's configuration, whose gate counts where the head's is looser; None: the head's alone
     forks_gate   only the base branch's gate counts (the head comes from a fork)
     baseline     as found: commit, run, state (ok, behind, still-running, first-run), note
+    spread       the newest run on the baseline's line that was trained with several seeds
+    looks        how many models of this pull request were judged by the same examples, this one included; look: the how-manieth this one was
     configured   there is a mlops.yaml, to which lines may be added
     options      what the command line needs besides BASE to ask the same again
     evaluation   by suite, what of its evaluation changed since the baseline: command, declared inputs, examples
@@ -31,6 +34,8 @@ class Request:
     forks_gate: bool = False
     notes: tuple[str, ...] = ()
     looks: int = 1
+    look: int = 1
     evaluation: Mapping[str, Change] = field(default_factory=dict)
+    spread: Run | None = None
     configured: bool = True
     options: str = ""

@@ -11,7 +11,7 @@ from mlops_toolkit.config import requests
 from mlops_toolkit.config.requests import apart as columns_of
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import discover, judge, redefined, unlike, unpaired
+from mlops_toolkit.gate import discover, judge, redefined, seeds, unlike, unpaired
 from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
@@ -40,8 +40,10 @@ def judge_suite(
     columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
     base_table = baseline.tables.get(name) if baseline else None
     asked, kept = _slice_requests(work, request, name)
+    salt = salt if baseline and name in baseline.hashed - head.hashed else None
     with _explained(kept):
-        both = aligned(work, base_table, table, columns, asked, salt if baseline and name in baseline.hashed - head.hashed else None)
+        both = aligned(work, base_table, table, columns, asked, salt)
+    both = seeds.counted(request, name, both, baseline, head, columns, salt)
     metrics = [resolve(r, labels=both.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
         if not both.has(metric):

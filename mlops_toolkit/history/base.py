@@ -44,6 +44,8 @@ class Entry:
     withdrawn: bool = False
     released: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
+    seeds: int | None = None  # how many trainings it has, where there are several
+    looked: str | None = None  # `DATA:MODEL`, short digests of what it was judged by and of what was judged
     where: Literal["recorded", "waiting", "here"] = "recorded"  # on the branch, in .mlops/outbox, only in .mlops/runs
     sentence: str = ""
 

@@ -7,6 +7,7 @@ false or unknown. It is built to be small after git's compression, because every
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -18,10 +19,11 @@ from mlops_toolkit.records import codec
 from mlops_toolkit.records import run as record
 from mlops_toolkit.records.run import RUN_ID, Run
 
+LOOKED = 10  # hex digits: enough within one pull request
 KEPT = 8  # metrics a line keeps: more would make every reader pay for them
 SENTENCES = 20  # latest runs whose gate's sentence the index keeps, for README.md
 SCHEMA = 1
-UNREAD = frozenset({"slices", "evaluations", "environment", "resources", "commands", "params", "artifacts", "trained-model"})
+UNREAD = frozenset({"slices", "environment", "resources", "commands", "params", "artifacts"})
 
 # letter in the line -> field of Entry; `v` (schema, absent for 1) and `a` (started, absent where the id tells it) stand beside them
 LETTERS = {
@@ -44,9 +46,13 @@ LETTERS = {
     "w": "withdrawn",
     "R": "released",
     "m": "metrics",
+    "S": "seeds",
+    "l": "looked",
     "n": "sentence",
 }
-TEXT = frozenset({"id", "key", "commit", "tree", "status", "started", "branch", "event", "ci_run", "gate", "train", "evaluate", "sentence"})
+TEXT = frozenset(
+    {"id", "key", "commit", "tree", "status", "started", "branch", "event", "ci_run", "gate", "train", "evaluate", "looked", "sentence"}
+)
 FLAGS = frozenset({"fork", "dirty", "accepted", "withdrawn", "released"})
 GATES = (None, "passed", "failed", "undecided", "none")
 
@@ -75,9 +81,23 @@ def of_run(run: Run, *, where: str = "here") -> Entry:
         withdrawn=run.withdrawn is not None,
         released=run.released is not None,
         metrics={name: float(f"{value:.5g}") for name, value in [(n, v) for n, v in numbers.items() if v is not None][:KEPT]},
+        seeds=len(run.seeds) if len(run.seeds) > 1 else None,
+        looked=looked(run),
         where=where,  # type: ignore[arg-type]
         sentence=run.gate.sentence[:300] if run.gate else "",
     )
+
+
+def looked(run: Run) -> str | None:
+    """What tells two looks apart: the examples and labels of all its suites, and the model (the models of all seeds); None without examples."""
+    data = [f"{name} {one.data.digest}" for name, one in sorted(run.evaluations.items()) if one.data is not None]
+    if not data:
+        return None
+    models = [one.model.digest for one in run.seeds if one.model] or [run.trained.digest if run.trained else ""]
+    if models == [""]:  # its code, or a vendor's address, is the model
+        models = [run.elsewhere.uri if run.elsewhere else run.fingerprints.evaluate or run.tree or run.id]
+    short = (hashlib.sha256("\n".join(part).encode("utf-8", "surrogateescape")).hexdigest()[:LOOKED] for part in (data, models))
+    return ":".join(short)
 
 
 def of_record(raw: bytes, *, where: str, kept: str = "here") -> Entry:
@@ -125,6 +145,9 @@ def from_line(line: bytes) -> Entry:
     number = fields.get("pull_request")
     if (number is not None and (not isinstance(number, int) or isinstance(number, bool))) or fields.get("gate") not in GATES:
         raise ValueError("with a pull request or gate that is none")
+    seeds = fields.get("seeds")
+    if seeds is not None and (not isinstance(seeds, int) or isinstance(seeds, bool)):
+        raise ValueError("with a number of seeds that is none")
     metrics = fields.get("metrics", {})
     if not isinstance(metrics, dict) or not all(type(v) in (int, float) and math.isfinite(v) for v in metrics.values()):
         raise ValueError("with metrics that are no numbers")

@@ -39,12 +39,7 @@ class Handed:
 
     def named(self) -> tuple[Artifact, ...]:
         """The files that the record names, of those that should be here: what lies in a models store only the history may name."""
-        kept = [
-            one
-            for e in self.run.evaluations.values()
-            for one in (e.predictions, e.baseline_predictions, *(again.predictions for again in e.also.values()))
-        ]
-        return tuple(one for one in (*kept, *self.run.artifacts.values()) if one is not None and "#" not in one.path)
+        return tuple(one for one in records.artifacts(self.run).values() if "#" not in one.path)
 
     def file(self, artifact: Artifact) -> Path | None:
         """Where a file of the run lies, None where it was not handed over. InvalidFile `changed-file` where it is a link or another size."""

@@ -83,7 +83,8 @@ def offer(history: GitHistory) -> list[str]:
             bare = {
                 suite: dataclasses.replace(e, predictions=None, baseline_predictions=None, also={}) for suite, e in run.evaluations.items()
             }
-            public = dataclasses.replace(run, evaluations=bare, artifacts={}, self_reported=True)
+            seeds = tuple(dataclasses.replace(one, predictions={}) for one in run.seeds)
+            public = dataclasses.replace(run, evaluations=bare, seeds=seeds, artifacts={}, self_reported=True)
             history.outbox.put(entry.id, bundle_files(without_examples(Bundle(public, history.result(entry.id)))), history.salt())
             offered.append(entry.id)
     return offered

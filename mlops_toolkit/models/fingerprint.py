@@ -124,6 +124,11 @@ def fingerprint(
     parts["command"] = hashlib.sha256(command.encode("utf-8", "surrogateescape")).hexdigest()
     parts["seed"] = "" if seed is None else str(seed)
     parts |= extra or {}
+    return of_parts(parts)
+
+
+def of_parts(parts: Mapping[str, str]) -> Fingerprint:
+    """The fingerprint over these."""
     text = json.dumps(sorted(parts.items()), ensure_ascii=True, separators=(",", ":"))
     return Fingerprint(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", dict(sorted(parts.items())))
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from mlops_toolkit.config import pointer
 from mlops_toolkit.config.read import Loaded
-from mlops_toolkit.config.schema import Suite
+from mlops_toolkit.config.schema import Suite, Train
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.models.digest import Cache, digest
-from mlops_toolkit.models.fingerprint import Fingerprint, fingerprint
+from mlops_toolkit.models.fingerprint import Fingerprint, fingerprint, of_parts
 from mlops_toolkit.records.run import Fingerprints
 from mlops_toolkit.system.git import Git
 
@@ -56,12 +56,21 @@ def train(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git: bo
         command=config.run,
         params=config.params,
         seed=config.seed,
-        extra={"output": config.output, "launcher": config.launcher, **_by_training(loaded)},
+        extra={"output": config.output, "launcher": config.launcher, **_seeds(config), **_by_training(loaded)},
         exclude=_own(loaded),
         cache=Cache.of(env),
         place=lambda key: loaded.at(f"train.{key}"),
         by_git=by_git,
     )
+
+
+def _seeds(train: Train) -> dict[str, str]:
+    return {"seeds": ",".join(map(str, train.seeds))} if train.seeds else {}
+
+
+def of_seed(whole: Fingerprint, seed: int) -> str:
+    """`sha256:…` of one of several trainings: that of a training with this seed alone, whatever others stand beside it."""
+    return of_parts({**{name: value for name, value in whole.parts.items() if name != "seeds"}, "seed": str(seed)}).digest
 
 
 def evaluate(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git: bool = False) -> str | None:
@@ -92,7 +101,7 @@ def suites(loaded: Loaded, git: Git | None, env: Mapping[str, str], *, by_git: b
             command=suite.run or "",
             params=train.params if train else None,
             seed=train.seed if train else None,
-            extra=_pointer(loaded),
+            extra={**_pointer(loaded), **(_seeds(train) if train else {})},
             exclude=_own(loaded),
             cache=Cache.of(env),
             place=lambda key, name=name: loaded.at(f"evaluate.suites.{name}.{key}" if name else f"evaluate.{key}"),  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -28,12 +28,30 @@ def anonymise(table: Table, salt: str | None, keep: Iterable[str] = ()) -> bytes
 
     Other columns stay out, and so does the text of a prediction that is not judged against a target (an answer of a language model).
     """
+    return with_seeds(table, salt, keep, {}, ())[0]
+
+
+def with_seeds(
+    table: Table, salt: str | None, keep: Iterable[str], seeds: Mapping[int, Table], theirs: Iterable[str]
+) -> tuple[bytes, dict[int, bytes]]:
+    """As `anonymise`, and beside it the answers of further trainings by seed, row i of each to the example of row i.
+
+    Of these the predictions, the scores and the columns `theirs` alone are kept, in files of their own in the same order: the ids, of which
+    a file mostly consists, are there once.
+    """
+    own = {"score", *theirs} | ({"prediction"} if table.task_has_target else set())
     wanted = {"id", "repeat", "score", "weight", "cluster", *keep} | ({"target", "prediction"} if table.task_has_target else set())
     frame = table.frame.select([c for c in table.frame.columns if c in wanted or c.startswith(PROB)])
+    answers = {seed: one.frame.select([c for c in one.frame.columns if c in own or c.startswith(PROB)]) for seed, one in seeds.items()}
     if salt is not None:
         named = [c for c in ("id", "cluster") if c in frame.columns]
         frame = frame.with_columns([hash_ids(frame[c], salt) for c in named])
-        frame = frame.sort([c for c in ("id", "repeat") if c in frame.columns])
+        order = frame.select(pl.arg_sort_by([c for c in ("id", "repeat") if c in frame.columns])).to_series()
+        frame, answers = frame[order], {seed: one[order] for seed, one in answers.items()}
+    return _parquet(frame), {seed: _parquet(one) for seed, one in answers.items()}
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
     out = io.BytesIO()
     frame.write_parquet(out, compression="zstd", statistics=False)
     return out.getvalue()
@@ -41,6 +59,4 @@ def anonymise(table: Table, salt: str | None, keep: Iterable[str] = ()) -> bytes
 
 def whole(table: Table) -> bytes:
     """Parquet of everything, previews included: for the run's own folder, never for the history."""
-    out = io.BytesIO()
-    table.frame.write_parquet(out, compression="zstd", statistics=False)
-    return out.getvalue()
+    return _parquet(table.frame)

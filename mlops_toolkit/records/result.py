@@ -144,12 +144,17 @@ class Training:
     """How the luck of training was counted.
 
     scope      artifact: this very model is judged; recipe: the way it is made
-    seeds      of baseline and head, how many trainings each
-    source     `seeds` (several trainings on both sides), `history` (the spread that an earlier run with seeds found), None: not included
+    seeds      of baseline and head, the trainings that were compared
+    paired     they are the same seeds, each held against its own
+    left_out   seeds that only one side has, where others are paired
+    source     `seeds` (several trainings on one side at least), `history` (the spread that an earlier run with seeds found: `run`), None:
+               not included
     """
 
     scope: Literal["artifact", "recipe"] = "artifact"
-    seeds: tuple[int, int] = (1, 1)
+    seeds: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    paired: bool = False
+    left_out: tuple[int, ...] = field(default=(), metadata={"key": "left-out"})
     source: Literal["seeds", "history"] | None = None
     run: str | None = None
 

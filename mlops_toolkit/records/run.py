@@ -18,6 +18,7 @@ from mlops_toolkit.system.usage import Resources as Resources
 SCHEMA = 1
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 MOST = 16_000_000  # bytes of a record: one that is larger is no list of numbers any more
+LAST_SEED = 2**32 - 1
 LARGEST = 1e300  # of a number that is compared: beyond it a sum or a difference of a few is none
 Status = Literal["running", "succeeded", "failed", "interrupted", "reused"]
 
@@ -71,12 +72,21 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How a metric spreads over `seeds` ≥ 2 trainings: the variance of its values, and what of that the finite test set explains."""
+
+    seeds: int
+    variance: float
+    explained: float
+
+
+@dataclass(frozen=True)
 class MetricValue:
     """A metric of one run. `value` is null where it has none, and `state` says why (`one-class`, `no-positives`, …).
 
     left_out       of a metric that is the user's own program: its value without each of the groups that the examples fall into
     groups         what those groups are, as a digest: of which examples, in how many
-    training       the standard deviation that another seed alone brings, where several were trained
+    training       how it spreads over several trainings, where there were such
     """
 
     value: float | None
@@ -87,7 +97,7 @@ class MetricValue:
     state: str = "ok"
     left_out: tuple[float | None, ...] = field(default=(), metadata={"key": "left-out"})
     groups: str | None = None
-    training: float | None = None
+    training: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -186,14 +196,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One of several trainings of the same inputs, with another seed.
+    """One of several trainings of the same inputs, with another seed; the first one is the run's own.
 
-    predictions  by suite, where they are; the first seed's are the run's own `evaluations`
+    predictions  by suite, where they are; the first seed's are those of the run's `evaluations`
     metrics      its values, by the names of the run's `metrics`
+    fingerprint  of a training with this seed alone
     """
 
     seed: int
     model: Model | None = None
+    fingerprint: str | None = None
     predictions: Mapping[str, Artifact] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
@@ -302,6 +314,18 @@ def loads(text: str | bytes, *, where: str) -> Run:
     return _checked(codec.from_json(Run, data, where=where), where)
 
 
+def artifacts(run: Run) -> dict[str, Artifact]:
+    """Every file that a record names, by where it names it."""
+    kept: dict[str, Artifact | None] = {f"artifacts.{name}": artifact for name, artifact in run.artifacts.items()}
+    for suite, evaluation in run.evaluations.items():
+        kept[f"evaluations.{suite}.predictions"] = evaluation.predictions
+        kept[f"evaluations.{suite}.baseline_predictions"] = evaluation.baseline_predictions
+        kept |= {f"evaluations.{suite}.also.{run_id}": again.predictions for run_id, again in evaluation.also.items()}
+    for one in run.seeds:
+        kept |= {f"seeds.{one.seed}.predictions.{suite}": artifact for suite, artifact in one.predictions.items()}
+    return {name: artifact for name, artifact in kept.items() if artifact is not None}
+
+
 def safe_path(path: str) -> bool:
     """Whether a path names a file below the folder it is taken from, and nothing that git or a terminal would read otherwise."""
     parts = PurePosixPath(path).parts
@@ -317,15 +341,18 @@ def _checked(run: Run, where: str) -> Run:
 
     if not RUN_ID.fullmatch(run.id):
         raise wrong("id", "a run's id, like 20261124-092057-3f9a1c", run.id)
-    kept: dict[str, Artifact | None] = {f"artifacts.{name}": artifact for name, artifact in run.artifacts.items()}
-    for suite, evaluation in run.evaluations.items():
-        kept[f"evaluations.{suite}.predictions"] = evaluation.predictions
-        kept[f"evaluations.{suite}.baseline_predictions"] = evaluation.baseline_predictions
-        kept |= {f"evaluations.{suite}.also.{run_id}": again.predictions for run_id, again in evaluation.also.items()}
-    for what, artifact in kept.items():
+    for what, artifact in artifacts(run).items():
         # What was too large for the history is in a store: ADDRESS#NAME.
-        if artifact is not None and not safe_path(artifact.path.rpartition("#")[2]):
+        if not safe_path(artifact.path.rpartition("#")[2]):
             raise wrong(f"{what}.path", "a path below the run's folder", artifact.path)
+    seeds = [one.seed for one in run.seeds]
+    if len(set(seeds)) != len(seeds) or not all(0 <= seed <= LAST_SEED for seed in seeds):
+        raise wrong("seeds", f"different whole numbers from 0 to {LAST_SEED}", seeds)
+    for one in (value for values in (run.metrics, *run.slices.values()) for value in values.values()):
+        if one.training is not None and not (
+            one.training.seeds > 1 and 0 <= one.training.variance <= LARGEST and one.training.explained >= 0
+        ):
+            raise wrong("training", "the spread of two trainings or more", one.training)
     for name, measure in (*run.measures.items(), *run.built_in.items()):
         if not measure.values or not all(abs(value) <= LARGEST for value in measure.values):
             raise wrong(f"measures.{name}.values", "one number or more", list(measure.values))

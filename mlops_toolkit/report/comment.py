@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mlops_toolkit.config.project import page
 from mlops_toolkit.records.result import Difference, Example, MeasureRow, Result, Side
-from mlops_toolkit.report import escape, others, rows, slices, words
+from mlops_toolkit.report import escape, others, rows, slices, training, words
 from mlops_toolkit.report.findings import findings
 from mlops_toolkit.report.sentence import verdict_sentence
 
@@ -234,6 +234,7 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "confidence": next((words.percent(c.confidence) for c in result.checks if c.low is not None or c.head_low is not None), None),
         "of": "value" if rows.is_first(result) else "change",
         "judged": any(c.verdict in ("pass", "fail") and c.low is not None for c in result.checks),
+        "training": training.quiet(result),
         "error": _error(result),
     }
 
@@ -261,6 +262,7 @@ def _error(result: Result) -> dict[str, str] | None:
 
 def _notes(result: Result) -> list[str]:
     said = [escape.inline(note, 400, starts=True) for note in result.notes if not _is_loud(note)]
+    said += [escape.inline(note, 400, starts=True) for note in training.notes(result)]
     side = result.baseline
     if side.note and side.note not in result.notes:
         said.append(escape.inline(side.note, 400, starts=True))

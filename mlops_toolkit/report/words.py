@@ -177,7 +177,10 @@ def short(commit: str | None) -> str:
 
 
 def percent(part: float) -> str:
-    """A share as a whole percentage: `95 %`; a fraction of one is kept (`99.5 %`)."""
+    """A share as a whole percentage: `95 %`; a fraction of one is kept (`99.5 %`), and what is not all of it is not called so (`99.955 %`)."""
+    rest = 100 * (1 - part)
+    if 0 < rest < 1:
+        return f"{part * 100:.{1 - math.floor(math.log10(rest))}f}".rstrip("0") + " %"
     return f"{trimmed(part * 100, 3)} %"
 
 

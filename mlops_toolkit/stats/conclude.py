@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from mlops_toolkit.stats.distributions import sign_test
+from mlops_toolkit.stats.luck import Luck
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.single import own_interval
@@ -29,6 +30,7 @@ class Paired:
     df, skew            otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1
     support             the fewest examples of a class that the metric depends on, of both sides
     bound               where scores were counted in bins and not sorted: by how much the change can be off; the interval has room for it
+    luck                what the interval is made of where the luck of training counts (`seeds`); else None
     p_same              exact two-sided p (McNemar) that better and worse are equally likely; shown, never decides
     """
 
@@ -57,6 +59,7 @@ class Paired:
     support: int | None = None
     p_same: float | None = None
     bound: float | None = None
+    luck: Luck | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from mlops_toolkit.records.result import Needs
 from mlops_toolkit.stats.distributions import critical, normal_quantile
+from mlops_toolkit.stats.luck import Luck, wider
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.proportions import tango
@@ -37,7 +38,21 @@ def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: fl
     """
     if paired.change is None:
         return Needs()
+    if paired.luck is not None:
+        return _needs_with_luck(paired, paired.luck, margin, power, confidence)
     return Needs(n=_examples(paired, margin, power, confidence), margin=_decidable(paired, power, confidence))
+
+
+def _needs_with_luck(paired: Paired, luck: Luck, margin: float, power: float, confidence: float) -> Needs:
+    """More examples make the test part small, and leave the luck of training as it is: n is None where that alone is too much."""
+    if paired.low is None:
+        return Needs()
+    down = luck.of_test(confidence)[0] * (1 + normal_quantile(power) / critical(confidence))
+    trained = wider(0.0, luck.parts, confidence)
+    general = math.hypot(down, trained)
+    left = margin * margin - trained * trained
+    n = _round_up(paired.n * down * down / left) if left > 0 else None
+    return Needs(n=n, margin=readable(max(general, -paired.low * (1 + 1e-6))))
 
 
 def _examples(paired: Paired, margin: float, power: float, confidence: float) -> int | None:
@@ -84,6 +99,9 @@ def _decidable(paired: Paired, power: float, confidence: float) -> float | None:
 
 def _harmless(paired: Paired, often: float, confidence: float) -> float | None:
     """The smallest margin that a harmless change passes so often on these examples."""
+    if paired.luck is not None:
+        down = paired.luck.of_test(confidence)[0] * (1 + normal_quantile(often) / critical(confidence))
+        return None if paired.low is None else wider(down, paired.luck.parts, confidence)
     if paired.trials is not None:
         return _harmless_share(paired.disagree + UNSEEN, paired.trials, often, confidence)
     if not paired.standard_error or paired.low is None:

@@ -16,7 +16,7 @@ def wilson(right: float, n: int, confidence: float) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-def tango(better: float, worse: float, n: int, confidence: float) -> tuple[float, float]:
+def tango(better: float, worse: float, n: float, confidence: float) -> tuple[float, float]:
     """The score interval of (better − worse)/n, of n ≥ 1 pairs of which `better` and `worse` changed (Tango 1998).
 
     It is where `tango_statistic` lies within ±z. Counts may be fractions (for planning). Zero changes still have an
@@ -28,7 +28,7 @@ def tango(better: float, worse: float, n: int, confidence: float) -> tuple[float
     return low, high
 
 
-def _cross(better: float, worse: float, n: int, level: float, low: float, high: float) -> float:
+def _cross(better: float, worse: float, n: float, level: float, low: float, high: float) -> float:
     """Where the statistic, which falls as the assumed difference grows, crosses `level`. Bisection: exact to 1e-18."""
     for _ in range(64):
         middle = (low + high) / 2
@@ -39,7 +39,7 @@ def _cross(better: float, worse: float, n: int, level: float, low: float, high: 
     return (low + high) / 2
 
 
-def tango_statistic(better: float, worse: float, n: int, difference: float) -> float:
+def tango_statistic(better: float, worse: float, n: float, difference: float) -> float:
     """How many standard errors the observed difference lies above an assumed one, −1 ≤ difference ≤ 1.
 
     The standard error is the one under the assumption: the probability `p` of the rarer way to change is its maximum

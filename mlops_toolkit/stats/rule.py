@@ -65,6 +65,8 @@ def p_fail(paired: Paired, margin: float) -> float:
     """
     if paired.low is None or paired.change is None:
         return 1.0
+    if paired.luck is not None:
+        return paired.luck.p_beyond(paired.change, margin)
     if paired.trials is not None:
         return tango_fails(paired.better, paired.worse, paired.trials, margin)
     if not paired.standard_error or paired.df is None:

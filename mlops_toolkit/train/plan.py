@@ -66,7 +66,7 @@ def decide(
         record = run(entry.id)
         if record is None or record.trained is None or not trained(record) or record.fingerprints.train != fingerprint:
             continue
-        if reachable(record.trained):
+        if all(reachable(model) for model in (record.trained, *(one.model for one in record.seeds if one.model is not None))):
             return Reuse(_origin(record, run))
         missed = missed or record
     if missed is not None and missed.trained is not None:

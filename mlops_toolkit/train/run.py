@@ -19,9 +19,9 @@ from mlops_toolkit.models import prints
 from mlops_toolkit.models.fingerprint import Fingerprint, changes
 from mlops_toolkit.models.open import claim, fetch, for_model, reachable
 from mlops_toolkit.models.retention import expired
-from mlops_toolkit.records.run import Command, Fingerprints, Run
+from mlops_toolkit.records.run import Command, Fingerprints, Model, Run, SeedRun
 from mlops_toolkit.system.clock import iso
-from mlops_toolkit.train import say
+from mlops_toolkit.train import say, seeds
 from mlops_toolkit.train.attempt import PARTS, execute
 from mlops_toolkit.train.job import Job
 from mlops_toolkit.train.launchers import LAUNCHERS, Launcher
@@ -64,14 +64,16 @@ def _train(job: Job, *, again: bool) -> Run:
             fresh(world.git, world.context, world.clock, model=config.name, config=job.loaded.where),
             fingerprints=Fingerprints(train=found.digest, tracked=prints.tracked(job.loaded, world.git, world.env)),
             params=params.read(job.loaded.folder / job.config.params, where=job.loaded.at("train.params")) if job.config.params else {},
-            seed=job.config.seed,
+            seed=job.config.first_seed,
         )
         plan, history = _plan(job, record, again=again)
         if isinstance(plan, Reuse):
             record = _reuse(job, record, plan)
         else:
             job.say(say.because(plan.reason, *_changed(job, found, history)) if not again else say.because(plan.reason, (), None))
-            record = execute(job, replace(record, trainings=plan.trainings), found, launcher, store)
+            several = len(job.config.seeds) > 1
+            taken = seeds.known(job, found, history) if several and not again else {}
+            record = execute(job, replace(record, trainings=plan.trainings), found, launcher, store, taken)
         job.say(f"run {record.id} is in {job.shown(job.state / 'run.json')}")
         return record
 
@@ -102,7 +104,7 @@ def _plan(job: Job, record: Run, *, again: bool) -> tuple[Reuse | Train, History
         fingerprint=record.fingerprints.train or "",
         entries=entries,
         run=history.run,
-        reachable=lambda model: reachable(model, world.models, here=job.output, env=world.env),
+        reachable=lambda model: reachable(model, world.models, here=job.output, env=world.env) or _seated(job, record, model),
         again=again,
         scheduled=world.context.event == "schedule",
         data_declared=bool(job.config.data),
@@ -111,10 +113,18 @@ def _plan(job: Job, record: Run, *, again: bool) -> tuple[Reuse | Train, History
     return plan, history
 
 
+def _seated(job: Job, record: Run, model: Model) -> bool:
+    """Whether it lies in one of the places of several seeds."""
+    seats = seeds.seats(job, record)
+    return any(seats.holds(seats.place(seed), model) for seed in job.config.seeds[1:])
+
+
 def _reuse(job: Job, record: Run, plan: Reuse) -> Run:
     """A complete record of a training that was not needed; where another model stands in its place, this one takes it."""
     source, world = plan.source, job.world
     assert source.trained is not None  # noqa: S101 -- `decide` reuses nothing else
+    if several := {one.seed: one.model for one in source.seeds if one.model is not None}:
+        seeds.seats(job, record).settle(several, source.seeds[0].seed)
     if job.output.exists():
         fetch(source.trained, job.output, world.models, env=world.env, replace=True)
     claim(source.trained, world.models, job.key)
@@ -127,6 +137,7 @@ def _reuse(job: Job, record: Run, plan: Reuse) -> Run:
             status="reused",
             source=source.id,
             trained=source.trained,
+            seeds=tuple(SeedRun(one.seed, one.model, one.fingerprint) for one in source.seeds),
             trainings=source.trainings,
             environment=source.environment,
             commands=(Command("train", job.config.run, exit=0, seconds=seconds, ended="reused"),),
