@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.records.result import Example, Result
-from mlops_toolkit.report import escape, others, rows, slices, words
+from mlops_toolkit.report import escape, others, rows, slices, training, words
 from mlops_toolkit.report.charts import Chart
 from mlops_toolkit.report.comment import EXPLAINED, against_what, names, title
 from mlops_toolkit.report.previews import Preview
@@ -130,7 +130,7 @@ def _word(result: Result) -> str:
 
 def _notes(result: Result) -> list[str]:
     side = result.baseline
-    notes = [*result.notes, *([side.note] if side.note and side.note not in result.notes else [])]
+    notes = [*result.notes, *training.notes(result), *([side.note] if side.note and side.note not in result.notes else [])]
     if side.behind:
         notes.append(f"the baseline lacks {words.count(len(side.behind), 'commit')} of the base branch: {', '.join(side.behind[:5])}")
     return notes

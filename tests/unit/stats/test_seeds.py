@@ -172,7 +172,7 @@ def false_passes(k: int, sigma: float, common: float, *, n: int, repeats: int, s
 @pytest.mark.slow
 @pytest.mark.parametrize(("k", "stored"), [(2, None), (3, None), (5, None), (1, 3), (1, 5)])
 def test_few_seeds_do_not_pass_changes_at_the_margin_too_often(k: int, stored: int | None) -> None:
-    repeats = 500
+    repeats = 200
     for sigma in (0.0, 0.001, 0.002, 0.005, 0.01):
         for common in (0.2, 0.8):
             passed = false_passes(k, sigma, common, n=2000, repeats=repeats, stored=stored) / repeats
