@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "train": "mlops_toolkit.train.run:run",
     "evaluate": "mlops_toolkit.evaluate.run:run",
     "compare": "mlops_toolkit.compare.run:run",
+    "bisect": "mlops_toolkit.bisect.run:run",
     "report": "mlops_toolkit.compare.again:run",
     "review": "mlops_toolkit.review:run",
     "record": "mlops_toolkit.record.run:run",
@@ -138,6 +139,17 @@ def _compare(parser: Parser) -> None:
     _outcome(parser)
 
 
+def _bisect(parser: Parser) -> None:
+    parser.add_argument("metric", metavar="METRIC", help="as in mlops.yaml and the comment: accuracy, f1:spam, safety/refusal-rate")
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument("--slice", default="", metavar="SLICE", help="on one slice alone: language=de")
+    parser.add_argument("--since", default="", metavar="COMMIT", help="from this commit or tag on (default: from the first recorded run)")
+    parser.add_argument(
+        "--json", action="store_true", help="print what was found as one JSON document, and nothing else, on standard output"
+    )
+
+
 def _review(parser: Parser) -> None:
     parser.add_argument("base", nargs="?", default="", metavar="BASE", help="what to compare with (default: the baseline of this branch)")
     _config(parser)
@@ -244,6 +256,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("run the training command and record what it made", _with(_config, _matrix, _again)),
     "evaluate": ("run the evaluation and compute the metrics", _with(_config, _matrix, _run)),
     "compare": ("compare two models, judge the gate, write the report", _compare),
+    "bisect": ("name the commits of the base branch where a metric really moved", _bisect),
     "report": ("write the last result again as comment, page and charts", _report),
     "review": ("train, evaluate and compare", _review),
     "record": ("register a model that was trained elsewhere", _record),

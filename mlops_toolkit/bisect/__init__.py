@@ -1,0 +1,1 @@
+"""`mlops bisect`: the commits of the base branch where a metric really moved."""
