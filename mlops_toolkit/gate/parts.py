@@ -135,16 +135,7 @@ def suspicious(bounds: Bounds) -> str:
 
 def _p_gain(paired: Paired, gain: float) -> float:
     """One-sided p-value against "at most `gain` better": that of the other side's loss."""
-    turned = replace(
-        paired,
-        change=None if paired.change is None else -paired.change,
-        low=None if paired.high is None else -paired.high,
-        high=None if paired.low is None else -paired.low,
-        better=paired.worse,
-        worse=paired.better,
-        skew=-paired.skew,
-    )
-    return rule.p_fail(turned, gain)
+    return rule.p_fail(paired.turned(), gain)
 
 
 def _own(paired: Paired, limit: float | None, side: Side, confidence: float) -> Part | None:

@@ -14,8 +14,9 @@ from mlops_toolkit.stats.chunks import ROWS, by_chunk
 from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.contrast import NOISE, Contrast, contrasts
 from mlops_toolkit.stats.metric import Means, Measured, Metric
+from mlops_toolkit.stats.optimism import optimism
 from mlops_toolkit.stats.sample import Floats, Sample
-from mlops_toolkit.stats.single import zeros_and_ones
+from mlops_toolkit.stats.single import own_longest, zeros_and_ones
 from mlops_toolkit.stats.spread import Spread, by_unit
 from mlops_toolkit.stats.tally import distinct
 
@@ -97,8 +98,15 @@ def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
         difference=Spread.of(by_unit(difference, head.cluster), distinct(head.cluster[moved])),
         own=Spread.of(own, int(np.count_nonzero(seen(own)))),
         share=None,
+        longest=own_longest(metric, head),
+        guard=metric.reads == "scores",
+        bias=_bias(metric, sides),
     )
     return conclude(metric, head.n, before, after, parts, (better, worse), confidence)
+
+
+def _bias(metric: Metric, sides: Sides) -> float:
+    return (optimism(metric, sides.head) - optimism(metric, sides.baseline)) * (1 if metric.direction == "higher" else -1)
 
 
 def _step(difference: Floats, share: float, differs: Mask, weight: Floats | None) -> Floats:
@@ -113,7 +121,15 @@ def _concluded(metric: Metric, sides: Sides, before: Measured, after: Measured, 
         ones, others = zeros_and_ones(metric, head), zeros_and_ones(metric, sides.baseline)
         share = None if ones is None or others is None else Share(head.n, found.better, found.worse, int(ones.sum()))
     active = found.better + found.worse
-    parts = Parts(clustered=False, difference=found.difference.spread(active), own=found.own.spread(found.contribute), share=share)
+    parts = Parts(
+        clustered=False,
+        difference=found.difference.spread(active),
+        own=found.own.spread(found.contribute),
+        share=share,
+        longest=own_longest(metric, head),
+        guard=metric.reads == "scores",
+        bias=_bias(metric, sides),
+    )
     return conclude(metric, head.n, before, after, parts, (found.better, found.worse), confidence)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mlops_toolkit.stats.distributions import sign_test
+from mlops_toolkit.stats.distributions import critical, sign_test
 from mlops_toolkit.stats.luck import Luck
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.single import own_interval
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, reach
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, distance
+from mlops_toolkit.stats.unseen import units
+
+TOO_LARGE = "the differences are too large to compute with: there is no interval"
 
 
 @dataclass(frozen=True)
@@ -18,16 +22,17 @@ class Paired:
     """A metric on two models, same rows.
 
     change, low, high   oriented (+ is better), in the metric's unit; low/high None where no interval may decide (then `reason`)
-    method              tango | influence | clusters (the change is exactly 0 because all rows agree is no exception: zero broken
-                        rows still have an interval, and metrics other than Tango's have none then)
-    reason              too-few (examples of a class, contributing rows or clusters), or the state of an undefined side; None if the
-                        interval may decide; `message` says it in a sentence, with the counts
+    method              tango | influence | clusters | bounded (too few contribute for the others, but each can only do so much: then zero
+                        broken rows have an interval too, as with Tango's)
+    reason              too-few (examples of a class, contributing rows or clusters), or the state of an undefined side; None if the interval may decide; `message` says it in a sentence, with the counts
     standard_error      of the change
     disagree/better/worse  rows on which the two models differ in a way that the metric sees; of them better and worse on the head
     head_low/head_high  interval of the head's own value, for min and max
     baseline_state/head_state  as Measured.state
     trials              where the method is tango: the rows that count (all, or those of one class)
-    df, skew            otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1
+    df, steps           otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1; None where it is normal;
+                        how long the steps down and up are that what lies beyond its ends is made of
+    bias                how much the change is too good on average, by which the interval is moved
     support             the fewest examples of a class that the metric depends on, of both sides
     bound               where scores were counted in bins and not sorted: by how much the change can be off; the interval has room for it
     luck                what the interval is made of where the luck of training counts (`seeds`); else None
@@ -55,11 +60,25 @@ class Paired:
     head_state: str = "ok"
     trials: int | None = None
     df: int | None = None
-    skew: float = 0.0
+    steps: tuple[float, float] = (0.0, 0.0)
+    bias: float = 0.0
     support: int | None = None
     p_same: float | None = None
     bound: float | None = None
     luck: Luck | None = None
+
+    def turned(self) -> Paired:
+        """The same with gains as losses: what shows a loss of more than a margin in it shows a gain of more than that."""
+        return replace(
+            self,
+            change=None if self.change is None else -self.change,
+            low=None if self.high is None else -self.high,
+            high=None if self.low is None else -self.low,
+            better=self.worse,
+            worse=self.better,
+            steps=(self.steps[1], self.steps[0]),
+            bias=-self.bias,
+        )
 
 
 @dataclass(frozen=True)
@@ -72,14 +91,31 @@ class Share:
     of_head: int
 
 
+Longest = Callable[[float], tuple[float, float] | None]  # units -> the mean of so many of the longest steps, down and up
+
+
+def endless(units: float) -> None:
+    """The longest steps of a metric that has none."""
+
+
 @dataclass(frozen=True)
 class Parts:
-    """The spread of the oriented differences of influence, and of the head's own influence."""
+    """The spread of the oriented differences of influence, and of the head's own influence.
+
+    longest, own_longest   the longest steps of the change (oriented) and of the head's own value (not; None: as of the change), where the
+                           metric is bounded
+    guard                  whether steps may hide that are much longer than those that differ here (a metric of scores)
+    bias                   of the change, oriented
+    """
 
     clustered: bool
     difference: Spread
     own: Spread
     share: Share | None
+    longest: Longest = endless
+    own_longest: Longest | None = None
+    guard: bool = False
+    bias: float = 0.0
 
 
 def undefined(metric: Metric, n: int, baseline: Measured, head: Measured) -> Paired:
@@ -121,21 +157,69 @@ def conclude(metric: Metric, n: int, baseline: Measured, head: Measured, parts: 
     )
     if parts.share:
         return _by_tango(plain, parts.share, confidence)
-    own = own_interval(metric, head, parts.own, clustered=parts.clustered, confidence=confidence)
+    own = own_interval(
+        metric, head, parts.own, clustered=parts.clustered, confidence=confidence, longest=parts.own_longest or parts.longest
+    )
     plain = replace(
         plain,
         method="clusters" if parts.clustered else "influence",
         head_low=own[0] if own else None,
         head_high=own[1] if own else None,
         df=parts.difference.df,
-        skew=parts.difference.skew,
+        steps=parts.difference.steps,
+        bias=parts.bias,
     )
     message = _too_few(plain, parts, baseline.rare if plain.support == baseline.support else head.rare)
-    if message or plain.standard_error is None:
-        error = plain.standard_error if plain.standard_error is not None and math.isfinite(plain.standard_error) else None
-        return replace(plain, reason="too-few", message=message, standard_error=error)
-    down, up = reach(confidence, parts.difference.df, parts.difference.skew)
-    return replace(plain, low=change - down * plain.standard_error, high=change + up * plain.standard_error)
+    if message is None and parts.guard:
+        return _ends(_guarded(plain, parts, confidence), confidence)
+    if message is None:
+        return _ends(plain, confidence)
+    bounded = _bounded(plain, parts, confidence)
+    if bounded is not None:
+        return _within(metric, _ends(bounded, confidence))
+    error = plain.standard_error if plain.standard_error is not None and math.isfinite(plain.standard_error) else None
+    return replace(plain, reason="too-few", message=message, standard_error=error)
+
+
+def _ends(plain: Paired, confidence: float) -> Paired:
+    """With the interval of what is known by now."""
+    if plain.change is None or plain.standard_error is None:
+        raise ValueError("an interval needs a change and its standard error")
+    t, centre = critical(confidence, plain.df), plain.change - plain.bias
+    down, up = (distance(t, plain.standard_error, step) for step in plain.steps)
+    if not math.isfinite(down + up):
+        return replace(plain, reason="too-few", message=TOO_LARGE, standard_error=None, steps=(0.0, 0.0))
+    return replace(plain, low=centre - down, high=centre + up)
+
+
+def _within(metric: Metric, found: Paired) -> Paired:
+    """No further out than the metric's bounds lie apart."""
+    least, most = metric.bounds
+    if least is None or most is None or found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(found.low, least - most), high=min(found.high, most - least))
+
+
+def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
+    """Against rare steps as long as a score can make them: a quarter of that, the less, the more the spread says that it has seen such."""
+    longest, variance = parts.longest(units(confidence, parts.difference.active)), (plain.standard_error or 0.0) ** 2
+    if longest is None:
+        return plain
+    seen = parts.difference.skewed
+    down, up = (max(one, most / 4 / (1 + variance / most**2)) if most > 0 else one for one, most in zip(seen, longest, strict=True))
+    return replace(plain, steps=(down, up))
+
+
+def _bounded(plain: Paired, parts: Parts, confidence: float) -> Paired | None:
+    """Where too few differ to tell how those do that might: by the longest step. None where there is none, or there are too few clusters."""
+    if plain.standard_error is None or not math.isfinite(plain.standard_error):
+        return None
+    if plain.clusters is not None and plain.clusters < FEWEST_CLUSTERS:
+        return None
+    longest = parts.longest(units(confidence, parts.difference.active))
+    if longest is None or min(longest) <= 0:
+        return None
+    return replace(plain, method="bounded", df=None if plain.clusters is None else plain.clusters - 1, steps=longest)
 
 
 def _by_tango(plain: Paired, share: Share, confidence: float) -> Paired:
@@ -152,11 +236,11 @@ def _too_few(plain: Paired, parts: Parts, rare: str | None) -> str | None:
         return f"too few clusters: {plain.clusters}, and an interval needs {FEWEST_CLUSTERS}"
     if plain.support is not None and plain.support < FEWEST_EXAMPLES:
         return f"too few {rare or 'examples of the rarest class'}: {plain.support}, and an interval needs {FEWEST_EXAMPLES}"
+    what = "clusters" if parts.clustered else "examples"
     if active < FEWEST_ACTIVE:
-        what = "clusters" if parts.clustered else "examples"
         return f"too few {what} on which the two models differ in {plain.metric}: {active}, and an interval needs {FEWEST_ACTIVE}"
-    if plain.standard_error is not None and not math.isfinite(plain.standard_error):
-        return "the differences are too large to compute with: there is no interval"
+    if plain.standard_error is None or not math.isfinite(plain.standard_error):
+        return TOO_LARGE
     if parts.difference.flat(max(abs(plain.baseline or 0.0), abs(plain.head or 0.0))):
         return "every example changed by the same amount: there is no spread to make an interval of"
     return None

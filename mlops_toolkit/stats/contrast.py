@@ -22,20 +22,23 @@ NOISE = 1e-12  # a contribution below this share of the largest one is rounding
 
 @dataclass
 class Moments:
-    """Σ x², Σ x³ and Σ x⁴ of `count` numbers, each relative to the largest |x|, so that no power overflows."""
+    """Σ x², Σ x³ and Σ x⁴ of `count` numbers, each relative to the largest |x|, so that no power overflows; the ends of where they lie."""
 
     count: int = 0
     largest: float = 0.0
     second: float = 0.0
     third: float = 0.0
     fourth: float = 0.0
+    least: float = 0.0
+    most: float = 0.0
 
     @classmethod
     def of(cls, x: Floats) -> Moments:
         """Of some numbers (n,)."""
         if len(x) == 0:
             return cls()
-        largest = max(abs(float(x.max())), abs(float(x.min())))
+        least, most = float(x.min()), float(x.max())
+        largest = max(abs(most), abs(least))
         if not 0 < largest < math.inf:
             return cls(len(x), largest, *([0.0 if largest == 0 else math.nan] * 3))
         scale = largest
@@ -46,7 +49,7 @@ class Moments:
         square = x * x
         second, third, fourth = (float(np.einsum("i,i->", one, other)) for one, other in ((x, x), (square, x), (square, square)))
         by = scale / largest
-        return cls(len(x), largest, second * by * by, third * by**3, fourth * by**4)
+        return cls(len(x), largest, second * by * by, third * by**3, fourth * by**4, min(0.0, least), max(0.0, most))
 
     def merge(self, other: Moments) -> None:
         """Take in the sums of other numbers."""
@@ -62,6 +65,7 @@ class Moments:
         elif largest != 0:
             self.second = self.third = self.fourth = math.nan
         self.largest = largest
+        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
         self.count += other.count
 
     def spread(self, active: int) -> Spread:
@@ -71,7 +75,15 @@ class Moments:
         if not self.second > 0:
             return Spread(self.count, active, math.nan, 0.0, 0.0)
         root = math.sqrt(self.second)
-        return Spread(self.count, active, self.largest * root, self.third / self.second / root, self.fourth / self.second / self.second)
+        size = self.largest * root
+        return Spread(
+            self.count,
+            active,
+            size,
+            self.third / self.second / root,
+            self.fourth / self.second / self.second,
+            (-self.least / size, self.most / size),
+        )
 
 
 @dataclass

@@ -84,7 +84,7 @@ def paired(
         head_high=made.head_high,
         clusters=len(new),
         df=df,
-        skew=spread.skew,
+        steps=(max(0.0, -spread.skew) * spread.error, max(0.0, spread.skew) * spread.error),
     )
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.proportions import tango
-from mlops_toolkit.stats.spread import reach
+from mlops_toolkit.stats.spread import distance
 
 _SURE = 4.0  # times the two-sided error: of the quantile that tells how much of V is taken off
 _MOST = 0.3  # of that quantile: what holds at wide levels too
@@ -61,14 +61,14 @@ class Luck:
 
     parts    of the trainings
     counts   better, worse and examples, of a share of rows (`tango`); they may be fractions
-    error, df, skew   otherwise: of the test part, as in `spread`
+    error, df, steps  otherwise: of the test part, as in `spread`; df None where it is normal
     """
 
     parts: tuple[Part, ...]
     counts: tuple[float, float, float] | None = None
     error: float = 0.0
-    df: int = 1
-    skew: float = 0.0
+    df: int | None = 1
+    steps: tuple[float, float] = (0.0, 0.0)
 
     @property
     def training(self) -> float:
@@ -82,8 +82,8 @@ class Luck:
             low, high = tango(better, worse, n, confidence)
             change = (better - worse) / n
             return change - low, high - change
-        down, up = reach(confidence, self.df, self.skew)
-        return down * self.error, up * self.error
+        t = critical(confidence, self.df)
+        return distance(t, self.error, self.steps[0]), distance(t, self.error, self.steps[1])
 
     def reach(self, confidence: float) -> tuple[float, float]:
         """How far the interval reaches, down and up."""
@@ -92,13 +92,13 @@ class Luck:
 
     def p_beyond(self, change: float, margin: float) -> float:
         """The one-sided p-value against "at most `margin` worse", as of `rule.p_fail`: where the upper end just reaches −margin."""
-        distance = -margin - change
-        if distance <= 0:
+        far = -margin - change
+        if far <= 0:
             return 0.5
         low, high = math.log(_LEAST_P), math.log(0.5)
         for _ in range(40):
             middle = (low + high) / 2
-            if self.reach(1 - 2 * math.exp(middle))[1] >= distance:
+            if self.reach(1 - 2 * math.exp(middle))[1] >= far:
                 low = middle
             else:
                 high = middle

@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from mlops_toolkit.stats.by_bins import from_bins
 from mlops_toolkit.stats.by_rows import Sides, from_means, from_rows, seen
-from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
+from mlops_toolkit.stats.conclude import Longest, Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.single import both_ways
 from mlops_toolkit.stats.spread import Spread
 from mlops_toolkit.stats.tally import Cells, Joint, Slope, Tally, dense, uneven
+from mlops_toolkit.stats.unseen import Table, of_table
 
 __all__ = ["Paired", "paired", "paired_many"]
 
@@ -116,8 +118,20 @@ def from_cells(metric: Metric, slope: Callable[[Tally], Slope], cells: Cells, co
         difference=Spread.of_cells(cells, difference, moved),
         own=Spread.of_cells(cells, own, seen(own)),
         share=_share(metric, cells, after, better, worse),
+        longest=_longest_of_cells(slope, cells),
+        own_longest=lambda many: both_ways(slope, Table.of_cells(cells)[1], many),
     )
     return conclude(metric, cells.n, base, head, parts, (better, worse), confidence)
+
+
+def _longest_of_cells(slope: Callable[[Tally], Slope], cells: Cells) -> Longest:
+    """What the head could lose beyond what it has, and what the baseline could, which is a gain of the head."""
+
+    def longest(many: float) -> tuple[float, float] | None:
+        down, up = (of_table(slope, table, "lost", many) for table in reversed(Table.of_cells(cells)))
+        return None if down is None or up is None else (down, up)
+
+    return longest
 
 
 def _step(before: Slope, after: Slope, cells: Cells) -> Floats:

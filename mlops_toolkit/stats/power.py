@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from mlops_toolkit.records.result import Needs
 from mlops_toolkit.stats.distributions import critical, normal_quantile
@@ -18,7 +18,7 @@ from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.proportions import tango
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.single import share_of, standard_error
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, distance
 from mlops_toolkit.stats.tally import dense, uneven
 
 POWER = 0.8  # of "needs about n examples"
@@ -61,14 +61,101 @@ def _examples(paired: Paired, margin: float, power: float, confidence: float) ->
     if paired.trials is not None:
         share = (paired.disagree + UNSEEN) / paired.trials
         return _round_up(_trials(share, margin, power, confidence) * paired.n / paired.trials)
-    if not paired.standard_error:
+    if paired.standard_error is None:
         return None
-    ratio = (critical(confidence) + normal_quantile(power)) * paired.standard_error / margin
-    times = ratio * ratio
+    times = _times(paired, paired.steps[0], margin, power, confidence)
+    if times is None:
+        return None
     for have, least in ((paired.support, FEWEST_EXAMPLES), (paired.disagree, FEWEST_ACTIVE), (paired.clusters, FEWEST_CLUSTERS)):
-        if have is not None and have < least:
+        if have is not None and have < least and paired.low is None:
             times = max(times, least / max(have, 1))
     return _round_up(times * paired.n)
+
+
+def _times(paired: Paired, step: float, room: float, power: float, confidence: float) -> float | None:
+    """How many times as many examples reach no further than `room`: errors shrink with the root of their number, steps with the number."""
+    error, z = paired.standard_error or 0.0, normal_quantile(power)
+    if error <= 0 and step <= 0:
+        return None
+
+    def reaches(times: float) -> float:
+        df = None if paired.df is None else max(1, int(min(paired.df * times, 1e9)))
+        return distance(critical(confidence, df), error / math.sqrt(times), step / times) + z * error / math.sqrt(times)
+
+    few, many = 0.0, 1e-6
+    while reaches(many) > room and many < _ENDLESS:
+        few, many = many, 2 * many
+    for _ in range(50):
+        middle = (few + many) / 2
+        few, many = (middle, many) if reaches(middle) > room else (few, middle)
+    return many
+
+
+def needs_gain(paired: Paired, gain: float, *, power: float = POWER, confidence: float = 0.95) -> Needs:
+    """What would show an improvement of more than `gain`, supposing that the change truly is what it is here; nothing where that is less.
+
+    margin is the improvement that these examples could show.
+    """
+    change = paired.change
+    if change is None or paired.n == 0:
+        return Needs()
+    could = None if paired.low is None or paired.low <= 0 else _floored(paired.low)
+    room = change - gain
+    if room <= 0:
+        return Needs(margin=could)
+    if paired.trials is None:
+        times = _times(paired, paired.steps[0], room, power, confidence) if paired.standard_error is not None else None
+    else:
+        times = _times_of_trials(paired, room, power, confidence)
+    return Needs(n=None if times is None else _round_up(times * paired.n), margin=could)
+
+
+def _times_of_trials(paired: Paired, room: float, power: float, confidence: float) -> float | None:
+    """As `_times` where Tango's interval decides: its lower end is so far from the change, at counts that grow alike."""
+    trials, z = paired.trials or 1, normal_quantile(power)
+
+    def reaches(times: float) -> float:
+        better, worse, n = (max(1, round(times * x)) for x in (paired.better, paired.worse, trials))
+        change = (better - worse) / n
+        return (
+            change
+            - tango(better, worse, max(n, better + worse), confidence)[0]
+            + z * math.sqrt((better + worse) / n - change**2) / math.sqrt(n)
+        )
+
+    few, many = 0.0, 1 / trials
+    while reaches(many) > room and many * trials < _ENDLESS:
+        few, many = many, 2 * many
+    for _ in range(50):
+        middle = (few + many) / 2
+        few, many = (middle, many) if reaches(middle) > room else (few, middle)
+    return many
+
+
+def needs_limit(paired: Paired, limit: float, side: str, *, power: float = POWER, confidence: float = 0.95) -> Needs:
+    """What would show the head's own value on its side of `limit` (`min` or `max`), supposing that it truly is what it is here.
+
+    The end that looks towards the limit comes nearer with the root of the number of examples; where the value lies on the metric's
+    bound (no error at all), with the number itself. Nothing where the value lies on the limit, or has no interval.
+    """
+    value, low, high = paired.head, paired.head_low, paired.head_high
+    if value is None or low is None or high is None or paired.n == 0:
+        return Needs()
+    beyond = value < limit if side == "min" else value > limit
+    looks_down = (side == "min") != beyond  # the lower end must rise to the limit, or the upper one fall to it
+    reach, room = (value - low if looks_down else high - value), abs(value - limit)
+    if room <= 0 or reach <= 0:
+        return Needs()
+    perfect = value == (high if looks_down else low)
+    ratio = reach / room * (1.0 if perfect else 1 + normal_quantile(power) / critical(confidence))
+    return Needs(n=_round_up(paired.n * (ratio if perfect else ratio * ratio)))
+
+
+def _floored(gain: float) -> float:
+    """To a number a person would write, rounded down."""
+    exact = Decimal(repr(gain))
+    step = Decimal(1).scaleb(exact.adjusted())
+    return float((exact / step).to_integral_value(ROUND_FLOOR) * step)
 
 
 def _trials(share: float, margin: float, power: float, confidence: float) -> int:
@@ -104,9 +191,10 @@ def _harmless(paired: Paired, often: float, confidence: float) -> float | None:
         return None if paired.low is None else wider(down, paired.luck.parts, confidence)
     if paired.trials is not None:
         return _harmless_share(paired.disagree + UNSEEN, paired.trials, often, confidence)
-    if not paired.standard_error or paired.low is None:
+    if paired.standard_error is None or paired.low is None:
         return None
-    return (critical(confidence, paired.df) + normal_quantile(often)) * paired.standard_error
+    error = paired.standard_error
+    return distance(critical(confidence, paired.df), error, paired.steps[0]) + normal_quantile(often) * error or None
 
 
 def _harmless_share(disagree: float, trials: int, often: float, confidence: float) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from mlops_toolkit.stats.distributions import normal_tail, t_tail
 from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.proportions import tango_fails
-from mlops_toolkit.stats.spread import tail_beyond
+from mlops_toolkit.stats.spread import reached
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Leaning = Literal["inside", "beyond"]
@@ -69,9 +70,10 @@ def p_fail(paired: Paired, margin: float) -> float:
         return paired.luck.p_beyond(paired.change, margin)
     if paired.trials is not None:
         return tango_fails(paired.better, paired.worse, paired.trials, margin)
-    if not paired.standard_error or paired.df is None:
+    if paired.standard_error is None:
         return 1.0
-    return tail_beyond(-(paired.change + margin) / paired.standard_error, paired.df, paired.skew)
+    t = reached(-(paired.change - paired.bias + margin), paired.standard_error, paired.steps[1])
+    return normal_tail(t) if paired.df is None else t_tail(t, paired.df)
 
 
 def holm(p_values: Sequence[float], alpha: float) -> tuple[bool, ...]:

@@ -218,9 +218,9 @@ def _concluded(metric: Metric, first: Paired, baseline: _Side, head: _Side, chos
         message = "every example changed by the same amount: there is no spread to make an interval of"
         return replace(made, reason="too-few", message=message)
     df = of_test.df if first.clusters is not None else max(1, min(of_test.df, first.disagree - 1))
-    lucky = Luck(parts, counts, of_test.error or 0.0, df, of_test.skew)
+    lucky = Luck(parts, counts, of_test.error or 0.0, df, of_test.steps)
     down, up = lucky.reach(confidence)
-    return replace(made, low=change - down, high=change + up, standard_error=of_test.error, df=df, skew=of_test.skew, luck=lucky)
+    return replace(made, low=change - down, high=change + up, standard_error=of_test.error, df=df, steps=of_test.steps, luck=lucky)
 
 
 def _counts(
@@ -266,11 +266,11 @@ def _own(one: Paired, low: float | None, high: float | None, parts: tuple[Part, 
     return replace(one, head_low=low if least is None else max(low, least), head_high=high if most is None else min(high, most))
 
 
-def _test_part(first: Paired) -> tuple[tuple[float, float, float] | None, float, int, float]:
+def _test_part(first: Paired) -> tuple[tuple[float, float, float] | None, float, int | None, tuple[float, float]]:
     """Of one training a side, as `Luck` has it."""
     if first.trials is not None:
-        return (first.better, first.worse, first.trials), 0.0, 1, 0.0
-    return None, first.standard_error or 0.0, first.df or 1, first.skew
+        return (first.better, first.worse, first.trials), 0.0, 1, (0.0, 0.0)
+    return None, first.standard_error or 0.0, first.df, first.steps
 
 
 def _undefined(first: Paired, metric: Metric, name: str, side: _Side) -> Paired:

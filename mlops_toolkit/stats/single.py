@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
+from mlops_toolkit.stats import unseen
+from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
-from mlops_toolkit.stats.tally import dense, uneven
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, distance
+from mlops_toolkit.stats.tally import Slope, Tally, dense, uneven
+from mlops_toolkit.stats.unseen import units
 
 Interval = tuple[float, float]
 
@@ -35,19 +42,56 @@ def interval(metric: Metric, sample: Sample, confidence: float = 0.95) -> Interv
         if share is not None:
             return wilson(*share, confidence)
     spread = Spread.of(by_unit(measured.influence, cluster))
-    return own_interval(metric, measured, spread, clustered=cluster is not None, confidence=confidence)
+    longest = own_longest(metric, replace(sample, cluster=cluster))
+    return own_interval(metric, measured, spread, clustered=cluster is not None, confidence=confidence, longest=longest)
 
 
-def own_interval(metric: Metric, measured: Measured, spread: Spread, *, clustered: bool, confidence: float) -> Interval | None:
-    """The interval of a value within the metric's bounds, or None where one of the least counts is not met."""
-    if measured.value is None or spread.error is None or spread.flat(measured.value):
+def own_longest(metric: Metric, sample: Sample) -> Callable[[float], tuple[float, float] | None]:
+    """The longest steps of the value of a model; the sample's clusters are dense."""
+
+    def longest(many: float) -> tuple[float, float] | None:
+        if metric.slope is None:
+            step = unseen.of_scores(metric, sample, many)
+            return None if step is None else (step, step)
+        table = unseen.Table.of(sample)
+        return None if table is None else both_ways(metric.slope, table, many)
+
+    return longest
+
+
+def both_ways(slope: Callable[[Tally], Slope], table: unseen.Table, many: float) -> tuple[float, float] | None:
+    """The longest steps down and up of a metric of labels."""
+    down, up = unseen.of_table(slope, table, "lost", many), unseen.of_table(slope, table, "gained", many)
+    return None if down is None or up is None else (down, up)
+
+
+def own_interval(
+    metric: Metric,
+    measured: Measured,
+    spread: Spread,
+    *,
+    clustered: bool,
+    confidence: float,
+    longest: Callable[[float], tuple[float, float] | None] = lambda many: None,
+) -> Interval | None:
+    """The interval of a value within the metric's bounds, or None where one of the least counts is not met and no step has a bound.
+
+    longest: so many units -> the mean of their longest steps, down and up (see `unseen`).
+    """
+    if measured.value is None or spread.error is None or not math.isfinite(spread.error) or (clustered and spread.units < FEWEST_CLUSTERS):
         return None
-    if spread.active < FEWEST_ACTIVE or (clustered and spread.units < FEWEST_CLUSTERS):
+    few = spread.active < FEWEST_ACTIVE or (measured.support is not None and measured.support < FEWEST_EXAMPLES)
+    t, steps = critical(confidence, spread.df), spread.steps
+    if few or spread.flat(measured.value):
+        bounds = longest(units(confidence, spread.active))
+        if bounds is None:
+            return None
+        t, steps = critical(confidence, spread.units - 1 if clustered else None), bounds
+    down, up = (distance(t, spread.error, step) for step in steps)
+    if not math.isfinite(down + up):
         return None
-    if measured.support is not None and measured.support < FEWEST_EXAMPLES:
-        return None
-    (down, up), (least, most) = reach(confidence, spread.df, spread.skew), metric.bounds
-    low, high = measured.value - down * spread.error, measured.value + up * spread.error
+    least, most = metric.bounds
+    low, high = measured.value - down, measured.value + up
     return low if least is None else max(low, least), high if most is None else min(high, most)
 
 

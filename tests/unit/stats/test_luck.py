@@ -67,7 +67,7 @@ def test_the_part_that_is_shown_is_unbiased_and_never_below_nothing() -> None:
 
 @pytest.mark.parametrize("margin", [0.0, 0.004, 0.01])
 def test_the_p_value_is_below_its_level_just_where_the_interval_lies_beyond(margin: float) -> None:
-    luck = Luck((Part(Spread(4, 4e-6, 1e-6), 1 / 4),), error=0.001, df=50, skew=0.01)
+    luck = Luck((Part(Spread(4, 4e-6, 1e-6), 1 / 4),), error=0.001, df=50, steps=(0.0, 0.00001))
     for confidence in (0.9, 0.95, 0.99):
         up = luck.reach(confidence)[1]
         level = (1 - confidence) / 2

@@ -84,14 +84,26 @@ def test_recall_counts_examples_of_all_classes_that_are_needed_for_enough_of_its
     assert together == pytest.approx(alone * 900 / recall.trials, rel=0.01)
 
 
-def test_too_few_of_a_class_asks_for_enough_of_it_and_offers_no_margin() -> None:
+def test_too_few_of_a_class_still_have_an_interval_and_ask_for_more() -> None:
     base, head = two_models(4, 60)
     got = paired(named("f1:spam"), base["classes"], head["classes"])
-    assert got.reason == "too-few"
-    assert got.support is not None
-    wanted = needs(got, 0.5)
+    assert (got.reason, got.method) == (None, "bounded")
+    wanted = needs(got, 0.05)
     assert wanted.n is not None
-    assert wanted.n * got.support / 60 >= 25
+    assert wanted.n > 60
+    margin = wanted.margin
+    assert margin is not None
+    assert decide(got.change, got.low, got.high, margin).verdict == "pass"
+    assert (suggest_margin(got) or 0) >= margin
+
+
+def test_too_few_that_differ_asks_for_enough_of_them_and_offers_no_margin() -> None:
+    base, head = (side["numbers"] for side in two_models(4, 60))
+    got = paired(named("mae"), base, head)
+    assert got.reason == "too-few"
+    wanted = needs(got, 5.0)
+    assert wanted.n is not None
+    assert wanted.n * got.disagree / 60 >= 10
     assert (wanted.margin, suggest_margin(got)) == (None, None)
 
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_toolkit.config import requests
-from mlops_toolkit.stats.distributions import critical
+from mlops_toolkit.stats.distributions import critical, t_tail
 from mlops_toolkit.stats.metrics import resolve
 from mlops_toolkit.stats.paired import paired
 from mlops_toolkit.stats.sample import Sample
-from mlops_toolkit.stats.spread import Spread, by_unit, reach, tail_beyond
+from mlops_toolkit.stats.spread import Spread, by_unit, distance, reach, reached
 
 SKEWS = st.floats(-0.4, 0.4)
 DFS = st.one_of(st.integers(9, 60), st.integers(61, 10**6))
@@ -34,13 +34,28 @@ def test_skew_moves_one_end_out_and_none_in(skew: float, df: int, confidence: fl
 @given(skew=SKEWS, df=DFS, confidence=st.floats(0.5, 0.9999))
 def test_the_p_value_is_the_inverse_of_the_upper_reach(skew: float, df: int, confidence: float) -> None:
     up = reach(confidence, df, skew)[1]
-    assert tail_beyond(up, df, skew) == pytest.approx((1 - confidence) / 2, rel=1e-6)
+    assert t_tail(reached(up, 1.0, max(0.0, skew)), df) == pytest.approx((1 - confidence) / 2, rel=1e-6)
+
+
+@settings(deadline=None, max_examples=150)
+@given(t=st.floats(0.1, 9), error=st.floats(0, 5), step=st.floats(1e-6, 5))
+def test_an_end_is_where_the_score_statistic_is_t(t: float, error: float, step: float) -> None:
+    far = distance(t, error, step)
+    assert far**2 == pytest.approx(t * t * (error**2 + step * far), rel=1e-9)
+    assert reached(far, error, step) == pytest.approx(t, rel=1e-9)
+    assert far >= t * error
+
+
+def test_where_nothing_was_seen_the_end_is_that_of_a_rare_event() -> None:
+    assert distance(critical(0.95), 0.0, 1 / 500) == pytest.approx(critical(0.95) ** 2 / 500)
+    assert reached(0.0, 0.0, 0.0) == 0.0
+    assert reached(-1.0, 0.0, 0.3) == -np.inf
 
 
 @settings(deadline=None, max_examples=60)
 @given(skew=SKEWS, df=DFS)
 def test_the_p_value_falls_as_the_distance_grows(skew: float, df: int) -> None:
-    tails = [tail_beyond(distance, df, skew) for distance in np.linspace(-3, 12, 60)]
+    tails = [t_tail(reached(far, 1.0, max(0.0, skew)), df) for far in np.linspace(-3, 12, 60)]
     assert all(later <= earlier + 1e-13 for earlier, later in itertools.pairwise(tails))
     assert 0 <= tails[-1] < tails[0] <= 1
 

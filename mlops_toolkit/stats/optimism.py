@@ -1,0 +1,77 @@
+"""By how much a metric of a few examples is too good on average: average precision, whose positives are all among those found above them.
+
+The precision at a positive's rank counts that positive itself. Leaving it out (with its whole cluster), and letting those left weigh as
+much as all positives and all others did, gives what another example there would have met; the mean difference is the optimism. It falls as ln(P)/P with P positives and is larger, the worse the model: comparing
+two models on 60 positives it is a fifth of a standard error of their difference, always to the advantage of the worse one. The value
+that is shown stays what everybody computes; the interval is moved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_toolkit.stats.metric import Metric
+from mlops_toolkit.stats.sample import Codes, Floats, Sample
+from mlops_toolkit.stats.tally import summed
+
+MOST = 100_000  # examples, above which there are hardly ever so few positives that it matters, and sorting takes time
+
+Mask = npt.NDArray[np.bool_]
+
+
+def optimism(metric: Metric, sample: Sample) -> float:
+    """The sample's value less what it would be on average of many such samples; 0 for other metrics. Clusters are 0…G−1."""
+    if metric.family != "average-precision" or sample.target is None or sample.n > MOST:
+        return 0.0
+    if metric.argument is None and len(sample.labels) > 2 and sample.prob is not None:
+        return float(np.mean([_of(sample.target == c, sample.prob[:, c], sample) for c in range(len(sample.labels))]))
+    c = sample.labels.index(metric.argument) if metric.argument is not None else sample.positive
+    if c is None:
+        return 0.0
+    scores = sample.score if sample.score is not None and c == sample.positive else None if sample.prob is None else sample.prob[:, c]
+    return 0.0 if scores is None else _of(sample.target == c, scores, sample)
+
+
+def _of(positive: Mask, scores: Floats, sample: Sample) -> float:
+    order = np.argsort(-scores, kind="stable")
+    weight = np.ones(sample.n) if sample.weight is None else sample.weight[order]
+    ones = weight * positive[order]
+    if not ones.any():
+        return 0.0
+    last = np.append(np.flatnonzero(np.diff(scores[order])), sample.n - 1)  # the place where each score ends
+    end = last[np.searchsorted(last, np.arange(sample.n))]
+    found, seen = np.cumsum(ones)[end], np.cumsum(weight)[end]
+    zeros = weight - ones
+    missed = seen - found
+    if sample.cluster is None:
+        parts, wholes = (ones, zeros), (ones, zeros)
+    else:
+        cluster = sample.cluster[order]
+        parts = (_within(ones, cluster), _within(zeros, cluster))
+        wholes = (summed(cluster, ones, int(cluster.max()) + 1)[cluster], summed(cluster, zeros, int(cluster.max()) + 1)[cluster])
+    kept = [
+        _kept(run - part, all_, whole)
+        for run, part, all_, whole in zip((found, missed), parts, (ones.sum(), zeros.sum()), wholes, strict=True)
+    ]
+    others = kept[0] + kept[1]
+    some = (ones > 0) & (others > 1e-9 * seen)
+    more = found[some] / seen[some] - kept[0][some] / others[some]
+    return float((more * ones[some]).sum() / ones.sum())
+
+
+def _kept(without: Floats, all_: float, own: Floats) -> Floats:
+    """A running sum without its own cluster, as large a share of all as it is of all others."""
+    left = all_ - own
+    return np.divide(np.maximum(without, 0.0) * all_, left, out=np.zeros_like(without), where=left > 1e-9 * all_)
+
+
+def _within(values: Floats, cluster: Codes) -> Floats:
+    """Running sums within each cluster, by place."""
+    grouped = np.argsort(cluster, kind="stable")
+    runs, codes = np.cumsum(values[grouped]), cluster[grouped]
+    starts = np.append(0, np.flatnonzero(np.diff(codes)) + 1)
+    before = np.append(0.0, runs)[starts]
+    found = np.empty(len(values))
+    found[grouped] = runs - np.repeat(before, np.diff(np.append(starts, len(values))))
+    return found
