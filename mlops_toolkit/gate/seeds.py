@@ -37,13 +37,29 @@ def training(request: Request, baseline: Loaded | None, head: Loaded) -> Trainin
     if len(theirs) > 1 or len(ours) > 1:
         left = tuple(sorted({*theirs, *ours} - {*chosen.baseline, *chosen.head}))
         return Training(scope, (chosen.baseline, chosen.head), chosen.paired, left, "seeds")
-    known = request.spread is not None and baseline is not None
-    return Training(scope, (theirs, ours), source="history" if known else None, run=request.spread.id if known and request.spread else None)
+    known = _known(request, baseline, head)
+    return Training(scope, (theirs, ours), source="history" if known else None, run=" and ".join(run.id for run in known) or None)
+
+
+def _known(request: Request, baseline: Loaded | None, head: Loaded) -> tuple[Run, ...]:
+    """The records that tell how far the luck of training moves a metric: of the two sides, else of the newest run on the baseline's line."""
+    own = [side.run for side in (baseline, head) if side is not None and side.run is not None]
+    told = [run for run in own if any(value.training is not None for value in run.metrics.values())]
+    return tuple({run.id: run for run in told}.values()) or ((request.spread,) if request.spread is not None else ())
+
+
+def recorded(
+    request: Request, suite: str, metric: Metric, slice_name: str | None, one: Paired, baseline: Loaded | None, head: Loaded
+) -> Paired:
+    """A comparison that has no answers of further seeds to read, with the luck of training as the records tell it, where it counts."""
+    if held.scope(request.config) == "artifact":
+        return one
+    return _Stored(_known(request, baseline, head), suite)(metric, slice_name, None, one, request.config.confidence)
 
 
 def _trained(side: Loaded, suite: str | None = None) -> tuple[int, ...]:
-    """The seeds whose predictions are here, of every suite or of one; the first one first."""
-    wanted = set(side.tables) if suite is None else {suite}
+    """The seeds whose predictions are here, of every suite in memory or of one; the first one first."""
+    wanted = {name for name, one in side.tables.items() if isinstance(one, Table)} if suite is None else {suite}
     return (side.first, *(seed for seed, one in side.seeds.items() if seed != side.first and wanted <= set(one)))
 
 
@@ -61,9 +77,8 @@ def counted(
     if isinstance(one, Both) and (len(theirs) > 1 or len(ours) > 1):
         base = baseline if theirs else None
         return Lucky(one, _Trained(*_samples(suite, base, head, columns, salt)))
-    if request.spread is not None and one.compared:
-        return Lucky(one, _Stored(request.spread, suite))
-    return one
+    known = _known(request, baseline, head)
+    return Lucky(one, _Stored(known, suite)) if known else one
 
 
 class Count(Protocol):
@@ -144,18 +159,23 @@ class _Trained:
 
 @dataclass(frozen=True)
 class _Stored:
-    """Counts the spread that an earlier run found."""
+    """Counts the spreads that are recorded: each of the two trainings has that of its own recipe; what only one run tells counts for both."""
 
-    run: Run
+    runs: tuple[Run, ...]
     suite: str
 
     def __call__(self, metric: Metric, slice_name: str | None, rows: Any, one: Paired, confidence: float) -> Paired:
-        values: Mapping[str, MetricValue] = self.run.metrics if slice_name is None else self.run.slices.get(slice_name, {})
-        known = values.get(f"{self.suite}/{metric.name}" if self.suite else metric.name)
-        if known is None or known.training is None or known.signature != metric.signature or one.baseline is None:
+        found = [spread for run in self.runs if (spread := self._told(run, metric, slice_name)) is not None]
+        if not found:
             return one
-        found = known.training
-        return several.stored(one, Spread(found.seeds, found.variance, found.explained), confidence=confidence, metric=metric)
+        return several.stored(one, found, confidence=confidence, metric=metric)
+
+    def _told(self, run: Run, metric: Metric, slice_name: str | None) -> Spread | None:
+        values: Mapping[str, MetricValue] = run.metrics if slice_name is None else run.slices.get(slice_name, {})
+        known = values.get(f"{self.suite}/{metric.name}" if self.suite else metric.name)
+        if known is None or known.training is None or known.signature != metric.signature:
+            return None
+        return Spread(known.training.seeds, known.training.variance, known.training.explained)
 
 
 def _samples(

@@ -59,7 +59,7 @@ def judge_suite(
         full = f"{name}/{metric.name}" if name else metric.name
         another = redefined.otherwise(request, baseline, head, name, metric, full)
         for slice_name, one in results.items():
-            one = _recorded(work, baseline, head, name, metric, full, slice_name, one, request.config.confidence)
+            one = _recorded(work, request, baseline, head, name, metric, full, slice_name, one)
             # An evaluation that answers differently for one model is noise to be measured, not "no change".
             exact = same and (both.same_answers or (one.method == "unpaired" and one.change == 0))
             one = unlike.doubted(work, name, one, exact=exact) if another is None else redefined.uncompared(one, another)
@@ -159,6 +159,7 @@ def _used(suite: Suite) -> frozenset[str]:
 
 def _recorded(
     work: Work,
+    request: Request,
     baseline: Loaded | None,
     head: Loaded,
     suite: str,
@@ -166,7 +167,6 @@ def _recorded(
     full: str,
     slice_name: str | None,
     one: Paired,
-    confidence: float,
 ) -> Paired:
     """A metric whose baseline has no predictions any more is held against what its record says."""
     old = unpaired.recorded(baseline, suite, full, slice_name)
@@ -175,7 +175,8 @@ def _recorded(
     same = unpaired.same_data(baseline, head, suite)
     if not same:
         work.state = "data-changed"
-    return unpaired.against(metric, one, old, same=same, confidence=confidence)
+    one = unpaired.against(metric, one, old, same=same, confidence=request.config.confidence)
+    return seeds.recorded(request, suite, metric, slice_name, one, baseline, head)
 
 
 def _checks(

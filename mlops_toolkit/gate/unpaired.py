@@ -33,7 +33,9 @@ def against(metric: Metric, one: Paired, old: MetricValue, *, same: bool, confid
     """The head's own value, as measured, against the recorded one. one.standard_error: of the head's value."""
     sign = 1.0 if metric.direction == "higher" else -1.0
     change = None if one.head is None or old.value is None else sign * (one.head - old.value)
-    made = replace(one, baseline=old.value, change=change, method="unpaired", standard_error=None)
+    made = replace(
+        one, baseline=old.value, change=change, method="unpaired", standard_error=None, trials=None, steps=(0.0, 0.0), bias=0.0, luck=None
+    )
     if old.signature and old.signature != metric.signature:
         return replace(made, change=None, reason="metric-redefined", message=f"defined differently on the baseline ({old.signature})")
     if not same:

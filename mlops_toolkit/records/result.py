@@ -147,8 +147,8 @@ class Training:
     seeds      of baseline and head, the trainings that were compared
     paired     they are the same seeds, each held against its own
     left_out   seeds that only one side has, where others are paired
-    source     `seeds` (several trainings on one side at least), `history` (the spread that an earlier run with seeds found: `run`), None:
-               not included
+    source     `seeds` (several trainings on one side at least), `history` (the spread that is recorded of a run with seeds: `run`, of two
+               `ID and ID`), None: not included
     """
 
     scope: Literal["artifact", "recipe"] = "artifact"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_toolkit.records.result import Result
+from mlops_toolkit.records.result import Check, Result, name_of
 from mlops_toolkit.report import words
 
 NOT_INCLUDED = "the luck of training is not included: neither run was trained with several seeds, nor was an earlier one on this line"
@@ -15,9 +15,31 @@ def notes(result: Result) -> list[str]:
     if luck.scope == "artifact" or result.error is not None or result.baseline.state == "same-model":
         return []
     if luck.source is None:
-        return [NOT_INCLUDED] if any(check.low is not None for check in result.checks) else []
+        return [NOT_INCLUDED] if any(check.low is not None or _own(check) for check in result.checks) else []
+    left = [check for check in result.checks if _left_out(check)]
+    return [
+        *_counted(result),
+        *([f"the luck of training is not included in: {words.listed([name_of(c) for c in left], most=6)}"] if left else []),
+    ]
+
+
+def _own(check: Check) -> bool:
+    """Whether the head's own value is judged by an interval."""
+    return check.head_low is not None and not (check.min is None and check.max is None)
+
+
+def _left_out(check: Check) -> bool:
+    """Whether a change is shown with an interval in which the luck of training is not counted."""
+    return check.kind == "metric" and check.low is not None and check.training is None and check.method != "exact"
+
+
+def _counted(result: Result) -> list[str]:
+    luck = result.training
     if luck.source == "history":
-        return [f"one training a side: how far the luck of training moves a metric is known from run {luck.run}, and counted"]
+        what = "one training a side is compared" if luck.seeds[0] else "one training is judged"
+        return [
+            f"{what}: how far the luck of training moves a metric is known from {'runs' if ' and ' in (luck.run or '') else 'run'} {luck.run}, and counted"
+        ]
     base, head = luck.seeds
     if luck.paired:
         said = f"{words.count(len(head), 'training')} a side, paired by seed ({_seeds(head)}): numbers are means, intervals count the luck of training"

@@ -93,10 +93,15 @@ def alone(metric: Metric, first: Paired, heads: Mapping[int, Sample], *, confide
         return _with_own(metric, made, side, (Part(side.spread, 1 / len(side.values)),), confidence)
 
 
-def stored(first: Paired, spread: SeedSpread, *, confidence: float = 0.95, metric: Metric | None = None) -> Paired:
-    """One training a side, with the luck that an earlier run with several found: each of the two has all of it."""
-    lucky = Luck((Part(spread, 2.0),), *_test_part(first))
-    made = _own(first, first.head_low, first.head_high, (Part(spread, 1.0),), confidence, metric)
+def stored(first: Paired, spreads: Sequence[SeedSpread], *, confidence: float = 0.95, metric: Metric | None = None) -> Paired:
+    """One training a side, with the luck that runs with several found: each of the two has all of it.
+
+    spreads: of the baseline's recipe and of the head's; or one, that is taken for both.
+    """
+    own = spreads[-1]
+    parts = (Part(own, 2.0),) if len(spreads) == 1 else tuple(Part(spread, 1.0) for spread in spreads)
+    lucky = Luck(parts, *_test_part(first))
+    made = _own(first, first.head_low, first.head_high, (Part(own, 1.0),), confidence, metric)
     if first.low is None or first.high is None or first.change is None:
         return made
     down, up = (luck_of.wider(distance, lucky.parts, confidence) for distance in (first.change - first.low, first.high - first.change))

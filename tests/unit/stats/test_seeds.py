@@ -130,8 +130,8 @@ def test_slices_and_clusters_have_their_own_parts() -> None:
 def test_one_training_a_side_with_a_stored_spread_only_gets_wider() -> None:
     base, head = sides(np.random.default_rng(8), 2000, 1, 0.01, 0.0)
     first = paired(ACCURACY, base[0], head[0])
-    none = seeds.stored(first, Spread(3, 0.0, 0.0), metric=ACCURACY)
-    some = seeds.stored(first, Spread(3, 1e-4, 1e-6), metric=ACCURACY)
+    none = seeds.stored(first, [Spread(3, 0.0, 0.0)], metric=ACCURACY)
+    some = seeds.stored(first, [Spread(3, 1e-4, 1e-6)], metric=ACCURACY)
     assert (none.low, none.high) == pytest.approx((first.low, first.high))
     assert some.low is not None and first.low is not None and some.low < first.low  # noqa: PT018
     assert some.head_low is not None and first.head_low is not None and some.head_low < first.head_low  # noqa: PT018
@@ -164,7 +164,7 @@ def false_passes(k: int, sigma: float, common: float, *, n: int, repeats: int, s
             earlier = [answers(w) for w in trainings(draw, n, draw.normal(0, sigma, stored), error=0.1, common=common)]
             known = seeds.spread(ACCURACY, earlier)
             assert known is not None
-            one = seeds.stored(first, known, metric=ACCURACY)
+            one = seeds.stored(first, [known], metric=ACCURACY)
         passed += one.low is not None and one.low > -margin
     return passed
 
