@@ -283,7 +283,8 @@ class Reader:
             return self.wrong_type(
                 path,
                 node,
-                "a metric: accuracy, recall:spam, {mean: COLUMN, …} {quantile: COLUMN, q: 0.95, …} or {python: FILE.py:FUNCTION, …}",
+                "a metric: accuracy, recall:spam, {mean: COLUMN, …}, {quantile: COLUMN, q: 0.95, …} or {python: FILE.py:FUNCTION, …}",
+                _named_within(node),
             )
         options = {}
         for key, (line, value) in node.entries.items():
@@ -303,6 +304,16 @@ class Reader:
             if isinstance(condition, Scalar):
                 return requests.slice_where(name, condition.text if condition.given else "")
         return self.wrong_type(path, node, 'a slice: a column, or {long: "length > 512"}')
+
+
+def _named_within(node: Node) -> str | None:
+    """What to write instead of `{cost: {mean: price}}`, where a name was put before what it names."""
+    if isinstance(node, Table) and len(node.entries) == 1:
+        name, (_, inner) = next(iter(node.entries.items()))
+        if isinstance(inner, Table) and name.isprintable():
+            keys = [key for key in ("mean", "quantile", OWN) if key in inner.entries]
+            return f"its name goes inside: {{{keys[0]}: …, name: {name[:60]}}}" if len(keys) == 1 else None
+    return None
 
 
 def _is_day(text: str) -> bool:

@@ -86,7 +86,7 @@ def ask(function: Any, one: dict[str, Any], columns: dict[str, list[Any]], group
         try:
             given = function(rows)
         except BaseException as error:
-            raise Wrong(f"{where}: {said(error)}", places(error)) from error
+            raise Wrong(f"{where}: {said(error)}{lists(error)}", places(error)) from error
         if group is None and (list(rows) != list(columns) or any(rows[key] != column for key, column in columns.items())):
             raise Wrong(f"{where} changes the rows that it is given: let it take copies")
         values.append(number(given, where))
@@ -117,6 +117,13 @@ def number(value: Any, where: str) -> float | None:
 
 def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:300]
+
+
+def lists(error: BaseException) -> str:
+    """What is likely meant where a list is used as an array or a data frame."""
+    if not isinstance(error, (AttributeError, TypeError)):
+        return ""
+    return " (`rows` is a dict of lists, one for each column, no data frame: pandas.DataFrame(rows) makes one)"
 
 
 def places(error: BaseException) -> str:

@@ -71,7 +71,7 @@ def in_suite(work: Work, request: Request, suite: Suite, name: str, metrics: Seq
         least=max(search.LEAST, (rule.slices.min_examples or 0) if rule and rule.slices else 0),
         confidence=request.config.confidence,
     )
-    found = both.searched(asked)
+    found = _news(work, both.searched(asked))
     if not request.forks_gate:  # there only the columns that the history keeps are to be had
         work.notes.extend(f"evaluate.discover: {said}" for said in found.passed)
     before = work.discovered
@@ -82,6 +82,12 @@ def in_suite(work: Work, request: Request, suite: Suite, name: str, metrics: Seq
         found=tuple(sorted([*before.found, *found.found], key=_worst)[: asked.most]),
         passed=(),
     )
+
+
+def _news(work: Work, found: Search) -> Search:
+    """Without the slices whose very rows are declared as a condition: those have a row already, which is judged."""
+    told = {(c.metric, c.n, c.baseline, c.head) for c in (one.check for one in work.judged) if c.slice is not None}
+    return replace(found, found=tuple(one for one in found.found if (one.metric, one.n, one.baseline, one.head) not in told))
 
 
 def _worst(one: Discovered) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def _holm(judged: Sequence[Judged], confidence: float) -> list[Check]:
                 verdict="inconclusive",
                 leaning="beyond",
                 reason="multiplicity",
-                message=f"its own interval says worse, but among {len(family)} checks one such is expected by chance",
+                message=f"worse by its own interval, but not at the stricter level that {len(family)} checks together ask for: it may be chance",
             )
         checks.append(check)
     return checks

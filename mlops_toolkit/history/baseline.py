@@ -164,7 +164,7 @@ def _nothing(question: Question, lineage: Lineage, mine: Sequence[Entry], refuse
         text = f"the first run of {model} on this line, {running}, is still running"
     elif refused:
         run, why = refused[0]
-        text = f"no run of {model} can be compared with ({lineage.reason}): {run}: {why}" + (
+        text = f"no run of {model} to compare with was found ({lineage.reason}): {run}: {why}" + (
             f", and {len(refused) - 1} more" if refused[1:] else ""
         )
     elif others := sum(entry.id != question.run for entry in mine):  # the head's own run is news to nobody

@@ -75,7 +75,10 @@ def assumed(
     supposes = []
     if disagree is None:
         if accuracy is None:
-            hint = "how often will two versions of the model answer differently? --disagree 4%; or say how good it is: --accuracy 0.9"
+            hint = (
+                "how often will two versions of the model answer differently? --disagree 4%; "
+                "or say how good it is: --accuracy 0.9; or name a metric that was compared here before: mlops power accuracy"
+            )
             raise UsageError("nothing-assumed", "nothing tells how much two models differ", hint=hint)
         disagree = ASSUMED * accuracy * (1 - accuracy)
         supposes.append(

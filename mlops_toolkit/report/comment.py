@@ -204,7 +204,6 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
     first, per_slice = rows.overall(result), rows.slices(result)
     open_rows = first[:OPEN_ROWS]
     worst, rest = slices.split(result)
-    small = sum(rows.is_small_slice(row.check) for row in per_slice)
     line = _first_row if rows.is_first(result) else _row
     return {
         "header": header(result),
@@ -217,7 +216,7 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "discovered": fit(slices.found(result), slices.found_line, _BUDGET["discovered"]),
         "discovered_header": slices.found_header(*(escape.inline(n, 30) for n in names(result))),
         "discovered_say": slices.found_say(result),
-        "slices_say": f"{small:,} of {len(per_slice):,} too small to say" if small else f"{len(per_slice):,}",
+        "slices_say": slices.say(per_slice),
         "others": [_other(result, section) for section in others.sections(result)],
         "images": _images(chart_urls, {**findings(result), **chart_alts}) if chart_urls else Part(),
         "examples": _examples(result, examples),

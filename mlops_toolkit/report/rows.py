@@ -89,7 +89,8 @@ def status(check: Check, policy: str = "ask") -> tuple[Tone, str]:
         if check.improve is not None and check.change is not None:
             return "good", "improved"
         return "good", "not worse" if check.margin is not None and check.change is not None else "within its limits"
-    return "plain", "ungated"
+    waits = check.verdict == "ungated" and check.baseline is None and (asked(check) is not None or check.gain is not None)
+    return "plain", "waits for a baseline" if waits else "ungated"
 
 
 def _harmless(check: Check) -> str:
@@ -120,8 +121,16 @@ def _undecided(check: Check, policy: str) -> tuple[Tone, str]:
     if check.leaning == "beyond":
         return ("ask", "needs a yes") if policy == "ask" else ("ask", f"leans {_leans(check)}")
     if check.leaning == "inside":
-        return "open", "no drop found, not proven" if check.improve is None else "improvement not proven"
+        return "open", unproven(check)
     return "open", "undecided"
+
+
+def unproven(check: Check) -> str:
+    """What is said of a check that is undecided and lies inside: that no drop was found only where none was."""
+    if check.improve is not None:
+        return "improvement not proven"
+    fell = check.change is not None and check.high is not None and check.change <= check.high < 0
+    return "within, not proven" if gaps.is_gap(check) or check.change is None or fell else "no drop found, not proven"
 
 
 def _leans(check: Check) -> str:
@@ -167,6 +176,8 @@ def is_first(result: Result) -> bool:
 def alone(check: Check) -> tuple[str, str]:
     """The interval of the head's own value, and the smallest margin that this test set can decide; empty where unknown."""
     low, high = check.head_low, check.head_high
+    if gaps.is_gap(check):  # its interval stands with its size
+        return "", ""
     interval = (
         "" if low is None or high is None else "[{}, {}]".format(*(words.value(v, check.unit, low=low, high=high) for v in (low, high)))
     )
@@ -214,7 +225,7 @@ def said_yes(result: Result) -> tuple[str, ...]:
 
 
 def needs(check: Check) -> str | None:
-    """`needs about 12,600 examples (have 2,000), or a margin of 1.3 pp`."""
+    """`deciding it needs about 12,600 examples (have 2,000), or a margin of 1.3 pp`."""
     if check.needs is None:
         return None
     ways = []
@@ -222,7 +233,7 @@ def needs(check: Check) -> str | None:
         ways.append(f"about {words.count(check.needs.n, 'example')} (have {check.n:,})")
     if check.needs.margin is not None:
         ways.append(f"a margin of {words.margin(check.needs.margin, check.unit, sign=False, digits=2)}{words.suffix(check.unit)}")
-    return f"needs {', or '.join(ways)}" if ways else None
+    return f"deciding it needs {', or '.join(ways)}" if ways else None
 
 
 def excess(check: Check) -> float:
@@ -238,9 +249,9 @@ def excess(check: Check) -> float:
 
 
 def ordered(checks: Iterable[Check], policy: str = "ask") -> tuple[Row, ...]:
-    """Worst first: by verdict, then whole metrics before slices, then by how far beyond the margin; equal ones keep their order."""
+    """Worst first: by verdict, then whole metrics before gaps and slices, then by how far beyond the margin; equal ones keep their order."""
     made = [row(check, policy) for check in checks if is_seen(check)]
-    return tuple(sorted(made, key=lambda r: (_rank(r), r.check.slice is not None, -excess(r.check))))
+    return tuple(sorted(made, key=lambda r: (_rank(r), r.check.slice is not None, gaps.is_gap(r.check), -excess(r.check))))
 
 
 def _rank(row: Row) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlops_toolkit.records.result import Check, Result
 from mlops_toolkit.report import escape, gaps, words
-from mlops_toolkit.report.rows import Row, asked, limit, name, ordered, shown, signed
+from mlops_toolkit.report.rows import Row, asked, limit, name, ordered, shown, signed, unproven
 
 
 def verdict_sentence(result: Result) -> str:
@@ -41,8 +41,7 @@ def _said(result: Result, rows: tuple[Row, ...]) -> str:
     good = [r for r in gated if r.tone == "good"]
     if still:
         rest = f"{words.count(len(good), 'other')} shown not worse" if good else ""
-        unproven = "no drop found, not proven" if still[0].check.improve is None else "improvement not proven"
-        parts.append(_joined([f"{unproven}: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest]))
+        parts.append(_joined([f"{unproven(still[0].check)}: {detailed(still[0])}", _more(len(still) - 1, "not proven"), rest]))
     elif good:
         by_change = sorted(good, key=lambda r: r.check.change is None)
         ends = "shown not worse" if any(asked(r.check) is not None for r in good) else "within the limits"

@@ -38,6 +38,15 @@ def _beyond(check: Check) -> bool:
     return check.verdict in ("fail", "inconclusive") and check.margin is not None and rows.excess(check) > 0
 
 
+def say(every: Sequence[rows.Row]) -> str:
+    """How many there are, and of those that are judged, of how many nothing can be said: `6 of 7 too small to say, 21 ungated`."""
+    small = sum(rows.is_small_slice(row.check) for row in every)
+    ungated = sum(row.check.verdict == "ungated" for row in every)
+    if not small:
+        return f"{len(every):,}"
+    return f"{small:,} of {len(every) - ungated:,} too small to say" + (f", {ungated:,} ungated" if ungated else "")
+
+
 def found(result: Result) -> tuple[Found, ...]:
     """The discovered slices, worst first."""
     return tuple(_found(one) for one in result.discovered.found)

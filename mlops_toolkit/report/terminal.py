@@ -17,7 +17,11 @@ _CELL = re.compile(r"(?<!\\)\|")
 _INLINE = re.compile(
     r"(?P<tick>`+)(?P<code>.+?)(?P=tick)(?!`)|\*\*(?P<bold>.+?)\*\*|(?P<bang>!?)\[(?P<text>(?:\\.|[^\]\\])*)\]\((?P<url>[^)]*)\)|\\(?P<char>.)|&amp;"
 )
+_WHOLE = re.compile(
+    r"[❌⚠➖✅ℹ]\ufe0f? \S+|\[[+−\d][^\]]*\],?|(?:[≥≤] )?[+−]?\d[\d.,]*(?: (?:pp|ms|s|MB|GB|kB|%),?)?(?!\S)|\S+"
+)  # what is never broken: an interval, a number
 _LEAST = 14
+ROWS = 10  # of one table; a table of a hundred slices would scroll the verdict away
 
 Span = tuple[str, str]  # style, text
 
@@ -78,22 +82,49 @@ def _columns(table: list[str]) -> list[str]:
 
 
 def _drawn(table: list[str], width: int) -> list[str]:
-    """The table rendered: header dim, words shortened where it would be too wide."""
+    """The table rendered: header dim; where it would be too wide, cells go on below, and names are cut but numbers never."""
     if len(table) < 2:
         return table
     cells, right = _cells(table)
-    spans = [[list(_spans(cell)) for cell in row] for row in cells]
-    widths = [max((_wide(row[i]) for row in spans), default=0) for i in range(len(right))]
-    words = [i for i, is_number in enumerate(right) if not is_number]  # a number is never cut
-    while words and sum(widths) + 2 * len(widths) - 2 > width and max(widths[i] for i in words) > _LEAST:
-        widths[max(words, key=lambda i: widths[i])] -= 1
+    left = len(cells) - 1 - ROWS if len(cells) - 1 > ROWS + 2 else 0
+    spans = [[list(_spans(cell)) for cell in row] for row in (cells[: ROWS + 1] if left else cells)]
+    widths = _widths(spans, right, width)
     lines = []
     for n, row in enumerate(spans):
-        shown = []
-        for cell, w, r in zip(row, widths, right, strict=True):
-            cut = _cut(cell, w)
-            shown.append(_padded(_styled(cut, DIM if n == 0 else ""), _wide(cut), w, r))
-        lines.append("  ".join(shown).rstrip())
+        folded = [[_cut(line, w) for line in _folded(cell, w)] for cell, w in zip(row, widths, strict=True)]
+        for at in range(max(map(len, folded))):
+            parts = [(cell[at] if at < len(cell) else [], w, r) for cell, w, r in zip(folded, widths, right, strict=True)]
+            lines.append("  ".join(_padded(_styled(one, "" if n else DIM), _wide(one), w, r) for one, w, r in parts).rstrip())
+    return [*lines, *([f"{DIM}… {left:,} more rows are in .mlops/comment.md{END}"] if left else [])]
+
+
+def _widths(rows: Sequence[Sequence[Sequence[Span]]], right: Sequence[bool], width: int) -> list[int]:
+    """How wide each column is drawn: words give way first, numbers only as far as they stay whole."""
+    widths = [max((_wide(row[i]) for row in rows), default=0) for i in range(len(right))]
+    whole = [max((columns(part) for row in rows for part in _parts(row[i])), default=0) for i in range(len(right))]
+    least = [most if is_number else min(now, _LEAST) for now, most, is_number in zip(widths, whole, right, strict=True)]
+    for may in ([i for i, is_number in enumerate(right) if not is_number], range(len(right))):
+        while sum(widths) + 2 * len(widths) - 2 > width and (wide := [i for i in may if widths[i] > least[i]]):
+            widths[max(wide, key=lambda i: widths[i])] -= 1
+    return widths
+
+
+def _parts(spans: Sequence[Span]) -> list[str]:
+    return _WHOLE.findall("".join(text for _, text in spans))
+
+
+def _folded(spans: Sequence[Span], width: int) -> list[list[Span]]:
+    """The cell in lines of this width, broken between what is to stay whole."""
+    if _wide(spans) <= width:
+        return [list(spans)]
+    lines, used = [list[Span]()], 0
+    for style, text in spans:
+        for part in _WHOLE.findall(text):
+            gap = " " if used else ""
+            if used and used + 1 + columns(part) > width:
+                lines, used, gap = [*lines, []], 0, ""
+            lines[-1].append((style, gap + part))
+            used += columns(gap + part)
     return lines
 
 

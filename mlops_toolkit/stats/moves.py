@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mlops_toolkit.stats.distributions import critical, t_tail
 from mlops_toolkit.stats.sample import Codes
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, by_unit, reach, tail_beyond
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, by_unit, distance, reached
 
 NOISE = 1e-9  # a contribution below this share of the largest is rounding, in single precision
 Influences = npt.NDArray[np.float32]
@@ -77,10 +78,10 @@ class Series:
         few = active < FEWEST_ACTIVE or (self.cluster is not None and len(units) < FEWEST_CLUSTERS)
         if few or not spread.error or not math.isfinite(spread.error):
             return Contrast(first, middle, last, change, None, None, 1.0)
-        down, up = reach(confidence, spread.df, spread.skew)
-        far = change / spread.error
-        tail = tail_beyond(abs(far), spread.df, spread.skew if far < 0 else -spread.skew)
-        return Contrast(first, middle, last, change, change - down * spread.error, change + up * spread.error, min(1.0, 2 * tail))
+        t, (down, up) = critical(confidence, spread.df), spread.steps
+        tail = t_tail(reached(abs(change), spread.error, down if change > 0 else up), spread.df)
+        low, high = change - distance(t, spread.error, down), change + distance(t, spread.error, up)
+        return Contrast(first, middle, last, change, low, high, min(1.0, 2 * tail))
 
 
 def windows(runs: int) -> list[tuple[int, int, int]]:

@@ -163,11 +163,13 @@ def _keys(kind: type) -> str:
 def _requests() -> str:
     fields = {field.name: field for field in dataclasses.fields(MetricRequest)}
     rows = [
-        [f"`{key}`", fields[key].metadata["doc"], _code(fields[key].metadata.get("example"))] for key in ("name", "better", "q", "unit")
+        [f"`{key}`", fields[key].metadata["doc"], _code(fields[key].metadata.get("example"))]
+        for key in ("name", "better", "q", "unit", "groups")
     ]
     return (
         "A metric is `accuracy`, `recall:spam`, `pinball:0.9`, `{mean: judge_score, better: higher}` (the mean of a numeric column of the\n"
-        "predictions) or `{quantile: latency, q: 0.95, better: lower, unit: ms}`. Beside the column:\n\n"
+        "predictions), `{quantile: latency, q: 0.95, better: lower, unit: ms}` or a function of yours, `{python: metrics.py:cost, better: lower}`\n"
+        "([a metric of your own](../add-a-metric.md)). Beside that:\n\n"
         + _table(["key", "what it says", "example"], rows)
         + '\nA slice is a column (`language`: every value is one) or a named condition (`{long: "length > 512"}`).\n'
     )

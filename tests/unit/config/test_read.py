@@ -139,6 +139,14 @@ WRONG = [
         "write a path relative to this file",
     ),
     (
+        "name: m\ntrain: {run: t, output: o}\nevaluate: {run: e, metrics: [{cost: {mean: price, better: lower}}]}\n",
+        "mlops.yaml:3",
+        "wrong-type",
+        "evaluate.metrics[0] should be a metric: accuracy, recall:spam, {mean: COLUMN, …}, {quantile: COLUMN, q: 0.95, …} "
+        "or {python: FILE.py:FUNCTION, …}, is keys with values",
+        "its name goes inside: {mean: …, name: cost}",
+    ),
+    (
         "name: m\ntrain: {run: t, output: o, gpus: two}\n",
         "mlops.yaml:2",
         "wrong-type",

@@ -77,6 +77,7 @@ def test_a_function_is_asked_on_all_rows_on_slices_and_without_each_group(tmp_pa
         ("def cost(rows): rows['amount'].sort(reverse=True); return 1.0", "changes the rows"),
         ("def cost(rows): rows['new'] = []; return 1.0", "changes the rows"),
         ("import random\ndef cost(rows): return random.random()", "the next time, for the same rows"),
+        ("def cost(rows): return rows['amount'].mean()", "`rows` is a dict of lists"),
         ("def other(rows): return 1.0", "metrics.py has no function cost"),
         ("import nothing_of_that_name", "metrics.py cannot be imported: ModuleNotFoundError"),
         ("def cost(rows:", "metrics.py cannot be imported: SyntaxError"),

@@ -129,6 +129,9 @@ def test_values_of_declared_slices_are_not_told_again() -> None:
     assert where(judged(base, {**base, "prediction": french}, said().replace("[language]", "[source]"))) == [{"language": "fr"}]
     assert head
 
+    named = said().replace("[language]", "[source, {french: \"language = 'fr'\"}]")
+    assert where(judged(base, {**base, "prediction": french}, named)) == []
+
 
 def test_regressions_and_means_are_searched_by_their_own_numbers() -> None:
     rng = np.random.default_rng(5)

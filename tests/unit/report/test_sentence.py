@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from mlops_toolkit.records.result import Check, Needs, Result, Side
-from mlops_toolkit.report.comment import verdict_line
+from mlops_toolkit.report import rows, slices
+from mlops_toolkit.report.comment import comment, verdict_line
 from mlops_toolkit.report.sentence import verdict_sentence
 from tests.unit.report import results
 from tests.unit.report.results import HEAD, HOSTILE, MAIN
@@ -99,6 +100,23 @@ def test_not_proven_is_not_a_pass_and_says_so() -> None:
     assert text == "no drop found, not proven: kappa −0.010 (likely −0.030 to +0.010; allowed −0.02), 1 other shown not worse"
 
 
+@pytest.mark.parametrize(
+    ("check", "word"),
+    [
+        (OPEN, "no drop found, not proven"),
+        (replace(OPEN, high=-0.001), "within, not proven"),
+        (replace(OPEN, direction="lower", high=-0.001), "within, not proven"),
+        (replace(OPEN, change=0.01, low=-0.03, high=0.05), "no drop found, not proven"),
+        (replace(OPEN, method="gap", margin=None, max=0.05, groups=("a", "b")), "within, not proven"),
+        (replace(OPEN, improve=0.01, margin=None), "improvement not proven"),
+    ],
+)
+def test_no_drop_was_found_is_said_only_where_none_was(check: Check, word: str) -> None:
+    """A drop that is shown, and smaller than is allowed, is a drop; a gap that is wide is no drop."""
+    assert rows.row(check).word == word
+    assert said(check, verdict="inconclusive", gate="undecided").startswith(f"{word}: kappa")
+
+
 def test_a_slice_too_small_to_say_does_not_spoil_a_pass_but_one_that_must_pass_does() -> None:
     """Unless the configuration says `must: pass`."""
     small = replace(OPEN, slice="language=de")
@@ -169,3 +187,24 @@ def test_a_file_is_what_it_is_compared_with() -> None:
     """Without a commit, the label alone."""
     result = replace(results.harmless(), baseline=Side(label="main.parquet"))
     assert verdict_line(result).endswith(" · against main.parquet")
+
+
+def test_on_a_first_run_what_asks_for_a_change_waits_and_a_gap_has_its_interval_once() -> None:
+    """A margin that cannot be held yet is not "ungated"."""
+    first = results.first_run()
+    gated = replace(first.checks[0], margin=0.01)
+    gap = Check("accuracy", slice=None, method="gap", head=0.02, head_low=0.0, head_high=0.06, max=0.08, verdict="pass", unit="fraction")
+    made = comment(replace(first, checks=(gap, gated, first.checks[1]))).text.replace("\u00a0", " ")
+    assert "ℹ️ waits for a baseline" in made
+    assert "ℹ️ ungated" in made
+    assert "2.0 pp [0.0, 6.0]" in made
+    assert "[0.0000, 0.0600]" not in made
+
+
+def test_slices_that_are_not_judged_are_not_counted_among_those_too_small() -> None:
+    small = replace(OPEN, slice="language=de", reason="too-few")
+    every = rows.slices(
+        replace(results.first_run(), checks=(small, replace(GOOD, slice="language=de"), replace(GOOD, slice="x", verdict="ungated")))
+    )
+    assert slices.say(every) == "1 of 2 too small to say, 1 ungated"
+    assert slices.say(every[1:]) == "2"

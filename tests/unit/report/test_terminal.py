@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -42,9 +43,27 @@ def test_with_colour_nothing_of_markdown_is_left() -> None:
 def test_paragraphs_and_words_keep_to_the_width_and_numbers_are_never_cut(width: int) -> None:
     """A cut number would be another number."""
     shown = bare(terminal(comment(results.regression()).text, color=True, width=width))
-    assert "−3.1 pp [−4.4, −1.8]" in shown
+    assert "−3.1 pp" in shown
+    assert "[−4.4, −1.8]" in shown
+    assert all(columns(line) <= max(width, 78) for line in shown.split("\n\n")[1].splitlines())  # its numbers need as much
     prose = [line for line in shown.splitlines() if line.startswith("•") and "http" not in line]
     assert all(columns(line) <= width for line in prose)
+
+
+def test_in_a_narrow_terminal_the_verdict_stays_whole() -> None:
+    """What is not cut goes on below; the icon stands beside its first word."""
+    row = replace(results.unproven().checks[0], gain=0.1)
+    shown = bare(terminal(comment(replace(results.unproven(), checks=(row,))).text, color=True, width=80))
+    last = [line[-14:].strip() for line in shown.split("\n\n")[1].splitlines()]
+    assert any(line.endswith("➖ no drop") for line in last)
+    assert any(line.endswith("proven") for line in last)
+    assert "…" not in shown
+
+
+def test_a_long_table_says_where_the_rest_of_it_is() -> None:
+    shown = bare(terminal(comment(results.many_slices()).text, color=True))
+    assert "more rows are in .mlops/comment.md" in shown
+    assert shown.count("country=") < 25
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda t: repr(t[:20]))
