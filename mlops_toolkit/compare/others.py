@@ -38,7 +38,7 @@ def find(
     """
     config, base = configs
     mine = config.against if base is None or not world.context.fork else ()
-    let_go = not world.context.fork and accepts_gate(config.accepted, world.clock.now().date())
+    let_go = not world.context.fork and accepts_gate(config.accepted, world.clock.now().date(), base.accepted if base is not None else ())
     held = () if base is None or let_go else base.against
     questions = [called.question(one) for one in called.names(own, history, world)]
     made = []

@@ -20,7 +20,9 @@ def refused(head: Run | None, config: Config, base_config: Config | None, today:
     """Why the head's numbers do not count; None where they do. What the base branch refuses, a pull request does not allow itself."""
     if head is None or not head.self_reported or head.elsewhere is None:
         return None
-    held = base_config is not None and base_config.self_reported == "refuse" and not accepts_gate(config.accepted, today)
+    held = (
+        base_config is not None and base_config.self_reported == "refuse" and not accepts_gate(config.accepted, today, base_config.accepted)
+    )
     if not held and config.self_reported != "refuse":
         return None
     whose = "the base branch's mlops.yaml" if held else "mlops.yaml"

@@ -33,9 +33,13 @@ def live(entry: Accepted, today: date) -> bool:
     return entry.until is None or date.fromisoformat(entry.until) >= today
 
 
-def accepts_gate(accepted: Sequence[Accepted], today: date) -> bool:
-    """Whether a loosened gate was said yes to."""
-    return any(entry.check == "gate" and live(entry, today) for entry in accepted)
+def accepts_gate(accepted: Sequence[Accepted], today: date, standing: Sequence[Accepted]) -> bool:
+    """Whether a loosened gate was said yes to.
+
+    standing: what the base branch's `accepted:` says. A yes that was merged has done its work: what it let go is the base branch's gate now,
+    and what is let go after that is another thing, to which nobody said yes.
+    """
+    return any(entry.check == "gate" and live(entry, today) and entry not in standing for entry in accepted)
 
 
 def ways(check: Check) -> tuple[Way, ...]:

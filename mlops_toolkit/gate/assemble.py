@@ -8,7 +8,7 @@ from dataclasses import replace
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.gate import differences, examples, gaps, looks, measures, numbers, own_metrics, proposal, seeds, unlike, whole
 from mlops_toolkit.gate import others as held_against
-from mlops_toolkit.gate.acceptance import Yes, accepts_gate, live
+from mlops_toolkit.gate.acceptance import Yes, live
 from mlops_toolkit.gate.held import held
 from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
@@ -83,11 +83,13 @@ def _yes(request: Request) -> Yes:
 def _loosened(work: Work, request: Request) -> list[str]:
     if not work.loosened:
         return []
-    ended = [entry.until for entry in request.config.accepted if entry.check == "gate" and not live(entry, request.today)]
     said = [f"gate loosened: {'; '.join(work.loosened)}"]
-    return said + (
-        [f"`accepted:` of gate ended on {ended[0]}"] if ended and not accepts_gate(request.config.accepted, request.today) else []
-    )
+    yes = [entry for entry in request.config.accepted if entry.check == "gate"]
+    if not yes or request.lets_go or request.forks_gate:
+        return said
+    ended = next((entry.until for entry in yes if not live(entry, request.today)), None)
+    over = f"ended on {ended}" if ended else "was merged already: it let go what was asked then, and not this; another entry says yes to it"
+    return [*said, f"`accepted:` of gate {over}"]
 
 
 def _gone(work: Work, request: Request) -> None:
@@ -98,7 +100,7 @@ def _gone(work: Work, request: Request) -> None:
         for name in config.gate if config else ():
             if name in done:
                 continue
-            if whose != "mlops.yaml" and accepts_gate(request.config.accepted, request.today):
+            if whose != "mlops.yaml" and request.lets_go:
                 continue
             raise InvalidFile(
                 "metric-gone",

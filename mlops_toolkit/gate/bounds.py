@@ -146,12 +146,23 @@ def _less(base: float | None, base_text: str | None, head: float | None, head_te
     return base is not None and head is not None and head < base * (1 - 1e-9)
 
 
+def _asked(bounds: Bounds) -> bool:
+    return bounds.margin_text is not None or bounds.improve_text is not None
+
+
+def _vague(base: Bounds, head: Bounds) -> bool:
+    """Whether the head turned a number into a share of a baseline of 0, by which nothing is ever shown to be worse."""
+    return head.zero_baseline and not base.zero_baseline
+
+
 # What is asked -> whether the second's asks less than the first's. An improvement that is asked for allows no worsening, so it is never
 # looser than a margin.
 LOOSER: Mapping[str, Callable[[Bounds, Bounds], bool]] = {
-    "margin": lambda b, h: h.improve_text is None and _more(b.margin, b.margin_text, h.margin, h.margin_text),
-    "improve": lambda b, h: _less(b.improve, b.improve_text, h.improve, h.improve_text),
-    "gain": lambda b, h: _more(b.gain, b.gain_text, h.gain, h.gain_text),
+    "margin": lambda b, h: (
+        (h.improve_text is None and _more(b.margin, b.margin_text, h.margin, h.margin_text)) or (_asked(b) and _vague(b, h))
+    ),
+    "improve": lambda b, h: _less(b.improve, b.improve_text, h.improve, h.improve_text) or (b.improve_text is not None and _vague(b, h)),
+    "gain": lambda b, h: _more(b.gain, b.gain_text, h.gain, h.gain_text) or (b.gain_text is not None and h.zero_gain and not b.zero_gain),
     "min": lambda b, h: b.min is not None and (h.min is None or h.min < b.min),
     "max": lambda b, h: b.max is not None and (h.max is None or h.max > b.max),
     "must": lambda b, h: b.must and not h.must,

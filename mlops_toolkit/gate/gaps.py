@@ -8,7 +8,7 @@ from dataclasses import replace
 from mlops_toolkit.config.rules import GapRule, Rule
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.gate import judge, redefined, unlike
-from mlops_toolkit.gate.acceptance import OWN, accepts_gate
+from mlops_toolkit.gate.acceptance import OWN
 from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.request import Request
@@ -74,7 +74,7 @@ def missing(work: Work, request: Request) -> None:
         mine = config is request.config
         if config is None or (mine and request.forks_gate):
             continue
-        if not mine and accepts_gate(request.config.accepted, request.today) and not request.forks_gate:
+        if not mine and request.lets_go:
             continue
         for metric, rule in config.gate.items():
             for column in rule.gap:
@@ -131,7 +131,7 @@ def _judged(
     check = replace(
         judged.check,
         message="; ".join(part for part in (own, *_says(metric, after, found)) if part) or None,
-        groups=(found.better, found.worse) if found else (),
+        groups=(found.better, found.worse) if found and found.better != found.worse else (),
         method="gap",
         needs=None,
         disagree=None,
@@ -195,7 +195,8 @@ def _says(metric: Metric, parts: Sequence[Group], found: Gap | None) -> list[str
         return []
     values = {part.name: words.value(part.value, metric.unit) for part in parts}
     left = [f"{part.name} ({part.why})" for part in parts if part.why is not None]
+    apart = f"furthest apart: {found.better} ({values[found.better]}) and {found.worse} ({values[found.worse]})"
     return [
-        f"furthest apart: {found.better} ({values[found.better]}) and {found.worse} ({values[found.worse]})",
+        apart if found.better != found.worse else f"no group differs from another: each is at {values[found.worse]}",
         f"left out: {words.listed(left, most=NAMED)}" if left else "",
     ]

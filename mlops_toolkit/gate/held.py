@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_toolkit.config.schema import Config
-from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.work import Work
 
@@ -30,7 +29,7 @@ def held(work: Work, request: Request) -> Request:
         work.loosen(said)
     if (fewer := _fewer_seeds(base, request.config)) is not None:
         work.loosen(fewer)
-    if not kept or accepts_gate(request.config.accepted, request.today):
+    if not kept or request.lets_go:
         return request
     return replace(request, config=replace(request.config, **{key: value for key, (_, value) in kept.items()}))
 

@@ -10,7 +10,6 @@ from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.gate import bounds as bounds_of
 from mlops_toolkit.gate import judge, unlike
-from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
@@ -100,4 +99,4 @@ def direction_of(work: Work, request: Request, name: str, recorded: Better | Non
         return mine or base
     if not request.forks_gate:
         work.loosen(f"{name} better: {base} → {mine}")
-    return mine if accepts_gate(request.config.accepted, request.today) and not request.forks_gate else base
+    return mine if request.lets_go else base

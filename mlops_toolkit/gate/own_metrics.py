@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_toolkit.config.schema import Config, MetricRequest
-from mlops_toolkit.gate import judge, unlike
+from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.gate import judge, redefined, unlike
 from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
+from mlops_toolkit.gate.suite import suite_of
 from mlops_toolkit.gate.work import Work, effective, warning
-from mlops_toolkit.records.run import MetricValue
+from mlops_toolkit.predictions.place import shown
+from mlops_toolkit.records.run import MetricValue, Run
 from mlops_toolkit.stats import jackknife
 from mlops_toolkit.stats.paired import Paired
 
@@ -33,6 +36,32 @@ def judged(work: Work, request: Request, baseline: Loaded | None, head: Loaded, 
             if full in values:
                 before = baseline.run.slices.get(name, {}).get(full) if baseline and baseline.run else None
                 _judge(work, request, baseline, full, asked, before, values[full], name, same=same)
+        _slice_gone(request, full, baseline, head.run)
+
+
+def _slice_gone(request: Request, full: str, baseline: Loaded | None, head: Run) -> None:
+    """InvalidFile `metric-gone` where the base branch's gate judges a slice that this run's record has no number of: it cannot be made here."""
+    base = request.base_config
+    if (
+        base is None
+        or request.lets_go
+        or baseline is None
+        or baseline.run is None
+        or full not in base.gate
+        or base.gate[full].slices is None
+    ):
+        return
+    suite = full.rpartition("/")[0]
+    mine, theirs = ({one.name: one for one in suite_of(config, suite).slices} for config in (request.config, base))
+    let_go = [name for name, one in theirs.items() if mine.get(name) != one]
+    gone = [name for name, values in baseline.run.slices.items() if full in values and full not in head.slices.get(name, {})]
+    if let_go and gone:
+        raise InvalidFile(
+            "metric-gone",
+            f"{full} is gated on the slice {shown(gone[0])}, but this run does not have it",
+            where="gate of mlops.yaml of the base branch",
+            hint="the base branch's gate judges this slice; `accepted: [{check: gate, reason: …}]` lets it go",
+        )
 
 
 def _asked(request: Request) -> dict[str, MetricRequest]:
@@ -90,6 +119,8 @@ def _told(made: Judged, paired: Paired, baseline: Loaded | None) -> Judged:
         check = replace(check, reason=paired.reason, message=paired.message)
     check = replace(check, disagree=None, better=None, worse=None)
     made = replace(made, check=check)
+    if paired.reason == "metric-redefined":
+        made = redefined.doubted(made, paired)
     return made if baseline is None else judge.new(made)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from mlops_toolkit.config.schema import Config
+from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.models.evaluation import Change
 from mlops_toolkit.records.result import Side
 from mlops_toolkit.records.run import Run
@@ -39,3 +40,9 @@ class Request:
     spread: Run | None = None
     configured: bool = True
     options: str = ""
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether somebody said yes to a gate that is looser than the base branch's; of a fork that is not for its head to say."""
+        standing = self.base_config.accepted if self.base_config is not None else ()
+        return not self.forks_gate and accepts_gate(self.config.accepted, self.today, standing)

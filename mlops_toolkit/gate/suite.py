@@ -11,8 +11,7 @@ from mlops_toolkit.config import requests
 from mlops_toolkit.config.requests import apart as columns_of
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import discover, judge, redefined, seeds, unlike, unpaired
-from mlops_toolkit.gate.acceptance import accepts_gate
+from mlops_toolkit.gate import discover, judge, redefined, regrouped, seeds, unlike, unpaired
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.gaps import judge_gaps
@@ -43,6 +42,7 @@ def judge_suite(
     salt = salt if baseline and name in baseline.hashed - head.hashed else None
     with _explained(kept):
         both = aligned(work, base_table, table, columns, asked, salt)
+    both = regrouped.as_before(work, request, name, both, asked, columns)
     both = seeds.counted(request, name, both, baseline, head, columns, salt)
     metrics = [resolve(r, labels=both.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
@@ -128,7 +128,7 @@ def _slice_requests(work: Work, request: Request, name: str) -> tuple[tuple[Slic
     kept = [s for s in _gated_slices(request, name) if wanted.get(s.name) != s]
     if kept and not request.forks_gate:
         work.loosened.extend(f"slice {s.name} → {'defined otherwise' if s.name in wanted else 'not judged'}" for s in kept)
-        kept = [] if accepts_gate(request.config.accepted, request.today) else kept
+        kept = [] if request.lets_go else kept
     wanted |= {s.name: s for s in kept}
     return tuple(wanted.values()), kept
 

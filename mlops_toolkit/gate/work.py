@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from mlops_toolkit.config.quantities import Better
 from mlops_toolkit.config.rules import Rule
 from mlops_toolkit.gate import bounds as bounds_of
-from mlops_toolkit.gate.acceptance import accepts_gate
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.records.result import Charts, Examples, Search
@@ -92,4 +91,4 @@ def held(
     if not loosened:
         return one
     work.loosen(f"{said} {bounds_of.shown(other)} → {bounds_of.shown(one)}")
-    return one if accepts_gate(request.config.accepted, request.today) else strict
+    return one if request.lets_go else strict
