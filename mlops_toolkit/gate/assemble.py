@@ -25,7 +25,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
     unlike.noted(work, request, baseline, head)
     listed = request.config.against
     request = looks.spent(held(work, request))
-    same = baseline is not None and baseline.same_model(head)
+    same = seeds.same(request, baseline, head)
     for suite, table in head.tables.items():
         judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)
     own_metrics.judged(work, request, baseline, head, same=same)

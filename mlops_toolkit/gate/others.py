@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mlops_toolkit.config.rules import Rule, SliceRule
 from mlops_toolkit.config.schema import Config
-from mlops_toolkit.gate import measures, numbers, own_metrics, unlike
+from mlops_toolkit.gate import measures, numbers, own_metrics, seeds, unlike
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
@@ -53,7 +53,7 @@ def others(
 
 def _judge(work: Work, request: Request, baseline: Loaded, head: Loaded, salt: str | None) -> None:
     unlike.noted(work, request, baseline, head)
-    same = baseline.same_model(head)
+    same = seeds.same(request, baseline, head)
     for suite, table in head.tables.items():
         if any(name.rpartition("/")[0] == suite for name in _gates(request)):
             judge_suite(work, request, suite, table, baseline, head, same=same, salt=salt)

@@ -33,12 +33,31 @@ def training(request: Request, baseline: Loaded | None, head: Loaded) -> Trainin
     theirs, ours = (_trained(side) if side else () for side in (baseline, head))
     if scope == "artifact":
         return Training(scope, (theirs[:1], ours[:1]))
+    if baseline is not None and _one_training(baseline, head, theirs, ours):
+        return Training(scope, (theirs[:1], ours[:1]))
     chosen = several.choose(theirs, ours)
     if len(theirs) > 1 or len(ours) > 1:
         left = tuple(sorted({*theirs, *ours} - {*chosen.baseline, *chosen.head}))
         return Training(scope, (chosen.baseline, chosen.head), chosen.paired, left, "seeds")
     known = _known(request, baseline, head)
     return Training(scope, (theirs, ours), source="history" if known else None, run=" and ".join(run.id for run in known) or None)
+
+
+def same(request: Request, baseline: Loaded | None, head: Loaded) -> bool:
+    """Whether nothing changed at all: both sides are one model, and where a recipe is judged by several trainings of each, in all of those."""
+    if baseline is None or not baseline.same_model(head):
+        return False
+    theirs, ours = _trained(baseline), _trained(head)
+    if held.scope(request.config) == "artifact" or min(len(theirs), len(ours)) == 1:
+        return True
+    chosen = several.choose(theirs, ours)
+    models = [{one.seed: one.model.digest for one in side.run.seeds if one.model} if side.run else {} for side in (baseline, head)]
+    return chosen.paired and all(seed in models[0] and models[0][seed] == models[1].get(seed) for seed in chosen.head)
+
+
+def _one_training(baseline: Loaded, head: Loaded, theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    """Whether one side has a single training and the other one's first is the very model: then nothing changed but how much is known of luck."""
+    return min(len(theirs), len(ours)) == 1 and baseline.same_model(head)
 
 
 def _known(request: Request, baseline: Loaded | None, head: Loaded) -> tuple[Run, ...]:
@@ -74,6 +93,8 @@ def counted(
         return one
     theirs = _trained(baseline, suite) if baseline is not None and one.compared else ()
     ours = _trained(head, suite)
+    if baseline is not None and _one_training(baseline, head, theirs, ours):
+        return one
     if isinstance(one, Both) and (len(theirs) > 1 or len(ours) > 1):
         base = baseline if theirs else None
         return Lucky(one, _Trained(*_samples(suite, base, head, columns, salt)))

@@ -15,7 +15,7 @@ from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.predictions.stream import admit, scratch
 from mlops_toolkit.records.result import Check, Result
-from mlops_toolkit.records.run import Data, Evaluation, MetricValue, Run, SeedRun, Spread
+from mlops_toolkit.records.run import Data, Evaluation, MetricValue, Model, Run, SeedRun, Spread
 from mlops_toolkit.report import training
 from tests.unit.gate.drawn import request, run, table
 
@@ -131,3 +131,34 @@ def test_a_suite_in_memory_counts_its_seeds_beside_one_that_is_read_in_blocks(tm
     assert found["large/accuracy"].training is None
     assert result.training.source == "seeds"
     assert training.notes(result)[-1] == "the luck of training is not included in: large/accuracy"
+
+
+def trained(digest: str, models: dict[int, str], right: dict[int, int], label: str) -> Loaded:
+    """A side in memory: by seed, its model's digest, and from which draw it answers."""
+    tables = {seed: {"": table(answers(draw, TRUTH))} for seed, draw in right.items()}
+    known = tuple(SeedRun(seed, Model(digest=f"sha256:{name}", size=1, path="model")) for seed, name in models.items())
+    made = replace(run(digest, evaluations={"": Evaluation(data=Data("sha256:same", 4000))}), seeds=known)
+    return Loaded(label, run=made, tables=tables[0], seeds={seed: one for seed, one in tables.items() if seed})
+
+
+def test_a_change_of_nothing_has_no_other_values_where_seeds_were_added() -> None:
+    """main was trained once; the pull request only adds seeds: the first model is main's, and no mean stands beside "no change"."""
+    result = assemble(request(ASKED), trained("m", {}, {0: 1}, "main"), trained("m", {0: "m", 1: "b", 2: "c"}, {0: 1, 1: 5, 2: 9}, "mine"))
+    assert result.baseline.state == "same-model"
+    for check in result.checks:
+        assert check.change == 0.0
+        assert check.head == check.baseline
+    assert result.training.seeds == ((0,), (0,))
+
+
+@pytest.mark.parametrize(("last", "same"), [("c", True), ("d", False)])
+def test_recipes_are_the_same_where_all_their_models_are(last: str, same: bool) -> None:
+    """One that only the first seed cannot tell apart is another recipe."""
+    base = trained("m", {0: "m", 1: "b", 2: "c"}, {0: 1, 1: 5, 2: 9}, "main")
+    result = assemble(request(ASKED), base, trained("m", {0: "m", 1: "b", 2: last}, {0: 1, 1: 5, 2: 9 if same else 13}, "mine"))
+    assert (result.baseline.state == "same-model") is same
+    assert (overall(result).change == 0.0) is same
+    artifact = assemble(
+        request(ASKED.replace("recipe", "artifact")), base, trained("m", {0: "m", 1: "b", 2: last}, {0: 1, 1: 5, 2: 13}, "x")
+    )
+    assert artifact.baseline.state == "same-model"
