@@ -155,8 +155,9 @@ def _cells(cells: Sequence[str]) -> str:
 
 
 def _row(row: rows.Row) -> str:
-    numbers = [escape.number(text) for text in (row.baseline, row.head, row.change, row.allowed)]
-    return _cells([name(row), *numbers, f"{row.icon} {escape.inline(row.word)}"])
+    numbers = [escape.number(text) for text in (row.baseline, row.head, row.change)]
+    bounds = ", ".join(escape.number(bound) for bound in row.allowed.split(", "))  # a wide table breaks between them
+    return _cells([name(row), *numbers, bounds, f"{row.icon} {escape.inline(row.word)}"])
 
 
 def name(row: rows.Row, *, starts: bool = False) -> str:

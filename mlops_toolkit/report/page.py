@@ -84,7 +84,12 @@ def page(result: Result, *, previews: Mapping[str, Preview] | None = None, chart
     policy = f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     whole = [row for row in rows.ordered(rows.mine(result), result.policy) if row.check.slice is None]
     parts = rows.slices(result)
-    apart = [(escape.clean(section.title, 120), _lines(section.rows[:MOST_SLICES])) for section in others.sections(result)]
+    base = names(result)[0]
+    apart = [
+        (escape.clean(section.title, 120), _lines(section.rows[:MOST_SLICES]), section.side.label or section.name)
+        for section in others.sections(result)
+    ]
+    groups = (("Checks", _lines(whole), base), *apart, ("Slices", _lines(parts[:MOST_SLICES]), base))
     return _template().render(
         css=css,
         script=script,
@@ -99,7 +104,7 @@ def page(result: Result, *, previews: Mapping[str, Preview] | None = None, chart
         names=[escape.clean(n, 40) for n in names(result)],
         first=rows.is_first(result),
         confidence=next((words.percent(c.confidence) for c in result.checks if c.low is not None), "95 %"),
-        groups=[(label, lines) for label, lines in (("Checks", _lines(whole)), *apart, ("Slices", _lines(parts[:MOST_SLICES]))) if lines],
+        groups=[(label, lines, escape.clean(name, 40)) for label, lines, name in groups if lines],
         slices_left=max(0, len(parts) - MOST_SLICES),
         found=[
             ([(escape.clean(column, 40), escape.clean(value, 60)) for column, value in one.where], escape.clean(one.metric), one)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.records.result import Check, Example, Examples, Result
+from mlops_toolkit.records.result import Check, Example, Examples, Result, Side
 from mlops_toolkit.report.charts import Chart
 from mlops_toolkit.report.page import page
 from mlops_toolkit.report.previews import Preview
@@ -179,3 +179,14 @@ def check_page(text: str) -> None:
     assert not any(key.startswith("on") for key, _ in tree.attributes)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", made)
     made.encode()
+
+
+def test_a_table_against_something_else_names_it_over_its_values() -> None:
+    """The release's value does not stand under the word main."""
+    first = results.harmless()
+    check = replace(first.checks[0], against="v1.2", baseline=0.5123)
+    made = page(replace(first, checks=(*first.checks, check), others={"v1.2": Side(label="v1.2", commit="c" * 40)}))
+    table = made.split("Against v1.2 (ccccccc)")[-1].split("</table>")[0]
+    assert '<th scope="col" class="n">v1.2</th>' in table
+    assert '<th scope="col" class="n">main</th>' not in table
+    assert "0.5123" in table
