@@ -73,7 +73,7 @@ class Streamed:
         found, off = measured(self.blocks, asked, confidence)
         for name, most in off.items():
             self.work.notes.append(
-                f"{name}: so many examples are counted by bins of the score, not sorted; its values are right to within ±{most:.1g}, and its intervals are wider by that"
+                f"{name}: so many examples are counted by bins of the score, not sorted; its values are right to within ±{_up(most)}, and its intervals are wider by that"
             )
         return [found[metric.name] for metric in metrics]
 
@@ -103,6 +103,14 @@ class Streamed:
 
     def charts(self, names: tuple[str, str]) -> Charts:
         return counted_curves.charts(self.blocks, names)
+
+
+def _up(bound: float) -> str:
+    """One digit of a bound, and never less than it."""
+    text = f"{bound:.1g}"
+    if float(text) < bound:
+        text = f"{float(text) + 10.0 ** int(f'{bound:.0e}'.partition('e')[2]):.1g}"
+    return text
 
 
 def bring_together(

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.stats.binned import Counted, Curve, Layout
+from mlops_toolkit.stats.by_rows import Sides, bias
 from mlops_toolkit.stats.conclude import Paired, Parts, conclude
 from mlops_toolkit.stats.contrast import Moments, contrasts
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import rarer
 from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.single import own_longest
 
 _AIMS = 1 << 15, 1 << 18  # bins: the first are quick, since what is looked up stays in the cache; the second near
 _BLOCK = 1 << 19  # rows that are counted at once
@@ -46,14 +48,17 @@ def from_bins(metric: Metric, baseline: Sample, head: Sample, tolerance: float, 
             return None
         curves = [pair.curve(one) for one in counted]
         if curves[0].bound + curves[1].bound <= tolerance:
-            made = _compared(metric, pair, counted[1], curves, head, confidence)
+            made = _compared(metric, pair, counted[1], curves, (baseline, head), confidence)
             if made is not None:
                 return made
     return None
 
 
-def _compared(metric: Metric, pair: _Pair, counted: Counted, curves: list[Curve], head: Sample, confidence: float) -> Paired | None:
+def _compared(
+    metric: Metric, pair: _Pair, counted: Counted, curves: list[Curve], sides: tuple[Sample, Sample], confidence: float
+) -> Paired | None:
     """The second pass, and what comes of it."""
+    baseline, head = sides
     sign, weight = (1 if metric.direction == "higher" else -1), head.weight
     share = sign * (curves[1].value - curves[0].value) / (head.n if weight is None else float(weight.sum()))
     found = contrasts(head.n, lambda at: [pair.part(at, curves, share, sign)])[0]
@@ -61,7 +66,15 @@ def _compared(metric: Metric, pair: _Pair, counted: Counted, curves: list[Curve]
     measured = [Measured(one.value, support=fewer, rare=rare) for one in curves]
     own, contribute = (found.own, found.contribute) if weight is not None else _own(counted, curves[1])
     difference = found.difference.spread(found.better + found.worse)
-    parts = Parts(clustered=False, difference=difference, own=own.spread(contribute), share=None)
+    parts = Parts(
+        clustered=False,
+        difference=difference,
+        own=own.spread(contribute),
+        share=None,
+        longest=own_longest(metric, head),
+        guard=True,
+        bias=bias(metric, Sides(baseline, head)),
+    )
     made = conclude(metric, head.n, measured[0], measured[1], parts, (found.better, found.worse), confidence)
     return _widened(made, curves)
 

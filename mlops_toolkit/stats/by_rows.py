@@ -100,12 +100,13 @@ def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
         share=None,
         longest=own_longest(metric, head),
         guard=metric.reads == "scores",
-        bias=_bias(metric, sides),
+        bias=bias(metric, sides),
     )
     return conclude(metric, head.n, before, after, parts, (better, worse), confidence)
 
 
-def _bias(metric: Metric, sides: Sides) -> float:
+def bias(metric: Metric, sides: Sides) -> float:
+    """By how much the change is too good on average, oriented (see `optimism`)."""
     return (optimism(metric, sides.head) - optimism(metric, sides.baseline)) * (1 if metric.direction == "higher" else -1)
 
 
@@ -128,7 +129,7 @@ def _concluded(metric: Metric, sides: Sides, before: Measured, after: Measured, 
         share=share,
         longest=own_longest(metric, head),
         guard=metric.reads == "scores",
-        bias=_bias(metric, sides),
+        bias=bias(metric, sides),
     )
     return conclude(metric, head.n, before, after, parts, (found.better, found.worse), confidence)
 

@@ -118,13 +118,19 @@ def _steepest(slope: Slope, table: Table, sign: float) -> list[tuple[int, int]]:
 def _moved(table: Table, cell: int, to: int, mass: float) -> Tally:
     target, given, sums = int(table.target[cell]), int(table.prediction[cell]), table.tally
     predicted, hit = sums.predicted.copy(), sums.hit.copy()
-    predicted[given] = max(0.0, predicted[given] - mass)
+    predicted[given] = _less(predicted[given], mass)
     predicted[to] += mass
     if given == target:
-        hit[target] = max(0.0, hit[target] - mass)
+        hit[target] = _less(hit[target], mass)
     if to == target:
         hit[target] += mass
     return replace(sums, predicted=predicted, hit=hit)
+
+
+def _less(whole: float, part: float) -> float:
+    """What is left; nothing where that is rounding, which would make a metric that is undefined without it look defined."""
+    left = float(whole - part)
+    return left if left > 1e-12 * whole else 0.0
 
 
 # --- metrics of scores
@@ -145,17 +151,32 @@ _RANKED: Mapping[str, Callable[[float, float, float], float]] = {"roc-auc": _of_
 
 def of_scores(metric: Metric, sample: Sample, many: float) -> float | None:
     """Of ROC-AUC, average precision and the Brier score; None for metrics that have no longest step."""
+    target = sample.target
+
+    def all_rows() -> float:
+        return (float(sample.n) if sample.weight is None else float(sample.weight.sum())) / _heaviest(sample)
+
+    def of_class(c: int) -> tuple[float, float]:
+        return _size(sample, np.asarray(target == c)), _size(sample, np.asarray(target != c))
+
+    return None if target is None else of_sizes(metric, sample, all_rows, of_class, many)
+
+
+def of_sizes(
+    metric: Metric, shape: Sample, all_rows: Callable[[], float], of_class: Callable[[int], tuple[float, float]], many: float
+) -> float | None:
+    """`of_scores` of rows that are known by their sizes alone: as how many of the heaviest units they weigh, all of them or, of a class,
+    its positives and all others. shape: any Sample with the same labels, positive class and kinds of scores."""
     if metric.family == "brier":
-        total = float(sample.n) if sample.weight is None else float(sample.weight.sum())
-        return (1.0 if len(sample.labels) <= 2 else 2.0) * _heaviest(sample) / total
+        return (1.0 if len(shape.labels) <= 2 else 2.0) / all_rows()
     formula = _RANKED.get(metric.family)
-    if formula is None or sample.target is None:
+    if formula is None:
         return None
-    if metric.argument is None and len(sample.labels) > 2 and sample.prob is not None:
-        classes, share = list(range(len(sample.labels))), 1 / len(sample.labels)
+    if metric.argument is None and len(shape.labels) > 2 and shape.prob is not None:
+        classes, share = list(range(len(shape.labels))), 1 / len(shape.labels)
     else:
-        classes, share = [sample.labels.index(metric.argument) if metric.argument is not None else int(sample.positive or 0)], 1.0
-    return max(share * formula(_size(sample, sample.target == c), _size(sample, sample.target != c), many) for c in classes)
+        classes, share = [shape.labels.index(metric.argument) if metric.argument is not None else int(shape.positive or 0)], 1.0
+    return max(share * formula(*of_class(c), many) for c in classes)
 
 
 def _size(sample: Sample, rows: Mask) -> float:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.stats import single
-from mlops_toolkit.stats.conclude import Paired
+from mlops_toolkit.stats import single, unseen
+from mlops_toolkit.stats.conclude import Longest, Paired, endless
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.paired import from_cells
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.spread import Spread
 from mlops_toolkit.stats.streamed.block import Block, Part, through
-from mlops_toolkit.stats.streamed.pair import Pair, Rows
-from mlops_toolkit.stats.streamed.sides import side
+from mlops_toolkit.stats.streamed.pair import Pair
+from mlops_toolkit.stats.streamed.rows import Rows
+from mlops_toolkit.stats.streamed.sides import RANKED, side
 from mlops_toolkit.stats.streamed.table import Table
-from mlops_toolkit.stats.tally import Cells
+from mlops_toolkit.stats.tally import Cells, Slope, Tally
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[
     `blocks` is gone through twice, or a third time where what was counted may be rounding. UsageError `not-in-blocks` for a metric that
     cannot be added up.
     """
-    made: dict[Hashable, _Subset] = {name: _subset(asked, whole=part is None) for name, part in asked.subsets.items()}
     _probe(blocks, asked)
+    made: dict[Hashable, _Subset] = {name: _subset(asked, whole=part is None) for name, part in asked.subsets.items()}
 
     def first(name: Hashable, baseline: Sample | None, head: Sample) -> None:
         one = made[name]
@@ -109,7 +110,8 @@ def _subset(asked: Asked, *, whole: bool) -> _Subset:
             )
         pairs[metric.name] = Pair(metric, before, after)
     labels, positive = asked.some.head.labels, asked.some.head.positive
-    return _Subset(Rows(), pairs, Table(labels, positive) if labels else None)
+    ranked = any(metric.family in RANKED for metric in (*asked.metrics, *asked.lonely))
+    return _Subset(Rows(ranked), pairs, Table(labels, positive) if labels else None)
 
 
 def _probe(blocks: Iterable[Block], asked: Asked) -> None:
@@ -155,11 +157,15 @@ def _answers(asked: Asked, made: Mapping[Hashable, _Subset], confidence: float) 
 def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float) -> Paired:
     """As `gate.align.alone`."""
     rows, share = one.rows, None
+    longest: Longest = endless
+    rows, share = one.rows, None
+    longest: Longest = endless
     if metric.slope is not None and cells is not None:
+        longest = _longest(metric.slope, cells)
         value, spread, share = _of_cells(metric, cells)
     else:
         pair = one.pairs[metric.name]
-        value, spread = pair.head, pair.own(rows) if pair.defined else None
+        value, spread, longest = pair.head, pair.own(rows) if pair.defined else None, pair.longest(rows)
         if spread is not None and not np.isfinite(spread.size):
             value, spread = Measured(None, state="not-finite"), None
         if metric.family == "mean" and pair.shares[0]:
@@ -169,7 +175,7 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float)
         if share is not None and rows.even and not rows.clustered:
             own = wilson(*share, confidence)
         else:
-            own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence)
+            own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence, longest=longest)
     made = Paired(
         metric=metric.name,
         n=rows.n,
@@ -185,6 +191,10 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float)
         trials=share[1] if share is not None and rows.even and not rows.clustered else None,
     )
     return one.pairs[metric.name].wider(made, rows, confidence) if metric.name in one.pairs else made
+
+
+def _longest(slope: Callable[[Tally], Slope], cells: Cells) -> Longest:
+    return lambda many: single.both_ways(slope, unseen.Table.of_cells(cells)[1], many)
 
 
 def _of_cells(metric: Metric, cells: Cells) -> tuple[Measured, Spread | None, tuple[int, int] | None]:

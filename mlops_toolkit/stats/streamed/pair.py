@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,70 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.stats.by_rows import Sides
-from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
+from mlops_toolkit.stats.conclude import Longest, Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.contrast import NOISE, Contrast
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.optimism import MOST, optimism
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 from mlops_toolkit.stats.spread import Spread
+from mlops_toolkit.stats.streamed.rows import Rows
 from mlops_toolkit.stats.streamed.sides import Side, Support
+from mlops_toolkit.stats.tally import dense
+from mlops_toolkit.stats.unseen import of_sizes
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass
-class Rows:
-    """What is known of the rows of a subset after the first pass.
-
-    n, heavy   how many rows and Σ w;  lightest, heaviest  of the weights
-    there      (G,) bool: which clusters occur;  labels  (K,) rows of each label;  pairs  (G, K) bool: which labels a cluster holds
-    """
-
-    n: int = 0
-    heavy: float = 0.0
-    lightest: float = math.inf
-    heaviest: float = 0.0
-    there: Any = None
-    labels: Any = None
-    pairs: Any = None
-
-    def see(self, sample: Sample, clusters: int) -> None:
-        self.n += sample.n
-        if sample.labels and sample.target is not None:
-            count = np.bincount(sample.target, minlength=len(sample.labels))
-            self.labels = count if self.labels is None else self.labels + count
-            if sample.cluster is not None:
-                if self.pairs is None:
-                    self.pairs = np.zeros((clusters, len(sample.labels)), dtype=bool)
-                self.pairs[sample.cluster, sample.target] = True
-        if sample.weight is not None and sample.n:
-            self.heavy += float(sample.weight.sum())
-            self.lightest = min(self.lightest, float(sample.weight.min()))
-            self.heaviest = max(self.heaviest, float(sample.weight.max()))
-        if sample.cluster is not None:
-            if self.there is None:
-                self.there = np.zeros(clusters, dtype=bool)
-            self.there[sample.cluster] = True
-
-    @property
-    def even(self) -> bool:
-        return self.lightest >= self.heaviest
-
-    @property
-    def clustered(self) -> bool:
-        return self.there is not None and int(np.count_nonzero(self.there)) != self.n
-
-    def support(self, label: int) -> tuple[int, int]:
-        """How many independent rows are of a label, and how many of others: rows, or clusters that hold one."""
-        if self.clustered and self.pairs is not None:
-            others = np.delete(self.pairs, label, axis=1).any(axis=1)
-            return int(np.count_nonzero(self.pairs[:, label])), int(np.count_nonzero(others))
-        count = 0 if self.labels is None else int(self.labels[label])
-        return count, self.n - count
-
-    def plain(self, sample: Sample) -> Sample:
-        """A block without weights and clusters that say nothing."""
-        return replace(sample, weight=None if self.even else sample.weight, cluster=sample.cluster if self.clustered else None)
 
 
 @dataclass
@@ -108,6 +58,8 @@ class Pair:
     shares: tuple[bool, int] = (True, 0)
     again: bool = False
     over: bool = False
+    held: list[tuple[Sample, Sample]] = field(default_factory=list)
+    shape: Sample = field(default_factory=lambda: Sample(0))
 
     # --- the first pass
 
@@ -138,12 +90,13 @@ class Pair:
 
     def start(self, rows: Rows) -> None:
         """Begin (or begin again) to add up the influences."""
-        self.contrast = Contrast()
+        self.contrast, self.held, self.shape = Contrast(), [], Sample(0)
         self.clusters = _Clusters.of(len(rows.there)) if rows.clustered and rows.there is not None else None
 
     def add(self, baseline: Sample | None, head: Sample, rows: Rows) -> None:
         if not self.defined:
             return
+        self.shape = self.shape if self.shape.labels else head.part(slice(0, 0))
         own = self.after.influence(head)
         if self.before is None or baseline is None:
             difference, step, differs = own, own[:0], np.zeros(head.n, dtype=bool)
@@ -153,6 +106,8 @@ class Pair:
             differs = Sides(baseline, head).differ(self.metric)
             share = sign * ((self.head.value or 0.0) - (self.base.value or 0.0)) / (rows.n if head.weight is None else rows.heavy)
             step = difference + (share if head.weight is None else share * head.weight)
+            if self.metric.family == "average-precision" and rows.n <= MOST:
+                self.held.append((self._ranked(baseline), self._ranked(head)))
         if self.clusters is None:
             self.contrast = Contrast.total([self.contrast, Contrast.of(difference, own, step[differs] if len(step) else step, self.above)])
         elif head.cluster is not None:
@@ -186,8 +141,36 @@ class Pair:
         share = None
         if self.metric.family == "mean" and self.shares[0] and rows.even and not rows.clustered:
             share = Share(rows.n, *moved, self.shares[1])
-        parts = Parts(clustered=rows.clustered, difference=spread, own=own, share=share)
+        parts = Parts(
+            clustered=rows.clustered,
+            difference=spread,
+            own=own,
+            share=share,
+            longest=self.longest(rows),
+            guard=self.metric.reads == "scores",
+            bias=self._bias(),
+        )
         return self.wider(conclude(self.metric, rows.n, self.base, self.head, parts, moved, confidence), rows, confidence)
+
+    def longest(self, rows: Rows) -> Longest:
+        """As `single.own_longest`."""
+
+        def found(many: float) -> tuple[float, float] | None:
+            step = of_sizes(self.metric, self.shape, rows.all_rows, rows.size, many)
+            return None if step is None else (step, step)
+
+        return found
+
+    def _ranked(self, sample: Sample) -> Sample:
+        """What the order of its scores needs of a block, and no more: it is kept."""
+        return replace(sample, prediction=None, columns={})
+
+    def _bias(self) -> float:
+        """As `by_rows.bias`, which there is of few rows only."""
+        if not self.held:
+            return 0.0
+        before, after = (_joined(one) for one in zip(*self.held, strict=True))
+        return (optimism(self.metric, after) - optimism(self.metric, before)) * (1 if self.metric.direction == "higher" else -1)
 
     def own(self, rows: Rows) -> Spread:
         """Of the head's own influences."""
@@ -210,7 +193,8 @@ class Pair:
         off, more = (sum(side.error[i] for side in sides) for i in (0, 1))
         if off == 0 and more == 0:
             return made
-        root = math.sqrt(rows.n / max(rows.n - 1, 1))
+        units = rows.n if made.clusters is None else made.clusters
+        root = math.sqrt(units / max(units - 1, 1) * rows.longest_run)  # the errors of a cluster's rows may all go one way
         reach = [critical(confidence, made.df) * slack * root for slack in (more, self.after.error[1])]
         least, most = self.metric.bounds
         low, high = made.head_low, made.head_high
@@ -226,6 +210,17 @@ class Pair:
             head_high=high,
             bound=off,
         )
+
+
+def _joined(blocks: Sequence[Sample]) -> Sample:
+    """All rows of a subset."""
+
+    def whole(name: str) -> Any:
+        parts = [getattr(one, name) for one in blocks]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    columns = {name: whole(name) for name in ("target", "score", "prob", "weight")}
+    return replace(blocks[0], n=sum(one.n for one in blocks), cluster=dense(whole("cluster")), **columns)
 
 
 def _by_cluster(sums: _Clusters, cluster: Codes, parts: tuple[Floats, Floats, Floats], differs: Mask, above: float) -> None:
