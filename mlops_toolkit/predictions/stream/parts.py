@@ -63,6 +63,7 @@ class Found:
         again = held.filter(~pl.struct(keys).is_first_distinct()).row(0, named=True)
         key = {name: again[name] for name in keys}
         first = held.filter(*(pl.col(name) == value for name, value in key.items()))[_ROW][0]
+        key["id"] = again.get(_PLAIN, again["id"])  # as it stands in the file, not its hash
         one = (int(again[_ROW]), int(first), key)
         self.twice = one if self.twice is None else min(self.twice, one, key=lambda found: found[0])
 

