@@ -26,27 +26,22 @@ def _nth(number: int) -> str:
 
 
 def looks(entries: Sequence[Entry], run: Run) -> tuple[int, int]:
-    """How many models of this pull request were judged by these very examples, this one included; and the how-manieth this one was.
+    """How many models of this pull request were judged, this one included; and the how-manieth this one was.
 
-    The same model judged again is no look, and another test set starts anew. An entry that does not tell (older ones) counts as another
-    model by the same examples.
+    The same model judged again by the same examples is no look. By other examples it is: whoever changes a test set until a model passes by
+    it has tried as often. Nor does the count start anew where the configuration moves. An entry that does not tell (older ones) counts as
+    another model.
     """
     if run.pull_request is None:
         return 1, 1
-    mine, data, model = key(run), *_seen(looked(run), run.id)
+    mine, this = key(run).partition("|")[2], looked(run) or run.id
     known = [
-        _seen(e.looked, e.id)
+        e.looked or e.id
         for e in sorted(entries, key=lambda e: e.id)
-        if e.key == mine and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id
+        if e.key.partition("|")[2] == mine and e.pull_request == run.pull_request and e.gate is not None and e.id != run.id
     ]
-    models = list(dict.fromkeys([*(its for by, its in known if by is None or data is None or by == data), model]))
-    return len(models), models.index(model) + 1
-
-
-def _seen(text: str | None, run: str) -> tuple[str | None, str]:
-    """(examples, model)"""
-    data, _, model = (text or "").partition(":")
-    return data or None, model or run
+    told = list(dict.fromkeys([*known, this]))
+    return len(told), told.index(this) + 1
 
 
 def spread(history: History, base: Run | None, branches: Container[str | None]) -> Run | None:

@@ -243,7 +243,7 @@ class CommentOptions:
 
 @dataclass(frozen=True)
 class Looks:
-    """How often one pull request may be judged by the same test set."""
+    """How often models of one pull request may be judged."""
 
     warn_after: int = field(default=10, metadata=doc("Say so in the comment from this many times on.", least=1, most=1000))
     spend: Literal["none", "each"] = field(
@@ -291,7 +291,7 @@ class Config:
             example="recipe",
         ),
     )
-    looks: Looks = field(default_factory=Looks, metadata=doc("Judging one pull request again and again by the same test set."))
+    looks: Looks = field(default_factory=Looks, metadata=doc("Judging models of one pull request again and again."))
     accepted: tuple[Accepted, ...] = field(default=(), metadata=doc("Regressions that were said yes to."))
     confidence: float = field(default=0.95, metadata=doc("Of every interval, two-sided.", example="0.95", least=0.5, most=0.9999))
     when_uncertain: WhenUncertain = field(

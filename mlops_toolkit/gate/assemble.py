@@ -88,7 +88,11 @@ def _loosened(work: Work, request: Request) -> list[str]:
     if not yes or request.lets_go or request.forks_gate:
         return said
     ended = next((entry.until for entry in yes if not live(entry, request.today)), None)
-    over = f"ended on {ended}" if ended else "was merged already: it let go what was asked then, and not this; another entry says yes to it"
+    over = (
+        f"ended on {ended}"
+        if ended
+        else "was merged already: it let go what was asked then, and not this; say yes to this one in its place"
+    )
     return [*said, f"`accepted:` of gate {over}"]
 
 

@@ -45,8 +45,16 @@ def seeds(config: Config) -> int:
 
 
 def _fewer_seeds(base: Config, head: Config) -> str | None:
-    """Fewer trainings say less of the training's luck. They are not made again here: what is kept is that its luck counts (`scope`)."""
-    return f"train.seeds {seeds(base)} → {seeds(head)}" if seeds(head) < seeds(base) else None
+    """Fewer trainings say less of the training's luck, and other seeds may be the lucky ones.
+
+    They are not trained here: what is kept is that their luck counts (`scope`), and that it is said.
+    """
+    if seeds(head) < seeds(base):
+        return f"train.seeds {seeds(base)} → {seeds(head)}"
+    mine, theirs = (config.train.seeds if config.train is not None else () for config in (head, base))
+    if len(theirs) < 2 or set(theirs) <= set(mine):
+        return None
+    return f"train.seeds {', '.join(map(str, theirs))} → {', '.join(map(str, mine))}"
 
 
 def _confidence(base: Config, head: Config) -> Kept:

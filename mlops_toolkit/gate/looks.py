@@ -1,6 +1,6 @@
-"""How often one pull request was judged by the same examples, and what that costs. Pure.
+"""How often models of one pull request were judged, and what that costs. Pure.
 
-Whoever pushes until a check passes has found, in the end, an attempt that was lucky on these very examples. At the margin one look passes
+Whoever pushes until a check passes has found, in the end, an attempt that was lucky. At the margin one look passes
 2.5 % of the time, one of ten independent ones 22 %. With `spend: each` the k-th look has α/(k(k + 1)) of the two-sided error α = 1 −
 confidence: 1/2, 1/6, 1/12, …, of which no number of looks adds up to more than α (the union bound, whatever they have in common).
 """
@@ -29,10 +29,10 @@ def notes(request: Request) -> tuple[str, ...]:
     """What the reader must know, from `looks.warn-after` looks on; and of every look that has an interval of its own."""
     asked, said = request.config.looks, []
     if request.looks >= asked.warn_after:
-        said.append(f"judged {request.looks} times by the same examples: trying until one passes finds one by luck")
+        said.append(f"{request.looks} models of this pull request were judged: trying until one passes finds one by luck")
     if asked.spend == "each":
         interval = words.percent(request.config.confidence)
         said.append(
-            f"look {request.look} of this pull request at these examples: its intervals are {interval} ones, so that all looks together stay as sure as one (looks.spend: each)"
+            f"look {request.look} of this pull request: its intervals are {interval} ones, so that all looks together stay as sure as one (looks.spend: each)"
         )
     return tuple(said)

@@ -21,7 +21,7 @@ class Request:
     forks_gate   only the base branch's gate counts (the head comes from a fork)
     baseline     as found: commit, run, state (ok, behind, still-running, first-run), note
     spread       the newest run on the baseline's line that was trained with several seeds
-    looks        how many models of this pull request were judged by the same examples, this one included; look: the how-manieth this one was
+    looks        how many models of this pull request were judged, this one included; look: the how-manieth this one was
     configured   there is a mlops.yaml, to which lines may be added
     options      what the command line needs besides BASE to ask the same again
     evaluation   by suite, what of its evaluation changed since the baseline: command, declared inputs, examples

@@ -89,13 +89,18 @@ def of_run(run: Run, *, where: str = "here") -> Entry:
 
 
 def looked(run: Run) -> str | None:
-    """What tells two looks apart: the examples and labels of all its suites, and the model (the models of all seeds); None without examples."""
+    """What tells two looks apart: the examples and labels of all its suites, and the model (the models of all seeds); None without examples.
+
+    A prompt is part of its model. One model that answers otherwise when it is asked again is another throw of the dice, and a look of its own.
+    """
     data = [f"{name} {one.data.digest}" for name, one in sorted(run.evaluations.items()) if one.data is not None]
     if not data:
         return None
     models = [one.model.digest for one in run.seeds if one.model] or [run.trained.digest if run.trained else ""]
     if models == [""]:  # its code, or a vendor's address, is the model
         models = [run.elsewhere.uri if run.elsewhere else run.fingerprints.evaluate or run.tree or run.id]
+    models += [f"{path} {digest}" for path, digest in sorted(run.elsewhere.prompts.items())] if run.elsewhere else []
+    models += [f"{name} {one.value!r}" for name, one in sorted(run.metrics.items())]
     short = (hashlib.sha256("\n".join(part).encode("utf-8", "surrogateescape")).hexdigest()[:LOOKED] for part in (data, models))
     return ":".join(short)
 

@@ -348,7 +348,9 @@ def _checked(run: Run, where: str) -> Run:
     seeds = [one.seed for one in run.seeds]
     if len(set(seeds)) != len(seeds) or not all(0 <= seed <= LAST_SEED for seed in seeds):
         raise wrong("seeds", f"different whole numbers from 0 to {LAST_SEED}", seeds)
-    for one in (value for values in (run.metrics, *run.slices.values()) for value in values.values()):
+    for name, one in (item for values in (run.metrics, *run.slices.values()) for item in values.items()):
+        if one.n < 0 or not all(abs(value) <= LARGEST for value in (one.value, *one.left_out) if value is not None):
+            raise wrong(f"metrics.{name}", f"a number up to {LARGEST:g}, of 0 examples or more", (one.value, one.n))
         if one.training is not None and not (
             one.training.seeds > 1 and 0 <= one.training.variance <= LARGEST and one.training.explained >= 0
         ):

@@ -37,12 +37,11 @@ def test_nothing_is_spent_unless_it_is_asked_for() -> None:
 
 def test_it_is_said_from_the_look_on_that_is_asked_for() -> None:
     assert looks.notes(request(seen=9)) == ()
-    assert looks.notes(request(seen=10)) == ("judged 10 times by the same examples: trying until one passes finds one by luck",)
-    assert looks.notes(request(seen=3, warn_after=3))[0].startswith("judged 3 times")
+    assert looks.notes(request(seen=10)) == ("10 models of this pull request were judged: trying until one passes finds one by luck",)
+    assert looks.notes(request(seen=3, warn_after=3))[0].startswith("3 models")
     one = looks.spent(request(seen=3, look=2, spend="each"))
     assert looks.notes(one) == (
-        "look 2 of this pull request at these examples: its intervals are 99.17 % ones, so that all looks together stay as sure as one "
-        "(looks.spend: each)",
+        "look 2 of this pull request: its intervals are 99.17 % ones, so that all looks together stay as sure as one (looks.spend: each)",
     )
 
 

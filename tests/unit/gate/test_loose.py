@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,14 @@ import pytest
 
 from mlops_toolkit.config.quantities import Margin
 from mlops_toolkit.config.rules import Rule
+from mlops_toolkit.config.schema import Config, Train
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.bounds import resolve, stricter
+from mlops_toolkit.gate.held import held
+from mlops_toolkit.gate.work import Work
 from mlops_toolkit.records.result import Result
+from mlops_toolkit.records.run import loads
 from tests.unit.gate import test_own_metrics as own
 from tests.unit.gate.drawn import request, side
 from tests.unit.gate.test_assemble import check, shifted
@@ -130,3 +136,20 @@ def test_groups_that_are_exactly_alike_are_not_said_to_be_furthest_apart() -> No
     assert one.head == 0
     assert "furthest apart" not in (one.message or "")
     assert (one.verdict, one.groups) == ("pass", ())
+
+
+@pytest.mark.parametrize(("mine", "said"), [((7, 8, 9), "train.seeds 0, 1, 2 → 7, 8, 9"), ((0, 1, 2, 3), None), ((2, 1, 0), None)])
+def test_other_seeds_are_told(mine: tuple[int, ...], said: str | None) -> None:
+    """They may be the lucky ones. More of them are nobody's harm."""
+    work = Work()
+    base, head = (Config("m", train=Train("x", "m", seeds=seeds)) for seeds in ((0, 1, 2), mine))
+    held(work, replace(request(), config=head, base_config=base))
+    assert work.loosened == ([said] if said else [])
+
+
+@pytest.mark.parametrize("change", [{"value": 1e308}, {"left-out": [1e308] * 100}, {"value": -1e301}, {"n": -5}])
+def test_a_record_holds_no_numbers_that_overflow(change: dict[str, Any]) -> None:
+    metric = {"value": 1.0, "n": 100, "signature": "python:cost@1", "direction": "lower", "groups": "100:a"} | change
+    for place in ({"metrics": {"cost": metric}}, {"slices": {"de": {"cost": metric}}}):
+        with pytest.raises(InvalidFile, match=r"metrics\.cost"):
+            loads(json.dumps({"schema": 1, "id": "20260101-000000-000002", "model": "pets", **place}), where="run.json")
