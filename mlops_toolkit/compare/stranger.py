@@ -19,7 +19,6 @@ from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Measure, SeedRun
 
 MOST_BYTES = 256_000_000  # of a file of predictions
-MOST_VALUES = 1_000  # of a measure
 NOBODY = Loaded("this run")  # until the baseline is known, which says what is taken from a stranger
 EVALUATE = "a maintainer's comment `/evaluate` on the pull request judges its model with what only your own jobs may see"
 
@@ -168,11 +167,12 @@ def _measures(handed: Handed, baseline: Loaded, config: Config) -> dict[str, Mea
     """Those that the base branch knows, with what it says of them: which direction is better is not for the stranger to say."""
     found = {}
     gated = {name: one for name, one in handed.run.built_in.items() if name in config.gate}
-    for name, measure in {**gated, **handed.run.measures}.items():
+    reported = {name: one for name, one in handed.run.measures.items() if name not in gated or name in baseline.measures}
+    for name, measure in {**gated, **reported}.items():
         old = baseline.measures.get(name) or (baseline.run.built_in.get(name) if baseline.run else None)
         if old is None and name not in config.measures and name not in gated:
             continue  # nor may it stand in for a metric that is gated
         noisy = old.noisy if old else known.noisy(name)
         unit = old.unit if old else known.BUILT_IN[name][0] if name in gated else None
-        found[name] = Measure(measure.values[:MOST_VALUES], old.better if old else None, noisy, unit)
+        found[name] = Measure(measure.values, old.better if old else None, noisy, unit)
     return found

@@ -54,7 +54,7 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         checks=checks,
         examples=examples.merged(work.examples),
         discovered=work.discovered,
-        measures=measures.rows(request.config, baseline, head),
+        measures=measures.rows(request, baseline, head),
         differences=differences.between(baseline.run, head.run) if baseline and baseline.run and head.run else (),
         notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes, *looks.notes(request)])),
         charts=work.charts,

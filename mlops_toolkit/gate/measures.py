@@ -10,7 +10,6 @@ import numpy as np
 
 from mlops_toolkit.config import measures as known
 from mlops_toolkit.config.quantities import Better
-from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.gate import bounds as bounds_of
 from mlops_toolkit.gate import judge, unlike
@@ -21,7 +20,7 @@ from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.work import Work
 from mlops_toolkit.models.parameters import built_in
 from mlops_toolkit.records.result import MeasureRow
-from mlops_toolkit.records.run import Measure
+from mlops_toolkit.records.run import Measure, Run
 from mlops_toolkit.stats import repeats
 from mlops_toolkit.stats.paired import Paired
 
@@ -32,7 +31,12 @@ SINGLE = "a measurement, not repeated on both sides: its change never blocks, on
 def judged(work: Work, request: Request, baseline: Loaded | None, head: Loaded) -> None:
     """A check for every measure whose direction is known, and for every percentile or mean of one that a gate names."""
     done = {one.check.metric for one in work.judged}
-    mine, theirs = of_side(head), of_side(baseline) if baseline else {}
+    mine, theirs = of_head(request, baseline, head), of_side(baseline) if baseline else {}
+    work.notes += [
+        f"{name}: this run reports a number of its own for it, which counts once it is merged; here it is what the tool counted"
+        for name, its in head.measures.items()
+        if mine[name] is not its
+    ]
     for name, measure in mine.items():
         if name in head.measures or _gated(request, name):
             _judge(work, request, baseline, head, name, measure, theirs.get(name), whole=True, q=None)
@@ -48,7 +52,20 @@ def of_side(side: Loaded) -> dict[str, Measure]:
     """The measures of a side: its user's, and those that its run has anyway under names that the user did not take."""
     if side.run is None:
         return dict(side.measures)
-    return {**(side.run.built_in or built_in(side.run, None)), **side.measures}  # an older record does not have them yet
+    return {**_counted(side.run), **side.measures}
+
+
+def of_head(request: Request, baseline: Loaded | None, head: Loaded) -> dict[str, Measure]:
+    """The measures of the head. What every run has, and the base branch's gate asks of, is not replaced by a number that the baseline's
+    evaluation did not report either: else a change could report the size of its model to be whatever the gate asks for."""
+    found, base = of_side(head), request.base_config
+    if baseline is None or baseline.run is None or head.run is None or base is None or request.lets_go:
+        return found
+    return {**found, **{name: one for name, one in _counted(head.run).items() if name in base.gate and name not in baseline.measures}}
+
+
+def _counted(run: Run) -> Mapping[str, Measure]:
+    return run.built_in or built_in(run, None)  # an older record does not have them yet
 
 
 def _gated(request: Request, name: str) -> bool:
@@ -179,15 +196,15 @@ def _same_hardware(baseline: Loaded | None, head: Loaded) -> bool:
     return (one.gpu, one.host) == (other.gpu, other.host)
 
 
-def rows(config: Config, baseline: Loaded | None, head: Loaded) -> dict[str, MeasureRow]:
+def rows(request: Request, baseline: Loaded | None, head: Loaded) -> dict[str, MeasureRow]:
     """The table of measures: the user's in their order, then those that every run has."""
     made = {}
-    mine: Mapping[str, Measure] = of_side(head)
+    mine: Mapping[str, Measure] = of_head(request, baseline, head)
     theirs: Mapping[str, Measure] = of_side(baseline) if baseline else {}
     first = [*head.measures, *(n for n in (baseline.measures if baseline else ()) if n not in head.measures)]
     for name in dict.fromkeys([*first, *mine, *theirs]):
         new, old = mine.get(name), theirs.get(name)
-        better = (new.better if new else None) or (old.better if old else None) or known.direction(name, config)
+        better = (new.better if new else None) or (old.better if old else None) or known.direction(name, request.config)
         made[name] = MeasureRow(
             _value(old.values, None) if old else None,
             _value(new.values, None) if new else None,

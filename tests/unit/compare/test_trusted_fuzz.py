@@ -221,3 +221,21 @@ def test_a_stranger_invents_no_checks_where_nothing_of_ours_is_recorded(artifact
         (place / "run.json").write_text(json.dumps(record | {"matrix": f"leg-{number}"}))
     legs = stranger.legs(handed.find(tmp_path), (), CONTEXT, config="mlops.yaml", model="spam")
     assert [(leg, one is None) for leg, one in legs.items()] == [(None, False)]
+
+
+def test_all_values_of_a_stranger_s_measure_count_and_none_stands_in_for_what_is_counted(
+    artifact: Path, baseline: Loaded, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(artifact, tmp_path / "handed"))
+    record = json.loads((folder / "run.json").read_text())
+    record["measures"] = {"latency-ms": {"values": [1.0] * 1000 + [99.0] * 9000}, "parameters": {"values": [5]}}
+    record["built-in"] = {"parameters": {"values": [9000]}}
+    (folder / "run.json").write_text(json.dumps(record))
+    config = read.parse(
+        "name: spam\nmeasures: {latency-ms: lower}\ngate: {latency-ms: {max: 50}, parameters: {max: 10}}\n",
+        where="mlops.yaml",
+        path=Path("/r/mlops.yaml"),
+    ).config
+    (one,) = handed.find(folder).runs
+    found = stranger.head(one, baseline, config, salt=SALT, context=CONTEXT).measures
+    assert (len(found["latency-ms"].values), found["parameters"].values) == (10_000, (9000.0,))

@@ -158,3 +158,15 @@ def test_an_undecided_list_says_how_many_more_repeats_would_decide() -> None:
     assert needs is not None
     assert (needs.n or 0) > 40
     assert any("measurements would decide latency-ms" in line for line in result.next.more_data)
+
+
+def test_a_change_does_not_report_the_size_of_its_own_model() -> None:
+    """A number that the tool counts is not taken by that name, unless the baseline's evaluation reported it too."""
+    gated = "gate: {model-size-mb: {max-rise: 10%, max: 50}}\n"
+    own = {"model-size-mb": Measure((1.0,), "lower", noisy=False)}
+    before, after = trained("1", 40_000_000), replace(trained("2", 90_000_000), measures=own)
+    result = assemble(request(gated, base=gated), before, after)
+    assert (check(result, "model-size-mb").head, result.exit) == (90.0, 1)
+    assert any("reports a number of its own" in note for note in result.notes)
+    both = assemble(request(gated, base=gated), replace(before, measures=own), after)
+    assert (check(both, "model-size-mb").head, both.exit) == (1.0, 0)
