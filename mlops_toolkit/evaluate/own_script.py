@@ -142,8 +142,15 @@ def imported(root: str) -> list[str]:
     top = os.path.realpath(root) + os.sep
     files = {os.path.realpath(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     ours = os.path.realpath(__file__)
-    skip = (f"{os.sep}site-packages{os.sep}", f"{os.sep}.mlops{os.sep}")
-    return sorted(f for f in files if f.startswith(top) and f.endswith(".py") and f != ours and not any(part in f for part in skip))
+    code = (".py", ".pyc", ".so", ".pyd")  # a module without its source is one all the same
+    return sorted(f for f in files if f.startswith(top) and f.endswith(code) and f != ours and not installed(f[len(top) :], top))
+
+
+def installed(path: str, top: str) -> bool:
+    """Whether a file lies in an environment that was made inside the repository, or is ours; a folder's name alone says nothing."""
+    inside = Path(path).parent
+    folders = [Path(top, folder) for folder in (inside, *inside.parents) if folder != Path()]
+    return ".mlops" in inside.parts or any((folder / mark).exists() for folder in folders for mark in ("pyvenv.cfg", "conda-meta"))
 
 
 if __name__ == "__main__":

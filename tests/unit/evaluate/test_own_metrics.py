@@ -91,3 +91,22 @@ def test_its_modules_may_be_called_as_ours(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text("ONE = 1.0\n")
     (tmp_path / "say.py").write_text("from run import ONE\n")
     assert computed(tmp_path, "import say\ndef cost(rows): return say.ONE")["values"]["cost"][""]["value"] == 1.0
+
+
+def test_a_folder_s_name_does_not_hide_the_code_that_a_metric_is_made_of(tmp_path: Path) -> None:
+    """Only a real environment inside the repository is left out of what the program is."""
+    for place in ("vendor/site-packages", "env/site-packages"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "vendor/site-packages/ours.py").write_text("one = 1.0\n")
+    (tmp_path / "env/site-packages/theirs.py").write_text("two = 2.0\n")
+    (tmp_path / "env/pyvenv.cfg").write_text("")
+    paths = "sys.path += [f'{sys.path[0]}/vendor/site-packages', f'{sys.path[0]}/env/site-packages']"
+    (tmp_path / "m.py").write_text(f"import sys\n{paths}\nimport ours, theirs\ndef cost(rows):\n    return ours.one + theirs.two\n")
+    metric = {"file": str(tmp_path / "m.py"), "shown": "m.py", "function": "cost", "groups": [0, 1], "count": 2}
+    plan = {"folder": str(tmp_path), "root": str(tmp_path), "metrics": {"cost": metric}, "columns": {"id": ["a", "b"]}, "slices": {}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    command = [sys.executable, own_script.__file__, str(tmp_path / "plan.json"), str(tmp_path / "out.json")]
+    subprocess.run(command, check=True, timeout=60)
+    made = json.loads((tmp_path / "out.json").read_text())
+    assert made["values"]["cost"][""]["value"] == 3.0
+    assert [Path(file).name for file in made["files"]] == ["m.py", "ours.py"]
