@@ -21,7 +21,7 @@ from mlops_toolkit.compare import sides
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.loaded import Answers, Loaded
-from mlops_toolkit.gate.streamed import UNSEARCHED
+from mlops_toolkit.gate.streamed import UNSEARCHED, _up
 from mlops_toolkit.predictions import read
 from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.predictions.stream import admit, parts, scratch, source, spool
@@ -223,6 +223,26 @@ def test_hashed_ids_of_a_baseline_meet_plain_ones(tmp_path: Path) -> None:
     stored.write_bytes(anonymise(read.read(plain, task="classification"), "salt", ["ms", "part", "length"]))
     asked = "evaluate: {run: x, metrics: [accuracy, {mean: ms, better: lower}], slices: [part]}\ngate: {accuracy: {max-drop: 1pp}}"
     same(*(outcome([stored, mine], how, asked, salt="salt", task="classification") for how in (Table, Stream)))
+
+
+def test_equal_weights_do_not_narrow_an_interval(tmp_path: Path) -> None:
+    found = []
+    for weight in (None, 2.5):
+        files = []
+        for name, frame in zip(("main", "mine"), frames(Case(8, 400, 2, False, False, False, "same", 0, True, "text")), strict=True):
+            files.append(tmp_path / f"{name}-{weight}.parquet")
+            (frame if weight is None else frame.with_columns(pl.lit(weight).alias("weight"))).write_parquet(files[-1])
+        asked = "evaluate: {run: x, metrics: ['roc-auc:spam', brier, {mean: ms, better: lower}]}"
+        found.append(outcome(files, Stream, asked, task="classification"))
+    plain, weighted = ([(c.low, c.high) for c in one.checks] for one in found if isinstance(one, Result))
+    assert len(plain) == 3
+    for one, other in zip(plain, weighted, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)
+
+
+@pytest.mark.parametrize(("bound", "said"), [(1.4e-4, 2e-4), (9.6e-5, 1e-4), (3e-5, 3e-5), (9.4e-5, 1e-4)])
+def test_a_bound_is_never_said_to_be_less_than_it_is(bound: float, said: float) -> None:
+    assert float(_up(bound)) == said
 
 
 def test_an_id_that_stands_twice_is_named_as_the_file_has_it(tmp_path: Path) -> None:
