@@ -38,7 +38,7 @@ def training(request: Request, baseline: Loaded | None, head: Loaded) -> Trainin
     chosen = several.choose(theirs, ours)
     if len(theirs) > 1 or len(ours) > 1:
         left = tuple(sorted({*theirs, *ours} - {*chosen.baseline, *chosen.head}))
-        return Training(scope, (chosen.baseline, chosen.head), chosen.paired, left, "seeds")
+        return Training(scope, (chosen.baseline, chosen.head), chosen.paired, left, "seeds", alike=_alike(baseline, head))
     known = _known(request, baseline, head)
     return Training(scope, (theirs, ours), source="history" if known else None, run=" and ".join(run.id for run in known) or None)
 
@@ -65,6 +65,25 @@ def _known(request: Request, baseline: Loaded | None, head: Loaded) -> tuple[Run
     own = [side.run for side in (baseline, head) if side is not None and side.run is not None]
     told = [run for run in own if any(value.training is not None for value in run.metrics.values())]
     return tuple({run.id: run for run in told}.values()) or ((request.spread,) if request.spread is not None else ())
+
+
+def _alike(baseline: Loaded | None, head: Loaded) -> tuple[Literal["baseline", "head"], ...]:
+    """The sides that were trained several times and answered the same each time: luck that is 0, or that nobody drew."""
+
+    def same(side: Loaded) -> bool:
+        others = [(side.tables[suite], table) for one in side.seeds.values() for suite, table in one.items()]
+        own = [(first, other) for first, other in others if isinstance(first, Table)]
+        return bool(own) and all(first.labels == other.labels and _answers(first).equals(_answers(other)) for first, other in own)
+
+    found: list[Literal["baseline", "head"]] = []
+    if baseline is not None and same(baseline):
+        found.append("baseline")
+    return (*found, "head") if same(head) else tuple(found)
+
+
+def _answers(table: Table) -> Any:
+    """What the model says, without what the examples are."""
+    return table.frame.select(sorted(c for c in table.frame.columns if c in ("prediction", "score") or c.startswith(PROB)))
 
 
 def recorded(

@@ -149,6 +149,7 @@ class Training:
     left_out   seeds that only one side has, where others are paired
     source     `seeds` (several trainings on one side at least), `history` (the spread that is recorded of a run with seeds: `run`, of two
                `ID and ID`), None: not included
+    alike      the sides whose trainings all answered the same: perhaps none of them reads its seed
     """
 
     scope: Literal["artifact", "recipe"] = "artifact"
@@ -157,6 +158,7 @@ class Training:
     left_out: tuple[int, ...] = field(default=(), metadata={"key": "left-out"})
     source: Literal["seeds", "history"] | None = None
     run: str | None = None
+    alike: tuple[Literal["baseline", "head"], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,13 @@ def notes(result: Result) -> list[str]:
     if luck.source is None:
         return [NOT_INCLUDED] if any(check.low is not None or _own(check) for check in result.checks) else []
     left = [check for check in result.checks if _left_out(check)]
-    return [
-        *_counted(result),
-        *([f"the luck of training is not included in: {words.listed([name_of(c) for c in left], most=6)}"] if left else []),
-    ]
+    said = _counted(result)
+    if luck.alike:
+        whose = " and ".join({"baseline": "the baseline's trainings", "head": "this run's trainings"}[side] for side in luck.alike)
+        said.append(f"{whose} all gave the very same answers: where the training does not read $MLOPS_SEED, its luck is not counted")
+    if left:
+        said.append(f"the luck of training is not included in: {words.listed([name_of(check) for check in left], most=6)}")
+    return said
 
 
 def _own(check: Check) -> bool:

@@ -162,3 +162,17 @@ def test_recipes_are_the_same_where_all_their_models_are(last: str, same: bool) 
         request(ASKED.replace("recipe", "artifact")), base, trained("m", {0: "m", 1: "b", 2: last}, {0: 1, 1: 5, 2: 13}, "x")
     )
     assert artifact.baseline.state == "same-model"
+
+
+def test_trainings_that_all_answered_the_same_are_said_to() -> None:
+    def side(label: str, seeds: tuple[int, ...]) -> Loaded:
+        made = [table(answers(seed, TRUTH)) for seed in seeds]
+        return Loaded(label, tables={"": made[0]}, seeds={i: {"": one} for i, one in enumerate(made) if i})
+
+    lucky = assemble(request(ASKED), side("main", (0, 1, 2)), side("mine", (3, 4, 5)))
+    assert lucky.training.alike == ()
+    deaf = assemble(request(ASKED), side("main", (0, 1, 2)), side("mine", (3, 3, 3)))
+    assert deaf.training.alike == ("head",)
+    assert any(note.startswith("this run's trainings all gave the very same answers") for note in training.notes(deaf))
+    both = assemble(request(ASKED), side("main", (0, 0, 0)), side("mine", (3, 3, 3)))
+    assert both.training.alike == ("baseline", "head")
