@@ -37,6 +37,7 @@ class Job:
     run     the head's record, None where the head is a bare file
     state   the `.mlops` folder; where: the configuration's path in the repository
     others  what else the gate is held against
+    look    of a stranger's run, which is not kept: what is recorded so that this look counts; None where it is known already
     configuration  its file, where that does not stand beside the `.mlops` folder
     """
 
@@ -51,6 +52,7 @@ class Job:
     keep: bool = False
     configuration: Path | None = None
     others: tuple[Other, ...] = ()
+    look: Run | None = None
 
     @property
     def path(self) -> Path:

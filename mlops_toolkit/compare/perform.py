@@ -20,11 +20,11 @@ from mlops_toolkit.compare import posting
 from mlops_toolkit.compare.gather import Job
 from mlops_toolkit.errors import PRECEDENCE, MlopsError
 from mlops_toolkit.forge.base import check_name
-from mlops_toolkit.history.base import Bundle, Recorded
+from mlops_toolkit.history.base import Bundle, History, Recorded
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import codec
 from mlops_toolkit.records.result import Result
-from mlops_toolkit.records.run import GateOutcome
+from mlops_toolkit.records.run import GateOutcome, Run
 from mlops_toolkit.report import comment, rows, terminal
 from mlops_toolkit.system.files import write_atomic
 from mlops_toolkit.world import World
@@ -119,6 +119,8 @@ def rewrite(result: Result, state: Path, args: argparse.Namespace, world: World)
 
 def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tuple[Recorded | None, Trouble]:
     """Record the run with its outcome: on this machine, and from a CI that may write also on the history branch; and what of it failed."""
+    if job.look is not None and job.history is not None:
+        return None, _looked(job.look, job.history, result)
     if not job.keep or job.run is None or job.history is None:
         return None, (None, None)
     said_yes = rows.said_yes(result)
@@ -143,6 +145,15 @@ def _keep(job: Job, result: Result, drawn: Sequence[Chart], world: World) -> tup
     # Where nothing is checked out, our folder goes with this process; the run that was handed over can be judged again.
     what = "the run is not recorded, run this job again" if world.apart else "the run waits on this machine"
     return recorded, (f"{what}: {recorded.reason}" if recorded.reason else None, recorded.hint)
+
+
+def _looked(look: Run, history: History, result: Result) -> Trouble:
+    """Record that a stranger's model was judged, so that the next one of its pull request is another look."""
+    try:
+        recorded = history.record(Bundle(replace(look, gate=GateOutcome(result.gate, result.verdict))), remote=True)
+    except (OSError, MlopsError) as error:
+        recorded = Recorded(pushed=False, reason=str(error))
+    return (f"this look is not counted: {recorded.reason}" if recorded.reason else None), recorded.hint
 
 
 def chart_path(chart: Chart) -> str:

@@ -5,6 +5,7 @@ Everything that is computed comes from these answers and the baseline's own targ
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,8 +16,8 @@ from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.history.base import Entry
 from mlops_toolkit.history.handed import Found, Handed
-from mlops_toolkit.predictions.table import Table
-from mlops_toolkit.records.run import Measure, SeedRun
+from mlops_toolkit.predictions.table import PROB, Table
+from mlops_toolkit.records.run import Evaluation, Measure, Model, Run, SeedRun
 
 MOST_BYTES = 256_000_000  # of a file of predictions
 NOBODY = Loaded("this run")  # until the baseline is known, which says what is taken from a stranger
@@ -161,6 +162,24 @@ def _answers(handed: Handed, suite: str, base: Table, salt: str | None, seed: Se
     if raw is None:
         raise InvalidFile("fork-data-changed", f"{name} are not there", where="run", hint=EVALUATE)
     return quarantine.answers(raw, base, salt=salt, name=name)
+
+
+def look(run: Run, head: Loaded, baseline: Loaded) -> Run:
+    """What is recorded of a stranger's run: that answers of this digest were judged by the baseline's examples. Nothing that it says itself.
+
+    What its record calls its model is not asked: with the digest of another one this look would not count.
+    """
+    recorded = baseline.run.evaluations if baseline.run else {}
+    data = {suite: Evaluation(data=recorded[suite].data) for suite in head.tables if suite in recorded}
+    seen = hashlib.sha256()
+    for seed, tables in ((head.first, head.tables), *sorted(head.seeds.items())):
+        for suite, table in sorted(tables.items()):
+            assert isinstance(table, Table)  # noqa: S101 -- `judgeable` refused others
+            seen.update(f"{seed} {suite} {table.labels}\n".encode("utf-8", "surrogateescape"))
+            own = sorted(c for c in table.frame.columns if c in ("prediction", "score") or c.startswith(PROB))
+            seen.update(table.frame.select(own).write_csv().encode())
+    model = Model(f"sha256:{seen.hexdigest()}", 0, "answers", reason="of a stranger's model only the answers are known")
+    return replace(run, status="judged", tree=None, branch=None, evaluations=data, trained=model, ended=run.started)
 
 
 def _measures(handed: Handed, baseline: Loaded, config: Config) -> dict[str, Measure]:

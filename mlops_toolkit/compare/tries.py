@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from mlops_toolkit.compare.called import key
+from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history.base import Entry, History, same_digest
 from mlops_toolkit.history.entry import looked
 from mlops_toolkit.records.run import Run
@@ -42,6 +44,17 @@ def looks(entries: Sequence[Entry], run: Run) -> tuple[int, int]:
     ]
     told = list(dict.fromkeys([*known, this]))
     return len(told), told.index(this) + 1
+
+
+def counted(request: Request, entries: Sequence[Entry], run: Run) -> Request:
+    """The request with its looks."""
+    number, mine = looks(entries, run)
+    return replace(request, looks=number, look=mine)
+
+
+def known(entries: Sequence[Entry], run: Run) -> bool:
+    """Whether this very look is recorded: this model, by these examples, in this pull request."""
+    return any((e.key, e.pull_request, e.looked) == (key(run), run.pull_request, looked(run)) and e.gate is not None for e in entries)
 
 
 def spread(history: History, base: Run | None, branches: Container[str | None]) -> Run | None:

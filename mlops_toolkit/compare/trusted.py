@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from mlops_toolkit.ci import Context
 from mlops_toolkit.ci.context import Event
 from mlops_toolkit.ci.github import QUEUE_REF
-from mlops_toolkit.compare import gather, heads, others, stranger
+from mlops_toolkit.compare import gather, heads, others, stranger, tries
 from mlops_toolkit.compare.gather import STATE, Broken, Job
 from mlops_toolkit.config import read
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
@@ -215,7 +215,8 @@ def _own(loaded: read.Loaded, found: Found, trees: frozenset[str], args: argpars
 
 
 def _strangers(loaded: read.Loaded, found: Found, args: argparse.Namespace, world: World) -> list[Job | Broken]:
-    """A stranger's runs: never recorded, so that nothing is ever compared with them or taken from them."""
+    """A stranger's runs: of those nothing is recorded but that they were judged, so that nothing is ever compared with them or taken from
+    them."""
     config, context = loaded.config, world.context
     history = world.history(loaded.folder / STATE, config.history.at)
     made: list[Job | Broken] = []
@@ -264,9 +265,12 @@ def _strangers_leg(loaded: read.Loaded, leg: str | None, one: Handed, args: argp
     salt = history.salt() if job.baseline.hashed else None
     head = stranger.head(one, job.baseline, config, salt=salt, context=context)
     # The configuration is the base branch's: there is no other gate to be held against it.
+    look, entries = stranger.look(fresh, head, job.baseline), history.entries()
     request = replace(job.request, config=config, base_config=None, forks_gate=False, evaluation={}, notes=(*job.request.notes, *notes))
+    request = tries.counted(request, entries, look)
     found = others.hashed_alike([replace(one, evaluation={}) for one in job.others], head, history)
-    return _placed(replace(job, request=request, head=head, salt=None, keep=False, others=found), loaded, world)
+    job = replace(job, request=request, head=head, salt=None, keep=False, others=found)
+    return _placed(replace(job, look=None if tries.known(entries, look) else look), loaded, world)
 
 
 def _placed(job: Job, loaded: read.Loaded, world: World) -> Job:

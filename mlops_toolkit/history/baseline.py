@@ -124,7 +124,13 @@ def objection(question: Question, entry: Entry, step: Step) -> str | None:
     if entry.status == "running":
         return RUNNING
     if entry.status not in ("succeeded", "reused"):
-        return "it was interrupted" if entry.status == "interrupted" else f"it {entry.status}"
+        return (
+            f"it was {entry.status}"
+            if entry.status == "interrupted"
+            else "it is a stranger's"
+            if entry.status == "judged"
+            else f"it {entry.status}"
+        )
     if entry.gate == "failed" and not entry.accepted:
         return "its gate failed"
     if not entry.metrics:

@@ -84,7 +84,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     of = f"#{entry.pull_request}" if entry.pull_request else entry.branch or "-"
     commit = (entry.commit or "-")[:7] + ("+" if entry.dirty else "")
     judged = "withdrawn" if entry.withdrawn else "accepted" if entry.accepted else str(entry.gate or "-")
-    gate = judged if entry.status in ("succeeded", "reused") else entry.status
+    gate = judged if entry.status in ("succeeded", "reused", "judged") else entry.status
     numbers = "  ".join(f"{name} {value:.4g}" for name, value in list(entry.metrics.items())[:4])
     return entry.id, entry.started[:16].replace("T", " "), model(entry), of, commit, gate, entry.where, numbers
 

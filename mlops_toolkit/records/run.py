@@ -20,7 +20,8 @@ RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 MOST = 16_000_000  # bytes of a record: one that is larger is no list of numbers any more
 LAST_SEED = 2**32 - 1
 LARGEST = 1e300  # of a number that is compared: beyond it a sum or a difference of a few is none
-Status = Literal["running", "succeeded", "failed", "interrupted", "reused"]
+# judged: a stranger's, of which nothing is kept but that it was judged, and by what
+Status = Literal["running", "succeeded", "failed", "interrupted", "reused", "judged"]
 
 
 @dataclass(frozen=True)

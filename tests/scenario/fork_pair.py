@@ -248,8 +248,18 @@ class Judged:
         return {each["context"]: each["state"] for each in self.pair.github.statuses.get(self.head, [])}
 
     @property
+    def looks(self) -> list[Entry]:
+        """Of strangers' runs what the history has: that they were judged."""
+        return [entry for entry in self._entries if entry.status == "judged"]
+
+    @property
     def recorded(self) -> list[Entry]:
-        """The runs of the history as the remote has it, oldest first."""
+        """The runs of the history, without what is known of strangers'."""
+        return [entry for entry in self._entries if entry.status != "judged"]
+
+    @property
+    def _entries(self) -> list[Entry]:
+        """The history as the remote has it, oldest first."""
         show = ["git", "-C", str(self.pair.remote), "show", "mlops-history:index.jsonl"]
         entries = Index.parse(subprocess.run(show, capture_output=True, check=True).stdout).entries
         return [entries[name] for name in sorted(entries)]

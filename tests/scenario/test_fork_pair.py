@@ -74,6 +74,27 @@ def test_what_main_has_recorded_is_all_that_there_is_afterwards(pair: Pair, arti
     assert [(entry.branch, entry.fork) for entry in judged.recorded] == [("main", False)]
 
 
+def test_every_model_of_a_fork_s_pull_request_is_a_look_and_the_same_one_again_is_none(pair: Pair, artifact: Artifact) -> None:
+    head, folder = artifact(GOOD)
+    number = 77
+    pair.offer(head, number=number, branch="looks")
+    ended = pair.ended(head, branch="looks")
+    first = pair.judge(folder, ended)
+    assert first.report["looks"] == 1
+    mine = [entry for entry in first.looks if entry.pull_request == number]
+    assert [(e.gate, e.commit, e.metrics, e.train, e.evaluate, e.tree, e.branch) for e in mine] == [
+        ("passed", head, {}, None, None, None, None)
+    ]
+    # What its record says of its model does not make it another one, nor the same as another.
+    again = pair.judge(rewritten(folder, lambda r: r["trained-model"].update(digest="sha256:" + "1" * 64)), ended)
+    assert again.report["looks"] == 1
+    assert len([e for e in again.looks if e.pull_request == number]) == 1
+    other = pair.judge(answered(folder, lambda frame: frame.with_columns(prediction=frame["prediction"].reverse())), ended)
+    assert other.report["looks"] == 2
+    assert [e.gate for e in other.looks if e.pull_request == number] == ["passed", "failed"]
+    assert "this look is not counted" not in other.done.stderr
+
+
 def test_a_worse_fork_is_blocked(pair: Pair, artifact: Artifact) -> None:
     head, folder = artifact(WORSE)
     judged = pair.judge(folder, pair.ended(head))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from mlops_toolkit.compare import tries
 from mlops_toolkit.compare.tries import looks
-from mlops_toolkit.history.base import Entry
+from mlops_toolkit.history.base import Entry, History
 from mlops_toolkit.history.entry import of_run
-from mlops_toolkit.records.run import Data, Elsewhere, Evaluation, GateOutcome, MetricValue, Model, Run
+from mlops_toolkit.records.run import Data, Elsewhere, Evaluation, GateOutcome, MetricValue, Model, Run, SeedRun, Spread
 
 
 def tried(number: int, *, model: str | None = None, data: str = "d", accuracy: float = 0.9, **more: object) -> Run:
@@ -61,3 +63,70 @@ def test_a_vendor_s_model_with_another_prompt_or_other_answers_is_another_look()
     before = entries(asked(1, "a", 0.9), asked(2, "b", 0.9), asked(3, "b", 0.91))
     assert looks(before, asked(4, "c", 0.9)) == (4, 4)
     assert looks(before, asked(4, "b", 0.91)) == (3, 3)
+
+
+def test_a_look_is_known_once_it_is_recorded_with_an_outcome() -> None:
+    assert tries.known(entries(tried(1)), tried(9, model="1"))
+    assert not tries.known(entries(tried(1, gate=None)), tried(9, model="1"))
+    assert not tries.known(entries(tried(1)), tried(9, model="2"))
+    assert not tries.known(entries(tried(1, pull_request=8)), tried(9, model="1"))
+
+
+TOLD = {"accuracy": MetricValue(0.9, 100, "accuracy/1", "higher", training=Spread(3, 1e-4, 1e-6))}
+
+
+class Past:
+    """A history of these runs."""
+
+    def __init__(self, *runs: Run) -> None:
+        self.runs = {one.id: one for one in runs}
+
+    def entries(self) -> list[Entry]:
+        return [of_run(one) for one in self.runs.values()]
+
+    def run(self, run_id: str) -> Run | None:
+        return self.runs.get(run_id)
+
+
+def seeded(n: int, **more: Any) -> Run:
+    return tried(
+        n,
+        **{
+            "pull_request": None,
+            "branch": "main",
+            "metrics": TOLD,
+            "status": "succeeded",
+            "seeds": (SeedRun(0), SeedRun(1), SeedRun(2)),
+            **more,
+        },
+    )
+
+
+def spread(*runs: Run, base: Run | None) -> str | None:
+    found = tries.spread(cast("History", Past(*runs)), base, ("main",))
+    return found.id if found else None
+
+
+def test_the_baseline_itself_tells_of_the_luck_else_the_newest_of_its_line() -> None:
+    plain = tried(5, pull_request=None, branch="main")
+    assert spread(seeded(1), seeded(2), base=seeded(3)) == seeded(3).id
+    assert spread(seeded(1), seeded(2), plain, base=plain) == seeded(2).id
+    assert spread(plain, base=plain) is None
+    assert spread(seeded(1), base=None) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pull_request": 5},
+        {"fork": True},
+        {"dirty": True},
+        {"status": "failed"},
+        {"status": "judged"},
+        {"branch": "feature"},
+        {"config": "others/mlops.yaml"},
+    ],
+)
+def test_the_luck_is_never_told_by_a_run_that_is_no_baseline(change: dict[str, Any]) -> None:
+    plain = tried(5, pull_request=None, branch="main")
+    assert spread(seeded(1), replace(seeded(2), **change), base=plain) == seeded(1).id
