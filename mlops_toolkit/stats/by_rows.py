@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.chunks import ROWS, by_chunk
+from mlops_toolkit.stats.chunks import by_chunk
 from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.contrast import NOISE, Contrast, contrasts
 from mlops_toolkit.stats.metric import Means, Measured, Metric
@@ -27,19 +27,44 @@ _KEPT = 1 << 22  # rows of which numbers are kept at most
 
 @dataclass(frozen=True)
 class Sides:
-    """Two aligned Samples with the same targets, weights (None where all are equal) and clusters (0…G−1)."""
+    """Two aligned Samples with the same targets, weights (None where all are equal) and clusters (0…G−1).
+
+    whole, rows  of which these are some rows (indices), where that one was compared before: what was found of its rows is looked up
+    """
 
     baseline: Sample
     head: Sample
-    memory: dict[Any, Mask] = field(default_factory=dict)
+    whole: Sides | None = None
+    rows: npt.NDArray[Any] | None = None
+    memory: dict[Any, Any] = field(default_factory=dict)
 
     def differ(self, metric: Metric) -> Mask:
         """Rows (n,) that the two models answer differently, in what the metric reads; looked up once for all metrics that read it."""
         key = (metric.reads, metric.argument if metric.reads == "columns" else None)
-        if key not in self.memory:
+        if key not in self.memory and self.whole is not None and key in self.whole.memory:
+            self.memory[key] = self.whole.memory[key][self.rows]
+        elif key not in self.memory:
             pairs = [(one, other) for one, other in zip(*self._read(metric), strict=True) if one is not None and other is not None]
             self.memory[key] = np.concatenate(by_chunk(self.head.n, lambda rows: _differ([(a[rows], b[rows]) for a, b in pairs], rows)))
-        return self.memory[key]
+        found: Mask = self.memory[key]
+        return found
+
+    def parts(self, rows: slice) -> tuple[Sample, Sample]:
+        """Some neighbouring rows of both, in which metrics remember what they have in common."""
+        return self.baseline.part(rows), self.head.part(rows)
+
+    def numbers(self, means: Means, which: int, about: float) -> tuple[Floats, ...] | None:
+        """The dear numbers of the baseline (which = 0) or the head (1), which hang on the row alone; None where too many to keep."""
+        if not means.dear or self.head.n > _KEPT:
+            return None
+        key, side = (id(means), which), (self.baseline, self.head)[which]
+        if key not in self.memory and self.whole is not None and key in self.whole.memory:
+            self.memory[key] = tuple(x[self.rows] for x in self.whole.memory[key])
+        elif key not in self.memory:
+            parts = by_chunk(side.n, lambda rows: means.numbers(side.part(rows), about))
+            self.memory[key] = tuple(np.concatenate(x) for x in zip(*parts, strict=True))
+        found: tuple[Floats, ...] = self.memory[key]
+        return found
 
     def _read(self, metric: Metric) -> tuple[list[npt.NDArray[Any] | None], list[npt.NDArray[Any] | None]]:
         def of(side: Sample) -> list[npt.NDArray[Any] | None]:
@@ -148,14 +173,23 @@ def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> li
             found[i] = made
         else:
             pairs[i] = made
-    sums = by_chunk(n, lambda rows: [pair.sums(rows) for pair in pairs.values()]) if pairs else []
+
+    def sums_of(rows: slice) -> list[tuple[float, ...]]:
+        parts = sides.parts(rows)
+        return [pair.sums(rows, parts) for pair in pairs.values()]
+
+    def contrasts_of(rows: slice) -> list[tuple[Floats, Floats, Floats]]:
+        parts = sides.parts(rows)
+        return [pair.part(rows, parts) for pair in pairs.values()]
+
+    sums = by_chunk(n, sums_of) if pairs else []
     for (i, pair), of_pair in zip(list(pairs.items()), zip(*sums, strict=True), strict=True):
         undefined_ = pair.settle(list(of_pair))
         if undefined_ is not None:
             found[i] = undefined_
             del pairs[i]
     if pairs:
-        made_of = contrasts(n, lambda rows: [pair.part(rows) for pair in pairs.values()])
+        made_of = contrasts(n, contrasts_of)
         for (i, pair), one in zip(pairs.items(), made_of, strict=True):
             found[i] = pair.concluded(one, confidence)
     return [found[i] for i in range(len(metrics))]
@@ -177,16 +211,16 @@ class _Pair:
         if metric.means is None:
             raise ValueError(f"{metric.name} is no function of means")
         made: list[_Side] = []
-        for side in (sides.baseline, sides.head):
+        for which, side in enumerate((sides.baseline, sides.head)):
             about = metric.means.about(side)
             if isinstance(about, Measured):
                 return undefined(metric, side.n, *([about, about] if not made else [Measured(0.0), about]))
-            made.append(_Side(metric.means, side, *about))
+            made.append(_Side(metric.means, side, *about, sides.numbers(metric.means, which, about[1])))
         return cls(metric, sides, *made)
 
-    def sums(self, rows: slice) -> tuple[float, ...]:
-        """Of the baseline's numbers, then of the head's."""
-        return (*self.baseline.sums(rows), *self.head.sums(rows))
+    def sums(self, rows: slice, parts: tuple[Sample, Sample]) -> tuple[float, ...]:
+        """Of the baseline's numbers, then of the head's, in some rows, of which `parts` are the Samples."""
+        return (*self.baseline.sums(rows, parts[0]), *self.head.sums(rows, parts[1]))
 
     def settle(self, sums: list[tuple[float, ...]]) -> Paired | None:
         """The values, from the sums of all chunks; what is to be said where one is undefined."""
@@ -197,9 +231,9 @@ class _Pair:
             return undefined(self.metric, self.sides.head.n, self.before, self.after)
         return None
 
-    def part(self, rows: slice) -> tuple[Floats, Floats, Floats]:
+    def part(self, rows: slice, parts: tuple[Sample, Sample]) -> tuple[Floats, Floats, Floats]:
         higher, weight = self.metric.direction == "higher", self.sides.head.weight
-        pull, own = self.baseline.influence(rows), self.head.influence(rows)
+        pull, own = self.baseline.influence(rows, parts[0]), self.head.influence(rows, parts[1])
         difference = own - pull if higher else pull - own
         change = ((self.after.value or 0.0) - (self.before.value or 0.0)) * (1 if higher else -1)
         step = _step(difference, change / self.head.heavy, self.differs[rows], None if weight is None else weight[rows])
@@ -212,29 +246,24 @@ class _Pair:
 
 
 class _Side:
-    """One model's numbers, chunk by chunk; those of a single chunk are kept, and those that are dear."""
+    """One model's numbers, chunk by chunk; those that are dear are kept."""
 
-    def __init__(self, means: Means, sample: Sample, state: str, about: float) -> None:
+    def __init__(self, means: Means, sample: Sample, state: str, about: float, kept: tuple[Floats, ...] | None) -> None:
         self.means, self.sample, self.state, self.about = means, sample, state, about
         self.heavy = float(sample.n) if sample.weight is None else float(sample.weight.sum())
         self.mean: tuple[float, ...] = ()
         self.slopes: tuple[float, ...] = ()
-        self.kept: tuple[Floats, ...] | None = None
-        if sample.n <= ROWS:
-            self.kept = self._compute(slice(0, sample.n))
-        elif means.dear and sample.n <= _KEPT:
-            self.kept = tuple(np.concatenate(x) for x in zip(*by_chunk(sample.n, self._compute), strict=True))
+        self.kept = kept
 
-    def _compute(self, rows: slice) -> tuple[Floats, ...]:
+    def numbers(self, rows: slice, part: Sample) -> tuple[Floats, ...]:
+        if self.kept is not None:
+            return tuple(x[rows] for x in self.kept)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self.means.numbers(self.sample.part(rows), self.about)
+            return self.means.numbers(part, self.about)
 
-    def numbers(self, rows: slice) -> tuple[Floats, ...]:
-        return self._compute(rows) if self.kept is None else tuple(x[rows] for x in self.kept)
-
-    def sums(self, rows: slice) -> tuple[float, ...]:
+    def sums(self, rows: slice, part: Sample) -> tuple[float, ...]:
         weight = self.sample.weight
-        return tuple(float((x if weight is None else x * weight[rows]).sum()) for x in self.numbers(rows))
+        return tuple(float((x if weight is None else x * weight[rows]).sum()) for x in self.numbers(rows, part))
 
     def settle(self, totals: list[float]) -> Measured:
         """The metric at the means that these sums give; they and the slopes are kept."""
@@ -245,10 +274,10 @@ class _Side:
             return Measured(None, state=level.state)
         return Measured(level.value, state=self.state) if math.isfinite(level.value) else Measured(None, state="not-finite")
 
-    def influence(self, rows: slice) -> Floats:
+    def influence(self, rows: slice, part: Sample) -> Floats:
         """w/Σw · Σ slope·(number − mean), of some rows."""
         total: Floats | None = None
-        for x, mean, slope in zip(self.numbers(rows), self.mean, self.slopes, strict=True):
+        for x, mean, slope in zip(self.numbers(rows, part), self.mean, self.slopes, strict=True):
             pull = x - mean
             pull *= slope / self.heavy
             total = pull if total is None else np.add(total, pull, out=total)

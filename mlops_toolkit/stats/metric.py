@@ -47,7 +47,7 @@ class Means:
     numbers  (sample, about) -> the numbers, (n,) each; of any part of the rows
     at       the metric at those means. An example's influence is w/Σw · Σ slope·(number − mean)
     about    of the whole sample: what `numbers` must know of the others (a mean), and the state; or a Measured where it is undefined
-    dear     whether the numbers take longer to compute than to keep
+    dear     whether the numbers take longer to compute than to keep; then they hang on the row alone, and not on `about`
     """
 
     numbers: Callable[[Sample, float], tuple[Floats, ...]]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mlops_toolkit.stats.by_bins import from_bins
 from mlops_toolkit.stats.by_rows import Sides, from_means, from_rows, seen
+from mlops_toolkit.stats.chunks import in_order
 from mlops_toolkit.stats.conclude import Longest, Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -22,6 +23,8 @@ from mlops_toolkit.stats.unseen import Table, of_table
 __all__ = ["Paired", "paired", "paired_many"]
 
 Rows = npt.NDArray[Any]
+
+_BATCH = 1 << 18  # rows
 
 
 def paired(metric: Metric, baseline: Sample, head: Sample, *, confidence: float = 0.95, rows: Rows | None = None) -> Paired:
@@ -52,32 +55,82 @@ def paired_many(
     """
     baseline = replace(baseline, target=head.target, weight=head.weight, cluster=head.cluster)
     joint = _joint(baseline, head) if any(metric.slope for metric in metrics) else None
+    work = _Work(metrics, baseline, head, joint, confidence, tolerance or {})
+    asked = {"": None} if rows_by_slice is None else rows_by_slice
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite in the end has a named state or no interval
-        return {
-            name: _on(metrics, baseline, head, joint, rows, confidence, tolerance or {})
-            for name, rows in ({"": None} if rows_by_slice is None else rows_by_slice).items()
-        }
+        found = {name: work.on(rows) for name, rows in asked.items() if rows is None}  # first: slices look things up in it
+        for batch in _batches({name: rows for name, rows in asked.items() if rows is not None}):
+            found |= zip(batch, work.batch(list(batch.values())), strict=True)
+    return {name: found[name] for name in asked}
+
+
+def _batches(slices: Mapping[str, Rows]) -> Iterator[dict[str, Rows]]:
+    """Slices, as indices, some together: memory is read through once for several, and not too much is copied at once."""
+    batch, many = dict[str, Rows](), 0
+    for name, rows in slices.items():
+        at = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if batch and many + len(at) > _BATCH:
+            yield batch
+            batch, many = {}, 0
+        batch[name] = at
+        many += len(at)
+    if batch:
+        yield batch
+
+
+@dataclass
+class _Work:
+    """What is compared, and of all rows, once these have been, what slices of them look up."""
+
+    metrics: Sequence[Metric]
+    baseline: Sample
+    head: Sample
+    joint: Joint | None
+    confidence: float
+    tolerance: Mapping[str, float]
+    whole: Sides | None = None
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether any metric needs more than the table of labels."""
+        return not (self.joint and all(metric.slope for metric in self.metrics))
+
+    def batch(self, slices: Sequence[Rows]) -> list[tuple[Paired, ...]]:
+        """The comparisons on each of some slices (indices)."""
+        if not self.by_rows:  # done before a thread has started
+            return [self.on(rows) for rows in slices]
+        together, ends = np.concatenate(slices), np.cumsum([len(rows) for rows in slices]).tolist()
+        baseline, head = self.baseline.take(together), self.head.take(together)
+
+        def one(which: int) -> tuple[Paired, ...]:
+            part = slice(ends[which] - len(slices[which]), ends[which])
+            return self.on(slices[which], (baseline.part(part), head.part(part)))
+
+        return list(in_order(range(len(slices)), one, rows=ends[-1]))
+
+    def on(self, rows: Rows | None, sides: tuple[Sample, Sample] | None = None) -> tuple[Paired, ...]:
+        """The comparisons on some rows (indices; None: all), of which `sides` has the Samples."""
+        cells = self.joint.cells(rows) if self.joint else None
+        baseline, head = sides or (self.baseline, self.head)
+        if self.by_rows:
+            head, known = replace(head, weight=uneven(head.weight), cluster=dense(head.cluster)), head.memory
+            head.memory.update(known)
+            baseline, known = replace(baseline, weight=head.weight, cluster=head.cluster), baseline.memory
+            baseline.memory.update(known)
+        two = Sides(baseline, head, None if rows is None else self.whole, rows)
+        found = _on(self.metrics, two, cells, self.confidence, self.tolerance)
+        for side in (baseline, head):  # orders are large
+            for key in [key for key, value in side.memory.items() if value is not True]:
+                del side.memory[key]
+        if rows is None and self.by_rows:
+            self.whole, self.baseline, self.head = two, baseline, head
+        return found
 
 
 def _on(
-    metrics: Sequence[Metric],
-    baseline: Sample,
-    head: Sample,
-    joint: Joint | None,
-    rows: Rows | None,
-    confidence: float,
-    tolerance: Mapping[str, float],
+    metrics: Sequence[Metric], sides: Sides, cells: Cells | None, confidence: float, tolerance: Mapping[str, float]
 ) -> tuple[Paired, ...]:
-    if rows is not None and rows.dtype == bool:
-        rows = np.flatnonzero(rows)  # once for all arrays
-    cells = joint.cells(rows) if joint else None
-    by_rows = not all(metric.slope and cells for metric in metrics)
-    if rows is not None and by_rows:
-        baseline, head = baseline.take(rows), head.take(rows)
-    if by_rows:
-        head = replace(head, weight=uneven(head.weight), cluster=dense(head.cluster))
-        baseline = replace(baseline, weight=head.weight, cluster=head.cluster)
-    sides = Sides(baseline, head)
+    baseline, head = sides.baseline, sides.head
     means = [metric for metric in metrics if metric.means and not (metric.slope and cells) and head.cluster is None]
     of_means = dict(zip(map(id, means), from_means(means, sides, confidence), strict=True))
 

@@ -4,6 +4,8 @@ The bits of a float, read as a whole number, are in the order of the floats (onc
 leading bits as fit above the number of the row are sorted together with it as one 64-bit number, which processors sort several times
 faster than they sort positions by what they point to. What the bits left off would decide is looked for afterwards: only neighbours
 that agree in all leading bits can stand the wrong way round, and only they are sorted again, by the whole scores.
+
+`Ranking` is the order itself, for rows of weight; `Standing` is what is needed of it where every row counts once: whole numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlops_toolkit.stats.chunks import ROWS
 from mlops_toolkit.stats.sample import Floats
 
 Rows = npt.NDArray[np.int32] | npt.NDArray[np.int64]
@@ -59,46 +62,145 @@ class Ranking:
         return found
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where n examples of two kinds stand, by falling score; G scores are those of a positive.
+
+    positives, others  how many there are of each kind
+    above  (n,) by row: how many positives have a higher score
+    rows   (m,) the rows whose score a positive has too; without ties these are the positives
+    which  (m,) which of the G scores it is; None where they are in order, one row each
+    kind   (m,) whether the row is a positive; None where all are
+    here, there  (G,) how many positives and how many others have the score; whole numbers, as are all
+    upto, over   (G,) how many positives and how many others have it or a higher one
+    """
+
+    positives: int
+    others: int
+    above: Rows
+    rows: Rows
+    which: npt.NDArray[Any] | None
+    kind: Mask | None
+    here: npt.NDArray[Any]
+    there: npt.NDArray[Any]
+    upto: npt.NDArray[Any]
+    over: npt.NDArray[Any]
+
+    def at(self, of_positive: Floats, of_other: Floats) -> Floats:
+        """(m,) what belongs to the score (G,) and the kind of each of `rows`."""
+        if self.which is None or self.kind is None:
+            return of_positive
+        found: Floats = np.where(self.kind, of_positive[self.which], of_other[self.which])
+        return found
+
+
+def standing(scores: npt.NDArray[Any], positive: Mask) -> Standing:
+    """Of scores and kinds (n,); ValueError where a score is NaN."""
+    key, low = _sorted(scores, positive)
+    n, kind, below = len(key), _kind(len(scores)), np.uint64((1 << low) - 1)
+    rows: Rows = np.empty(n, kind)
+    ranked = np.empty(n, bool)
+    for start in range(0, n, ROWS):  # pieces that stay in the cache
+        some = key[start : start + ROWS]
+        rows[start : start + ROWS] = (some & below) >> np.uint64(1)
+        ranked[start : start + ROWS] = some & np.uint64(1)
+    alike = _alike(key, below)
+    if len(alike):
+        last = _told_apart(scores, rows, alike)
+        if last is not None:
+            return _with_ties(Ranking(rows, last), positive[rows])
+        again = np.union1d(alike, alike + 1)
+        ranked[again] = positive[rows[again]]
+    at = np.flatnonzero(ranked)
+    above: Rows = np.empty(n, kind)
+    above[rows] = np.cumsum(ranked.view(np.int8), dtype=kind)
+    mine: Rows = rows[at]
+    one, count = np.ones(len(at), np.int64), np.arange(1, len(at) + 1)
+    above[mine] = count - 1
+    return Standing(len(at), n - len(at), above, mine, None, None, one, np.zeros_like(one), count, at + 1 - count)
+
+
+def _with_ties(order: Ranking, ranked: Mask) -> Standing:
+    """Of an order in which scores occur twice, and the kinds (n,) by place."""
+    upto, many = order.run(ranked).astype(np.int64), np.diff(order.ends, prepend=-1)
+    here, shared = np.diff(upto, prepend=0), np.empty(len(ranked), bool)
+    shared[:] = np.repeat(here > 0, many)
+    above = np.empty(len(ranked), order.rows.dtype)
+    above[order.rows] = np.repeat(upto - here, many)
+    held = here > 0
+    all_ones = int(upto[-1])
+    return Standing(
+        positives=all_ones,
+        others=len(ranked) - all_ones,
+        above=above,
+        rows=order.rows[shared],
+        which=np.repeat(np.arange(int(np.count_nonzero(held))), many[held]),
+        kind=ranked[shared],
+        here=here[held],
+        there=(many - here)[held],
+        upto=upto[held],
+        over=(order.ends + 1 - upto)[held],
+    )
+
+
+def _sorted(scores: npt.NDArray[Any], positive: Mask | None) -> tuple[npt.NDArray[np.uint64], int]:
+    """Sorted whole numbers: the leading bits of the score, the row and (where asked for) the kind; and how many bits are not the score's."""
+    n, more = len(scores), 0 if positive is None else 1
+    low = max(1, (n - 1).bit_length()) + more
+    key, below = np.empty(n, np.uint64), np.uint64((1 << low) - 1)
+    for start in range(0, n, ROWS):
+        some = scores[start : start + ROWS]
+        if np.isnan(some.max()):
+            raise ValueError("a score is NaN")
+        part = _falling(some)
+        part &= ~below
+        row = np.arange(start, start + len(some), dtype=np.uint64)
+        if positive is not None:
+            row <<= np.uint64(1)
+            row |= positive[start : start + ROWS]
+        np.bitwise_or(part, row, out=key[start : start + ROWS])
+    key.sort()
+    return key, low
+
+
+def _kind(n: int) -> Any:
+    """The whole numbers that can name n rows."""
+    return np.int64 if n > np.iinfo(np.int32).max else np.int32
+
+
 def ranking(scores: npt.NDArray[Any]) -> Ranking:
     """The order of scores (n,), float32 or float64, −0.0 being 0.0. ValueError where one is NaN: it has no place in an order."""
-    n = len(scores)
-    kind = np.int64 if n > np.iinfo(np.int32).max else np.int32
-    if n == 0:
-        return Ranking(np.zeros(0, kind), None)
-    if np.isnan(scores.max()):
-        raise ValueError("a score is NaN")
-    low = max(1, (n - 1).bit_length())
+    key, low = _sorted(scores, None)
     below = np.uint64((1 << low) - 1)
-    key = _falling(scores)
-    key &= ~below
-    key |= np.arange(n, dtype=np.uint64)
-    key.sort()
-    rows = (key & below).astype(kind)
-    key &= ~below
-    alike = key[1:] == key[:-1]  # as the one before it, in the leading bits
-    if not alike.any():
-        return Ranking(rows, None)
-    return _told_apart(scores, rows, alike)
+    rows = (key & below).astype(_kind(len(scores)))
+    alike = _alike(key, below)
+    return Ranking(rows, _told_apart(scores, rows, alike) if len(alike) else None)
 
 
-def _told_apart(scores: npt.NDArray[Any], rows: Rows, alike: Mask) -> Ranking:
-    """Sorts anew what the leading bits could not tell apart, and marks where a score ends."""
-    places = np.flatnonzero(alike)
+def _alike(key: npt.NDArray[np.uint64], below: np.uint64) -> npt.NDArray[np.intp]:
+    """The places whose leading bits are those of the place that follows."""
+    found = []
+    for start in range(0, len(key), ROWS):
+        after = key[start + 1 : start + ROWS + 1]
+        found.append(np.flatnonzero((key[start : start + len(after)] ^ after) <= below) + start)
+    return np.concatenate(found or [np.zeros(0, np.intp)])
+
+
+def _told_apart(scores: npt.NDArray[Any], rows: Rows, places: npt.NDArray[np.intp]) -> Mask | None:
+    """Sorts anew what the leading bits could not tell apart; which places (n,) are the last ones of a score, None where no two agree."""
     before, after = scores[rows[places]], scores[rows[places + 1]]
     if np.any(before != after):
-        among = np.zeros(len(rows), dtype=bool)
-        among[places] = among[places + 1] = True
-        where = np.flatnonzero(among)
-        run = np.cumsum(~np.append(False, alike))[where]
+        where = np.union1d(places, places + 1)
+        run = np.cumsum(~np.isin(where - 1, places, assume_unique=True))
         some = rows[where]
         rows[where] = some[np.lexsort((some, -scores[some], run))]
         before, after = scores[rows[places]], scores[rows[places + 1]]
     same = before == after
     if not same.any():
-        return Ranking(rows, None)
+        return None
     last = np.ones(len(rows), dtype=bool)
     last[places[same]] = False
-    return Ranking(rows, last)
+    return last
 
 
 def _falling(scores: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

@@ -25,7 +25,8 @@ class Sample:
     cluster      (n,) int32 codes; None = every row its own cluster
     columns      numeric columns by name, float64, for means and quantiles
     positive     index into `labels` of the positive class; None where not binary or unknown
-    memory       what was computed of these very arrays and several metrics ask for; a changed copy starts without it
+    memory       what was computed of these very arrays and several metrics ask for; a changed copy starts without it, but for what is
+                 True: true of all rows, it is true of some
     """
 
     n: int
@@ -52,7 +53,7 @@ class Sample:
         def cut(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
             return None if values is None else values[rows]
 
-        return replace(
+        made = replace(
             self,
             n=n,
             target=cut(self.target),
@@ -63,6 +64,8 @@ class Sample:
             cluster=cut(self.cluster),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
+        made.memory.update({key: value for key, value in self.memory.items() if value is True})
+        return made
 
     def _columns(self, rows: Any, n: int) -> Floats | None:
         """`prob` of some rows, each class's numbers side by side as in the whole: metrics read one class after the other."""

@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.config.schema import MetricRequest
-from mlops_toolkit.stats.chunks import in_order
+from mlops_toolkit.stats.chunks import by_chunk, in_order
 from mlops_toolkit.stats.metric import Measured, Metric, Ranked
 from mlops_toolkit.stats.metrics.build import independent, metric, positive_class, rarer
-from mlops_toolkit.stats.ranks import Ranking, ranking
+from mlops_toolkit.stats.ranks import Ranking, Standing, ranking, standing
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 
 Mask = npt.NDArray[np.bool_]
-OneAgainstRest = Callable[[Mask, Ranking, Floats | None], tuple[float, Floats]]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A metric of one class against the rest: by whole numbers where every row counts once, and of rows with weights."""
+
+    plain: Callable[[Standing], Pulls]
+    weighted: Callable[[Mask, Ranking, Floats], tuple[float, Floats]]
+
+
+@dataclass(frozen=True)
+class Pulls:
+    """A value, and the influence of every row: of those whose score no positive has, by the number of positives above.
+
+    slope, level  the influence is slope·(positives above) + level; or
+    table         (P+1,) it stands there, by the number of positives above
+    at            (m,) the influence of `Standing.rows`
+    """
+
+    value: float
+    at: Floats
+    slope: float = 0.0
+    level: float = 0.0
+    table: Floats | None = None
+
+    def of(self, above: npt.NDArray[Any]) -> Floats:
+        """The influence of rows with so many positives above, whose score no positive has."""
+        if self.table is not None:
+            found: Floats = self.table.take(above)
+            return found
+        found = above * self.slope
+        found += self.level
+        return found
 
 
 def roc_auc(request: MetricRequest, where: str | None) -> Metric:
     """The area under the ROC curve: binary by the score, `:class` against the rest, bare with more classes their plain mean."""
-    made = metric(request, _signature(request, "roc-auc ties=half"), _measure(request, _roc_auc, where), where=where, reads="scores")
+    made = metric(request, _signature(request, "roc-auc ties=half"), _measure(request, ROC_AUC, where), where=where, reads="scores")
     return replace(made, ranked=Ranked("roc-auc", _order(request, where)))
 
 
 def average_precision(request: MetricRequest, where: str | None) -> Metric:
     """The sum of precision times gained recall over the distinct scores, not interpolated; classes as for `roc_auc`."""
     signature = _signature(request, "average-precision interpolated=no")
-    made = metric(request, signature, _measure(request, _average_precision, where), where=where, reads="scores")
+    made = metric(request, signature, _measure(request, AVERAGE_PRECISION, where), where=where, reads="scores")
     return replace(made, ranked=Ranked("average-precision", _order(request, where)))
 
 
@@ -52,7 +84,7 @@ def _signature(request: MetricRequest, what: str) -> str:
     return f"{what} class={request.argument or 'positive, else one-vs-rest macro'}/1"
 
 
-def _measure(request: MetricRequest, formula: OneAgainstRest, where: str | None) -> Callable[[Sample], Measured]:
+def _measure(request: MetricRequest, formula: Formula, where: str | None) -> Callable[[Sample], Measured]:
     def measure(sample: Sample) -> Measured:
         if sample.target is None:
             return Measured(None, state="no-target")
@@ -72,16 +104,25 @@ def class_scores(sample: Sample, c: int) -> Floats | None:
     return None if sample.prob is None else sample.prob[:, c]
 
 
-def _one(positive: Mask, c: int, scores: Floats, sample: Sample, formula: OneAgainstRest) -> Measured:
+def _support(positive: Mask, c: int, sample: Sample) -> tuple[str | None, int, str]:
+    """Why a class has no order (None: it has one), how many rows there are of the rarer kind, and what they are."""
     positives = independent(positive, sample)
     fewer, rare = rarer(positives, independent(~positive, sample), sample.labels[c])
-    if fewer == 0:
-        return Measured(None, state="no-positives" if positives == 0 else "one-class", support=0, rare=rare)
+    return (None if fewer else "no-positives" if positives == 0 else "one-class"), fewer, rare
+
+
+def _one(positive: Mask, c: int, scores: Floats, sample: Sample, formula: Formula) -> Measured:
+    state, fewer, rare = _support(positive, c, sample)
+    if state is not None:
+        return Measured(None, state=state, support=0, rare=rare)
     try:
-        order = _ranked(sample, c, scores)
+        if sample.weight is not None:
+            return Measured(*formula.weighted(positive, _ranked(sample, c, scores), sample.weight), support=fewer, rare=rare)
+        stand = _stands(sample, c, scores, positive)
     except ValueError:  # a NaN, of which no file that was checked holds one
         return Measured(None, state="not-finite")
-    return Measured(*formula(positive, order, sample.weight), support=fewer, rare=rare)
+    made = formula.plain(stand)
+    return Measured(made.value, _influence([(stand, made)]), support=fewer, rare=rare)
 
 
 def _ranked(sample: Sample, c: int, scores: Floats) -> Ranking:
@@ -93,69 +134,109 @@ def _ranked(sample: Sample, c: int, scores: Floats) -> Ranking:
     return found
 
 
-def _macro(target: Codes, prob: Floats, sample: Sample, formula: OneAgainstRest) -> Measured:
-    classes = len(sample.labels)
-    value, influence, support, rare = 0.0, np.zeros(sample.n), sample.n, None
-    for one in in_order(range(classes), lambda c: _one(target == c, c, prob[:, c], sample, formula), rows=sample.n):
-        if one.value is None or one.influence is None:
-            state = "one-class" if np.all(target == target[0]) else "class-without-examples"
-            return Measured(None, state=state, support=0, rare=one.rare)
-        value += one.value / classes
-        influence += one.influence
-        if one.support is not None and one.support <= support:
-            support, rare = one.support, one.rare
-    return Measured(value, influence / classes, support=support, rare=rare)
+def _stands(sample: Sample, c: int, scores: Floats, positive: Mask) -> Standing:
+    """The same of rows that count once each."""
+    key = ("standing", c)
+    if key not in sample.memory:
+        sample.memory[key] = standing(scores, positive)
+    found: Standing = sample.memory[key]
+    return found
 
 
-def _roc_auc(positive: Mask, order: Ranking, weight: Floats | None) -> tuple[float, Floats]:
-    """The share of (positive, negative) pairs in the right order, ties half; influence by placement values (DeLong 1988)."""
-    ranked = positive[order.rows]
-    if weight is None and order.last is None:
-        return _plain_roc_auc(ranked, order)
-    ones: npt.NDArray[Any] = ranked
-    zeros: npt.NDArray[Any] = ~ranked
+def exact(formula: Formula, scores: Floats, positive: Mask, weight: Floats | None) -> tuple[float, Floats]:
+    """The value and the influence (n,) of scores and kinds (n,), of which there are both."""
     if weight is not None:
-        by_place = weight[order.rows]
-        ones, zeros = ranked * by_place, zeros * by_place
-    found, missed = order.run(ones).astype(np.float64, copy=False), order.run(zeros).astype(np.float64, copy=False)
+        return formula.weighted(positive, ranking(scores), weight)
+    stand = standing(scores, positive)
+    made = formula.plain(stand)
+    return made.value, _influence([(stand, made)])
+
+
+def _influence(parts: Sequence[tuple[Standing, Pulls]]) -> Floats:
+    """The sum (n,) of the influences of one metric against the rest; piece by piece, since memory is slower than arithmetic."""
+    n = len(parts[0][0].above)
+    total = np.empty(n)
+
+    def chunk(rows: slice) -> None:
+        found = parts[0][1].of(parts[0][0].above[rows])
+        for stand, made in parts[1:]:
+            found += made.of(stand.above[rows])
+        total[rows] = found
+
+    by_chunk(n, chunk)
+    for stand, made in parts:
+        total[stand.rows] += made.at - made.of(stand.above[stand.rows])
+    return total
+
+
+def _macro(target: Codes, prob: Floats, sample: Sample, formula: Formula) -> Measured:
+    classes = len(sample.labels)
+    parts, value, support, rare = list[tuple[Standing, Pulls]](), 0.0, sample.n, None
+    total = np.zeros(sample.n if sample.weight is not None else 0)
+
+    def one(c: int) -> tuple[Measured, tuple[Standing, Pulls] | None]:
+        if sample.weight is not None:
+            return _one(target == c, c, prob[:, c], sample, formula), None
+        positive = target == c
+        state, fewer, what = _support(positive, c, sample)
+        if state is not None:
+            return Measured(None, state=state, support=0, rare=what), None
+        try:
+            stand = _stands(sample, c, prob[:, c], positive)
+        except ValueError:
+            return Measured(None, state="not-finite"), None
+        made = formula.plain(stand)
+        return Measured(made.value, support=fewer, rare=what), (stand, made)
+
+    for found, part in in_order(range(classes), one, rows=sample.n):
+        if found.value is None:
+            state = "one-class" if np.all(target == target[0]) else "class-without-examples"
+            return Measured(None, state=state, support=0, rare=found.rare)
+        value += found.value / classes
+        if part is not None:
+            parts.append(part)
+        elif found.influence is not None:
+            total += found.influence
+        if found.support is not None and found.support <= support:
+            support, rare = found.support, found.rare
+    influence = _influence(parts) if parts else total
+    influence /= classes
+    return Measured(value, influence, support=support, rare=rare)
+
+
+def _plain_roc_auc(stand: Standing) -> Pulls:
+    """The share of (positive, negative) pairs in the right order, ties half; influence by placement values (DeLong 1988)."""
+    pairs = 2.0 * stand.positives * stand.others
+    # twice the negatives ranked below a positive's score, and the positives above it
+    below, above = 2 * (stand.others - stand.over) + stand.there, 2 * stand.upto - stand.here
+    value = int((stand.here * below).sum()) / pairs
+    level = -value / stand.others
+    return Pulls(value, stand.at(below / pairs - value / stand.positives, above / pairs + level), 2 / pairs, level)
+
+
+def _plain_average_precision(stand: Standing) -> Pulls:
+    """Σ over scores of (gained positives)·(precision there) / positives; see `_average_precision`."""
+    once, all_ones = 1.0 / (stand.upto + stand.over), stand.positives
+    precision, raised = stand.upto * once, stand.here * once
+    value = float((stand.here * precision).sum()) / all_ones
+    raises = np.cumsum(raised[::-1])[::-1]
+    raised *= precision
+    lowers = np.cumsum(raised[::-1])[::-1]
+    table = np.append(lowers if stand.which is None else np.repeat(lowers, stand.here), 0.0)
+    return Pulls(value, stand.at((precision + raises - lowers - value) / all_ones, -lowers / all_ones), table=-table / all_ones)
+
+
+def _roc_auc(positive: Mask, order: Ranking, weight: Floats) -> tuple[float, Floats]:
+    """The same of rows with weights."""
+    by_place, ranked = weight[order.rows], positive[order.rows]
+    found, missed = order.run(ranked * by_place), order.run(~ranked * by_place)
     all_ones, all_zeros = float(found[-1]), float(missed[-1])
     here, there = _steps(found), _steps(missed)
     # twice the weight of the negatives ranked below a positive, and of the positives above a negative
     below, above = 2 * (all_zeros - missed) + there, 2 * found - here
     pairs = 2 * all_ones * all_zeros
     value = float((here * below).sum()) / pairs
-    influence = order.by_row(ranked, below / pairs - value / all_ones, above / pairs - value / all_zeros)
-    return value, influence if weight is None else influence * weight
-
-
-def _plain_roc_auc(ranked: Mask, order: Ranking) -> tuple[float, Floats]:
-    """The same where no score occurs twice and nothing has a weight: counts of pairs, exact; `ranked` (n,) the positives by place."""
-    at = np.flatnonzero(ranked)
-    all_ones, all_zeros = len(at), len(ranked) - len(at)
-    pairs = float(all_ones) * all_zeros
-    below = all_zeros - (at - np.arange(all_ones))
-    value = int(below.sum()) / pairs
-    above = np.arange(all_ones + 1) / pairs - value / all_zeros
-    return value, _placed(at, below / pairs - value / all_ones, above, order)
-
-
-def _plain_average_precision(ranked: Mask, order: Ranking) -> tuple[float, Floats]:
-    """The same where no score occurs twice and nothing has a weight."""
-    at = np.flatnonzero(ranked)
-    once, all_ones = 1.0 / (at + 1), len(at)
-    precision = np.arange(1, all_ones + 1) * once
-    value = float(precision.sum()) / all_ones
-    raises = np.cumsum(once[::-1])[::-1]
-    lowers = np.append(np.cumsum((precision * once)[::-1])[::-1], 0.0)
-    return value, _placed(at, (precision + raises - lowers[:-1] - value) / all_ones, -lowers / all_ones, order)
-
-
-def _placed(at: npt.NDArray[np.intp], of_positive: Floats, of_other: Floats, order: Ranking) -> Floats:
-    """By row (n,): of_positive (P,) at the places `at` (P,), and elsewhere of_other (P+1,) by the number of positives above."""
-    ends = np.append(at, len(order.rows) - 1)
-    by_place = np.repeat(of_other, np.diff(ends, prepend=-1))
-    by_place[at] = of_positive
-    return order.scattered(by_place)
+    return value, order.by_row(ranked, below / pairs - value / all_ones, above / pairs - value / all_zeros) * weight
 
 
 def _steps(run: Floats) -> Floats:
@@ -165,24 +246,21 @@ def _steps(run: Floats) -> Floats:
     return steps
 
 
-def _average_precision(positive: Mask, order: Ranking, weight: Floats | None) -> tuple[float, Floats]:
+def _average_precision(positive: Mask, order: Ranking, weight: Floats) -> tuple[float, Floats]:
     """Σ over scores of (gained positives)·(precision there) / positives.
 
     A row raises the precision of its own score and of all below (as a positive, by 1/N; as any row, it lowers by T/N²).
     """
-    ranked = positive[order.rows]
-    if weight is None and order.last is None:
-        return _plain_average_precision(ranked, order)
-    if weight is None:
-        found, seen = order.run(ranked).astype(np.float64), order.ends + 1.0
-    else:
-        by_place = weight[order.rows]
-        found, seen = order.run(ranked * by_place), order.run(by_place)
+    by_place, ranked = weight[order.rows], positive[order.rows]
+    found, seen = order.run(ranked * by_place), order.run(by_place)
     gained, all_ones = _steps(found), float(found[-1])
     precision, raised = found / seen, gained / seen
     value = float((gained * precision).sum()) / all_ones
     raises = np.cumsum(raised[::-1])[::-1]
     raised *= precision
     lowers = np.cumsum(raised[::-1])[::-1]
-    influence = order.by_row(ranked, (precision + raises - lowers - value) / all_ones, -lowers / all_ones)
-    return value, influence if weight is None else influence * weight
+    return value, order.by_row(ranked, (precision + raises - lowers - value) / all_ones, -lowers / all_ones) * weight
+
+
+ROC_AUC = Formula(_plain_roc_auc, _roc_auc)
+AVERAGE_PRECISION = Formula(_plain_average_precision, _average_precision)

@@ -9,13 +9,13 @@ import numpy as np
 
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.stats.chunks import by_chunk
+from mlops_toolkit.stats.chunks import ROWS, by_chunk
 from mlops_toolkit.stats.metric import Level, Means, Measured, Metric
 from mlops_toolkit.stats.metrics.build import from_means, metric, numbers, plain_mean
 from mlops_toolkit.stats.metrics.quantiles import median
 from mlops_toolkit.stats.sample import Floats, Sample
 
-Number = Callable[[Floats, Floats], Floats]  # (target, prediction) -> a number an example
+Number = Callable[[Sample], Floats]  # a number an example
 
 
 def _pair(sample: Sample) -> tuple[Floats, Floats]:
@@ -35,7 +35,7 @@ def _mean(number: Number, at: Callable[[tuple[float, ...]], Level] = plain_mean)
     """A function of the mean of one number an example."""
 
     def of(sample: Sample, _: float) -> tuple[Floats]:
-        return (number(*_pair(sample)),)
+        return (number(sample),)
 
     def about(sample: Sample) -> tuple[str, float] | Measured:
         return _without(sample) or ("ok", 0.0)
@@ -48,15 +48,36 @@ def mae(request: MetricRequest, where: str | None) -> Metric:
     return from_means(request, "mae/1", _mean(_absolute), where=where)
 
 
-def _absolute(target: Floats, prediction: Floats) -> Floats:
-    error = prediction - target
-    return np.abs(error, out=error)
+def _error(sample: Sample) -> Floats:
+    """(n,) prediction − target."""
+
+    def error() -> Floats:
+        target, prediction = _pair(sample)
+        return prediction - target
+
+    return _once(sample, "error", error)
 
 
-def _square(target: Floats, prediction: Floats) -> Floats:
-    error = prediction - target
-    error *= error
-    return error
+def _once(sample: Sample, what: str, number: Callable[[], Floats]) -> Floats:
+    """A number that several metrics read, computed once of a piece that stays in the cache; more would only fill memory."""
+    if sample.n > ROWS:
+        return number()
+    if what not in sample.memory:
+        sample.memory[what] = number()
+    found: Floats = sample.memory[what]
+    return found
+
+
+def _absolute(sample: Sample) -> Floats:
+    return np.abs(_error(sample))
+
+
+def _square(sample: Sample) -> Floats:
+    def square() -> Floats:
+        error = _error(sample)
+        return error * error
+
+    return _once(sample, "square", square)
 
 
 def rmse(request: MetricRequest, where: str | None) -> Metric:
@@ -73,10 +94,9 @@ def r2(request: MetricRequest, where: str | None) -> Metric:
     """1 − Σw·(prediction − target)² / Σw·(target − mean target)²."""
 
     def of(sample: Sample, middle: float) -> tuple[Floats, Floats]:
-        pair = _pair(sample)
-        centred = pair[0] - middle
+        centred = _pair(sample)[0] - middle
         centred *= centred
-        return _square(*pair), centred
+        return _square(sample), centred
 
     return from_means(request, "r2/1", Means(of, _explained, _middle), where=where)
 
@@ -122,7 +142,7 @@ def _explained(mean: tuple[float, ...]) -> Level:
 def mape(request: MetricRequest, where: str | None) -> Metric:
     """The mean of |prediction − target| / max(|target|, 2⁻⁵²): a fraction, huge where a target is 0."""
     tiny = float(np.finfo(np.float64).eps)
-    means = _mean(lambda target, prediction: _absolute(target, prediction) / np.maximum(np.abs(target), tiny))
+    means = _mean(lambda sample: _absolute(sample) / np.maximum(np.abs(_pair(sample)[0]), tiny))
     return from_means(request, "mape floor=2^-52/1", means, where=where)
 
 
@@ -130,8 +150,8 @@ def pinball(request: MetricRequest, where: str | None) -> Metric:
     """The mean of max(q·(target − prediction), (q − 1)·(target − prediction)) for a predicted q-quantile, 0 < q < 1."""
     q = _level(request, where)
 
-    def number(target: Floats, prediction: Floats) -> Floats:
-        over = target - prediction
+    def number(sample: Sample) -> Floats:
+        over = -_error(sample)
         return np.maximum(q * over, (q - 1) * over)
 
     return from_means(request, f"pinball q={q!r}/1", _mean(number), where=where)
@@ -154,6 +174,6 @@ def median_absolute_error(request: MetricRequest, where: str | None) -> Metric:
     """The median of |prediction − target|; with weights the averaged inverse of the weighted distribution function."""
 
     def measure(sample: Sample) -> Measured:
-        return _without(sample) or median(_absolute(*_pair(sample)), sample)
+        return _without(sample) or median(_absolute(sample), sample)
 
     return metric(request, "median-absolute-error weighted=averaged-inverted-cdf/1", measure, where=where)

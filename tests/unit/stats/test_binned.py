@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_toolkit.stats.binned import Counted, Curve, Layout
-from mlops_toolkit.stats.metrics.ranking import _average_precision, _roc_auc
-from mlops_toolkit.stats.ranks import ranking
+from mlops_toolkit.stats.metrics.ranking import AVERAGE_PRECISION, ROC_AUC, exact
 from mlops_toolkit.stats.sample import Floats
 
-EXACT = {"roc-auc": _roc_auc, "average-precision": _average_precision}
+EXACT = {"roc-auc": ROC_AUC, "average-precision": AVERAGE_PRECISION}
 CURVES: dict[str, Callable[[Counted], Curve]] = {"roc-auc": Counted.roc_auc, "average-precision": Counted.average_precision}
 AWKWARD = [-np.inf, -1.5, -0.0, 0.0, 1e-300, 1e-9, 0.25, 0.5, np.nextafter(0.5, 1), 1 - 1e-9, 1.0, 3.0, 1e300, np.inf]
 
@@ -50,7 +49,7 @@ def held(name: str, layout: Layout, scores: Floats, positive: np.ndarray, weight
     for alone in np.flatnonzero(layout.single):
         assert len(np.unique(scores[bins == alone])) <= 1
     got = CURVES[name](counted(layout, scores, positive, weight, step))
-    value, influence = EXACT[name](positive, ranking(scores), weight)
+    value, influence = exact(EXACT[name], scores, positive, weight)
     mine = got.influence(scores, positive, weight)
     error = float(np.sqrt((influence**2).sum()))
     assert abs(got.value - value) <= got.bound + 1e-12
