@@ -55,7 +55,7 @@ def paired_many(
     """
     baseline = replace(baseline, target=head.target, weight=head.weight, cluster=head.cluster)
     joint = _joint(baseline, head) if any(metric.slope for metric in metrics) else None
-    work = _Work(metrics, baseline, head, joint, confidence, tolerance or {})
+    work = _Work(metrics, baseline, replace(head), joint, confidence, tolerance or {})
     asked = {"": None} if rows_by_slice is None else rows_by_slice
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite in the end has a named state or no interval
         found = {name: work.on(rows) for name, rows in asked.items() if rows is None}  # first: slices look things up in it
@@ -119,12 +119,18 @@ class _Work:
             baseline.memory.update(known)
         two = Sides(baseline, head, None if rows is None else self.whole, rows)
         found = _on(self.metrics, two, cells, self.confidence, self.tolerance)
-        for side in (baseline, head):  # orders are large
-            for key in [key for key, value in side.memory.items() if value is not True]:
-                del side.memory[key]
-        if rows is None and self.by_rows:
-            self.whole, self.baseline, self.head = two, baseline, head
+        if rows is None:
+            self.whole = replace(two, baseline=_lighter(baseline), head=_lighter(head))
+            self.baseline.memory.update(self.whole.baseline.memory)
+            self.head.memory.update(self.whole.head.memory)
         return found
+
+
+def _lighter(sample: Sample) -> Sample:
+    """Without what is remembered of it, but for what slices may ask again: orders are large."""
+    made = replace(sample)
+    made.memory.update({key: value for key, value in sample.memory.items() if value is True})
+    return made
 
 
 def _on(
