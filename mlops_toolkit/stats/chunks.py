@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -13,7 +12,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 ROWS = 1 << 15
-_WORKERS = min(4, os.cpu_count() or 1)  # numpy lets go of the interpreter while it computes; more push each other out of the cache
+_WORKERS = 4  # numpy lets go of the interpreter while it computes; more would only wait for memory
 _AHEAD = 2 * _WORKERS
 _WORTHWHILE = 4 * ROWS
 
