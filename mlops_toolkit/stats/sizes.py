@@ -72,7 +72,7 @@ class Shares:
         worse = min(1.0, max(0.0, (1 - change / disagree) / 2))
         z = critical(self.confidence)
         passing = _last(counts, lambda w: _statistic(counts, w, n, margin) > z)
-        failing = _last(counts, lambda w: _statistic(counts, w, n, margin) >= -z)
+        failing = _last(counts, lambda w: _claim(counts, w, n, margin) >= -z)
         inside = np.floor((counts + n * margin) / 2 + 1e-9).astype(np.int64)
         passed, unfailed, within = (weights @ _at_most(counts, limit, worse) for limit in (passing, failing, np.minimum(inside, counts)))
         return Outcome(float(passed), 1 - float(unfailed), 1 - float(within))
@@ -96,6 +96,22 @@ def _choose(n: int, k: int) -> float:
 
 def _statistic(counts: Ints, worse: Ints, n: int, margin: float) -> Floats:
     """`proportions.tango_statistic` at a difference of −margin, for many counts at once: it falls as more of them are worse."""
+    return _with_variance(counts, worse, n, margin)[0]
+
+
+def _claim(counts: Ints, worse: Ints, n: int, margin: float) -> Floats:
+    """`proportions.tango_claim` at a difference of −margin."""
+    statistic, variance = _with_variance(counts, worse, n, margin)
+    if margin == 0:
+        return statistic
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        part = np.maximum(0.0, n * margin * (1 - 3 * variance / n - margin * margin) / variance**1.5 / 3)
+        leant = 2 * (part - statistic) / (1 + np.sqrt(1 + 4 * part * np.maximum(0.0, part - statistic)))
+        found: Floats = np.where((statistic < 0) & np.isfinite(statistic) & (part > 0), np.maximum(statistic, -leant), statistic)
+    return found
+
+
+def _with_variance(counts: Ints, worse: Ints, n: int, margin: float) -> tuple[Floats, Floats]:
     better = counts - worse
     distance = better - worse + n * margin
     b = (2.0 * n + better - worse) * margin - counts
@@ -105,7 +121,7 @@ def _statistic(counts: Ints, worse: Ints, n: int, margin: float) -> Floats:
         p = np.where(b > 0, 2 * c / (root + b), (root - b) / (4.0 * n))
         variance = n * (2 * p + margin * (1 - margin))
         found: Floats = np.where(variance > 0, distance / np.sqrt(variance), np.where(distance == 0, 0.0, np.copysign(np.inf, distance)))
-    return found
+    return found, variance
 
 
 def _last(counts: Ints, holds: Callable[[Ints], npt.NDArray[np.bool_]]) -> Ints:

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
 from mlops_toolkit.stats.distributions import critical
-from mlops_toolkit.stats.proportions import tango, tango_fails, tango_statistic, wilson
+from mlops_toolkit.stats.proportions import tango, tango_claim, tango_fails, tango_statistic, wilson
 
 Passes = Callable[[int, int, int, float], bool]  # (better, worse, n, margin)
 
@@ -54,12 +54,36 @@ def test_over_135_cells_at_most_three_in_a_hundred_changes_at_the_margin_pass_wh
     assert wald >= 0.30
 
 
-def test_at_most_five_in_a_hundred_changes_at_the_margin_are_failed() -> None:
-    def not_failed(better: int, worse: int, n: int, margin: float) -> bool:
-        return tango_statistic(better, worse, n, -margin) >= -critical(0.95)
+FAILS = [  # (n, margin, disagreement) where the statistic without its skewness fails 3.3 to 5.1 %
+    (50, 0.2, 0.22),
+    (100, 0.02, 0.05),
+    (100, 0.1, 0.1),
+    (200, 0.01, 0.03),
+    (200, 0.02, 0.02),
+    (200, 0.02, 0.03),
+    (400, 0.01, 0.01),
+    (400, 0.01, 0.02),
+    (1000, 0.005, 0.0075),
+]
 
-    cells = [(n, margin, margin + churn) for n in SIZES for margin in MARGINS for churn in CHURNS]
-    assert max(1 - pass_rate(not_failed, n, -margin, disagreement, margin) for n, margin, disagreement in cells) <= 0.05
+
+@pytest.mark.parametrize(
+    ("n", "margin", "disagreement"), FAILS + [(n, margin, margin + churn) for n in SIZES[:6] for margin in MARGINS for churn in CHURNS[:2]]
+)
+def test_at_most_three_in_a_hundred_changes_at_the_margin_are_failed(n: int, margin: float, disagreement: float) -> None:
+    def not_failed(better: int, worse: int, n: int, margin: float) -> bool:
+        return tango_claim(better, worse, n, -margin) >= -critical(0.95)
+
+    assert 1 - pass_rate(not_failed, n, -margin, disagreement, margin) <= 0.03
+
+
+def test_a_drop_of_twice_the_margin_is_still_shown() -> None:
+    def not_failed(better: int, worse: int, n: int, margin: float) -> bool:
+        return tango_fails(better, worse, n, margin) >= 0.025
+
+    for n, margin, disagreement in ((2000, 0.01, 0.04), (5000, 0.01, 0.06), (1000, 0.05, 0.15)):
+        plain = 1 - pass_rate(lambda b, w, n, m: tango_statistic(b, w, n, -m) >= -1.96, n, -2 * margin, disagreement, margin)
+        assert 1 - pass_rate(not_failed, n, -2 * margin, disagreement, margin) >= plain - 0.02
 
 
 def test_no_broken_row_proves_one_point_from_381_examples_on() -> None:
