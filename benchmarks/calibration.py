@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.populations import Population, classes, clusters, numbers
+from benchmarks.whole_gate import Question, answered, questions
 from mlops_toolkit.config import requests
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.metrics import resolve
@@ -91,9 +92,7 @@ def cells() -> Iterator[Cell]:
                 NUMBERS,
             )
     yield Cell("numbers, clusters of 6", lambda rng: numbers(rng, cluster=clusters(rng, 60_000, 6, 0.7)), (60, 120, 600), NUMBERS)
-    yield Cell(
-        "3 classes, 50,000 examples", lambda rng: classes(rng, disagree=0.04), (50_000,), both
-    )
+    yield Cell("3 classes, 50,000 examples", lambda rng: classes(rng, disagree=0.04), (50_000,), both)
 
 
 def simulate(cell: Cell, n: int, times: int, seed: int) -> dict[str, Counted]:
@@ -166,20 +165,53 @@ def main() -> None:
                 f"{cell.name}, n = {n}: {[(m, wrong(c, times)) for _, k, m, c, _ in rows[-len(cell.metrics) :] if k == n and wrong(c, times)]}",
                 flush=True,
             )
-    error = 100 * math.sqrt(NOMINAL * (1 - NOMINAL) / asked.times)
-    within = sum(not wrong(one, times) for _, _, _, one, times in rows)
-    asked.out.write_text(
-        f"""# Calibration
+    answers = [] if asked.only else [(q, answered(q, asked.times, asked.seed)) for q in questions()]
+    asked.out.write_text(page(rows, answers, asked.times, asked.seed))
 
-`python benchmarks/calibration.py --times {asked.times} --seed {asked.seed}`: {asked.times:,} samples a population and size (a fifth of them at 50,000 examples),
-standard error of a rate of 2.5 %: {error:.2f} points. The true change lies exactly on the margin: 2.5 % may pass and 2.5 % may fail. The
-last column names what is off by more than three standard errors of the simulation: more than 3.0 % passing or failing, or an interval
+
+def page(rows: Sequence[tuple[str, int, str, Counted, int]], answers: Sequence[tuple[Question, float]], times: int, seed: int) -> str:
+    """The Markdown of all that was counted."""
+    within = sum(not wrong(one, of) for _, _, _, one, of in rows)
+    whole = "\n".join(
+        f"| {q.name} | {100 * rate:.1f} % | {100 * q.most:g} % | {100 * three_errors(q.most, times) / 3:.1f} |" for q, rate in answers
+    )
+    return f"""# Calibration
+
+`python benchmarks/calibration.py --times {times} --seed {seed}`: {times:,} samples a population and size (at least 100 and a fifth of them
+at 50,000 examples), standard error of a rate of 2.5 %: {100 * math.sqrt(NOMINAL * (1 - NOMINAL) / times):.2f} points. The true change lies
+exactly on the margin: 2.5 % may pass and 2.5 % may fail.
+
+## The gate as a whole
+
+| | how often | at most | standard error, points |
+|---|---|---|---|
+{whole}
+
+## By metric, over all populations
+
+| metric | samples | passes at the margin | fails | standard error, points | has an interval | holds the change | holds the value |
+|---|---|---|---|---|---|---|---|
+{chr(10).join(by_metric(rows))}
+
+## All of it
+
+The last column names what is off by more than three standard errors of the simulation: more than 3.0 % passing or failing, or an interval
 that holds the truth less than 93 times in a hundred. {within} of {len(rows)} rows are within.
 
+{chr(10).join(table(rows))}
 """
-        + "\n".join(table(rows))
-        + "\n"
-    )
+
+
+def by_metric(rows: Sequence[tuple[str, int, str, Counted, int]]) -> Iterator[str]:
+    """One row a metric: what is too rare to be seen in one population."""
+    for name in dict.fromkeys(metric for _, _, metric, _, _ in rows):
+        mine = [(one, times) for _, _, metric, one, times in rows if metric == name]
+        of = sum(times for _, times in mine)
+        total = {key: sum(getattr(one, key) for one, _ in mine) for key in ("passed", "failed", "decided", "held", "own", "own_held")}
+        rates = [100 * total[key] / of for key in ("passed", "failed")]
+        held, own = 100 * total["held"] / max(total["decided"], 1), 100 * total["own_held"] / max(total["own"], 1)
+        error = 100 * math.sqrt(NOMINAL * (1 - NOMINAL) / of)
+        yield f"| {name} | {of:,} | {rates[0]:.2f} % | {rates[1]:.2f} % | {error:.2f} | {100 * total['decided'] / of:.0f} % | {held:.1f} % | {own:.1f} % |"
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def gated(config: Config, baseline: Sample, head: Sample, masks: Masks) -> Settl
     for where, results in paired_many(metrics, baseline, head, confidence=config.confidence, rows_by_slice=rows).items():
         for metric, one in zip(metrics, results, strict=True):
             rule = config.gate[metric.name]
-            asked = bounds(metric.name, rule.slices if where else rule, direction=metric.direction, baseline=one.baseline, severity=rule.severity)
+            asked = bounds(
+                metric.name, rule.slices if where else rule, direction=metric.direction, baseline=one.baseline, severity=rule.severity
+            )
             subject = Subject(metric.name, metric.direction, metric.signature, metric.unit)
             judged.append(measured(subject, one, asked, slice_name=where or None, confidence=config.confidence))
     return settle(judged, policy=config.when_uncertain, confidence=config.confidence)
@@ -123,7 +125,9 @@ def shares(n: int, *, disagree: float, change: float, right: float = 0.9, slices
     """n answers, `right` of the baseline's right, that differ on `disagree` of the rows: the head's accuracy is higher by `change`."""
 
     def draw(rng: Rng) -> Drawn:
-        kind = rng.choice(4, n, p=[right - (disagree - change) / 2, (disagree - change) / 2, (disagree + change) / 2, 1 - right - (disagree + change) / 2])
+        kind = rng.choice(
+            4, n, p=[right - (disagree - change) / 2, (disagree - change) / 2, (disagree + change) / 2, 1 - right - (disagree + change) / 2]
+        )
         target = rng.integers(0, 2, n).astype(np.int32)
         before, after = (np.where(np.isin(kind, good), target, 1 - target).astype(np.int32) for good in ((0, 1), (0, 2)))
         labels = ("ham", "spam")

@@ -61,7 +61,7 @@ def tango_claim(better: float, worse: float, n: float, difference: float) -> flo
     statistic, variance = _statistic(better, worse, n, difference)
     if difference == 0 or statistic <= 0 or not math.isfinite(statistic):
         return statistic
-    part = n * difference * (1 - 3 * variance / n - difference * difference) / variance**1.5 / 3
+    part: float = n * difference * (1 - 3 * variance / n - difference * difference) / variance**1.5 / 3
     if part <= 0:
         return statistic
     return min(statistic, 2 * (statistic + part) / (1 + math.sqrt(1 + 4 * part * (statistic + part))))

@@ -17,10 +17,10 @@ import numpy as np
 
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Direction
-from mlops_toolkit.stats.order import Quantile, dependence, fewest, quantile
+from mlops_toolkit.stats.order import SHORT, Quantile, dependence, fewest, quantile
 from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.sample import Floats
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, Spread, reach
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, Spread, distance, reach
 
 BLOCK = 2  # rounds: A B and B A
 
@@ -79,9 +79,15 @@ def _own(values: Floats, q: float | None, each: int, confidence: float) -> tuple
     if spread.flat(mean / size):
         return mean, mean, mean
     assert spread.error is not None  # noqa: S101  # there are two values
-    df = max(1, len(values) - 1 if len(values) < FEWEST_ACTIVE else spread.df)
-    down, up = reach(confidence, df, spread.skew if len(values) >= FEWEST_ACTIVE else 0.0)
-    error = spread.error * math.sqrt(dependence(values, each)) * size
+    inflation = math.sqrt(dependence(values, each))
+    error = spread.error * inflation * size
+    if (
+        len(values) < SHORT
+    ):  # the long end of a skewed distribution is seldom in so few: without its room up to a fifth of `max` would pass wrongly
+        t = critical(confidence, len(values) - 1)
+        down, up = (distance(t, error, step * inflation * size) for step in spread.steps)
+        return mean, mean - down, mean + up
+    down, up = reach(confidence, spread.df, spread.skew)
     return mean, mean - down * error, mean + up * error
 
 

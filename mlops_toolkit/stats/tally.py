@@ -49,7 +49,8 @@ class Slope:
     """A metric's value on a Tally and its partial derivatives by `true`, `predicted` and `hit`, (K,) each.
 
     A row of weight w, target t and prediction p has the influence w·(true[t] + predicted[p] + hit[t]·(t = p)).
-    value is None where undefined; state, support and rare are as in `Measured`.
+    value is None where undefined; state, support and rare are as in `Measured`. thin: an average over so many classes of so few examples
+    that their spread is not seen in any of them, so that not even a bound on one example's step tells how far the average may move.
     """
 
     value: float | None
@@ -59,6 +60,7 @@ class Slope:
     true: Floats = field(default_factory=_zeros)
     predicted: Floats = field(default_factory=_zeros)
     hit: Floats = field(default_factory=_zeros)
+    thin: bool = False
 
     def at(self, target: Codes, prediction: Codes) -> Floats:
         """The slope at rows (or cells) of these targets and predictions."""

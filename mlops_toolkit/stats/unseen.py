@@ -85,9 +85,9 @@ def _heaviest(sample: Sample) -> float:
 
 
 def of_table(slope: Callable[[Tally], Slope], table: Table, side: Side, many: float) -> float | None:
-    """The mean step of so `many` units that all go the worst (or best) way; None where that leaves the metric undefined."""
+    """The mean step of so `many` units that all go the worst (or best) way; None where that leaves the metric undefined, or says nothing."""
     now = slope(table.tally)
-    if now.value is None:
+    if now.value is None or now.thin:
         return None
     sign = -1.0 if side == "lost" else 1.0
     longest = 0.0

@@ -50,7 +50,21 @@ def _balanced_accuracy(tally: Tally) -> Slope:
     else:
         state = "one-class" if present.sum() == 1 else "ok"
     support, rare = _rarest(tally.true_rows, present, tally.labels)
-    return _mean(_ratios(tally, _KINDS["recall"]), present.astype(np.float64) / present.sum(), state, support, rare)
+    found = _mean(_ratios(tally, _KINDS["recall"]), present.astype(np.float64) / present.sum(), state, support, rare)
+    return replace(found, thin=_thin(tally.true_rows[present]))
+
+
+_MANY_CLASSES = 20
+_THIN = 1 / 8
+
+
+def _thin(rows: Counts) -> bool:
+    """Whether most of many classes have hardly any examples: one example each is right or wrong, and varies not at all.
+
+    Of two equally good models, averages over 30 to 1,000 classes of one to four examples were "shown worse" or better in 5 to 58 % of
+    simulated comparisons, of twelve examples in 2 to 3 %. Of few classes the step of a single example is long enough to cover it.
+    """
+    return len(rows) >= _MANY_CLASSES and float((1 / np.maximum(rows, 1)).mean()) > _THIN
 
 
 # --- precision, recall, F1
@@ -130,7 +144,8 @@ def _macro(name: str) -> Callable[[Tally], Slope]:
     def slope(tally: Tally) -> Slope:
         present = (tally.true_rows > 0) | (tally.predicted_rows > 0)
         state, support, rare = _gaps(name, tally, present)
-        return _mean(_ratios(tally, _KINDS[name]), present / present.sum(), state, support, rare)
+        found = _mean(_ratios(tally, _KINDS[name]), present / present.sum(), state, support, rare)
+        return replace(found, thin=_thin(tally.true_rows[present]))
 
     return slope
 
@@ -143,7 +158,8 @@ def _weighted(name: str) -> Callable[[Tally], Slope]:
         share = tally.true / weight
         value = float((ratios.value * share).sum())
         by_size = (ratios.value - value) / weight  # the shares grow with the class, too
-        return Slope(value, state, support, rare, ratios.true * share + by_size, ratios.predicted * share, ratios.hit * share)
+        thin = _thin(tally.true_rows[tally.true_rows > 0])
+        return Slope(value, state, support, rare, ratios.true * share + by_size, ratios.predicted * share, ratios.hit * share, thin)
 
     return slope
 

@@ -116,3 +116,13 @@ def test_two_lists_of_one_thing_differ_in_at_most_a_fortieth_of_cases_on_each_si
     most = 0.035 + 3 * math.sqrt(0.035 * 0.965 / draws)  # 93 % of both together
     assert worse / draws <= most
     assert better / draws <= most
+
+
+@pytest.mark.parametrize("n", [5, 10, 15])
+def test_a_few_skewed_values_are_seldom_said_to_lie_below_their_mean(n: int) -> None:
+    rng = np.random.default_rng(n)
+    found = [repeats.alone("x", rng.lognormal(0, 1, n), None) for _ in range(400)]
+    assert sum(one.head_high is None or one.head_high >= math.exp(0.5) for one in found) >= 0.93 * 400 - 3 * math.sqrt(400 * 0.07 * 0.93)
+    steady = repeats.alone("x", 10 + 0.1 * rng.normal(size=n), None)
+    assert steady.head_high is not None
+    assert steady.head_high < 12

@@ -126,3 +126,18 @@ def test_gains_turned_to_losses_are_judged_as_such() -> None:
         one, other = (paired(named(name), *sides) for sides in ((base["classes"], head["classes"]), (head["classes"], base["classes"])))
         for margin in (0.0, 0.01):
             assert p_fail(one.turned(), margin) == pytest.approx(p_fail(other, margin), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["balanced-accuracy", "f1-macro", "precision-macro", "f1-weighted"])
+def test_an_average_over_many_classes_of_an_example_or_two_decides_nothing(name: str) -> None:
+    rng = np.random.default_rng(4)
+    k, n = 300, 600
+    target = rng.integers(0, k, n).astype(np.int32)
+    sides = [
+        Sample(n, target, np.where(rng.random(n) < 0.8, target, rng.integers(0, k, n)).astype(np.int32), tuple(map(str, range(k))))
+        for _ in range(2)
+    ]
+    metric = named(name)
+    got = paired(metric, *sides)
+    assert (got.reason, got.low, got.head_low) == ("too-few", None, None)
+    assert interval(metric, sides[1]) is None
