@@ -234,6 +234,9 @@ def _history(parser: Parser) -> None:
         one = actions.add_parser(name, help=text)
         one.add_argument("id")
         one.add_argument("--reason", default="")
+    released = actions.add_parser("release", help="say that a run's model was released: what `against: release` means")
+    released.add_argument("id")
+    released.add_argument("--as", dest="name", default="", metavar="NAME", help="what it was released as, like v1.2")
 
 
 def _demo(parser: Parser) -> None:
@@ -262,7 +265,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "record": ("register a model that was trained elsewhere", _record),
     "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
     "power": ("how many examples a margin needs, before the test set exists", _power),
-    "history": ("the recorded runs: list, show, push, prune, forget, withdraw", _history),
+    "history": ("the recorded runs: list, show, push, prune, forget, withdraw, release", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }
 

@@ -1,4 +1,4 @@
-"""Tidying the history: what prune drops, how a run is forgotten for good or withdrawn as a baseline, which local runs can be sent.
+"""Tidying the history: what prune drops, how a run is forgotten for good, withdrawn as a baseline or marked as released, which local runs can be sent.
 
 What is dropped really leaves the branch: it is replaced by one commit without parents, unless somebody recorded meanwhile (then again).
 """
@@ -137,7 +137,21 @@ def _id_of(raw: bytes) -> str | None:
 
 def withdraw(history: LocalHistory, entry: Entry, reason: str) -> Recorded:
     """Keep a run, but never again as a baseline."""
+    return _marked(history, entry, f"Withdraw {entry.id}", withdrawn=reason)
+
+
+def release(history: LocalHistory, entry: Entry, name: str) -> Recorded:
+    """Say of a run that its model was released under a name: from now on `against: release` means it, until the next one is."""
+    return _marked(history, entry, f"Release {entry.id}", released=name)
+
+
+def _marked(history: LocalHistory, entry: Entry, message: str, **changes: str) -> Recorded:
+    """The run with these fields of its record changed, wherever it is kept: on the branch, in the outbox, on this machine."""
     done = Recorded(True)
+
+    def changed(raw: bytes) -> Run:
+        return dataclasses.replace(record.loads(raw, where="run.json"), **changes)  # type: ignore[arg-type]
+
     if isinstance(history, GitHistory) and entry.where == "recorded":
         remote = history.remote.page()
 
@@ -145,22 +159,18 @@ def withdraw(history: LocalHistory, entry: Entry, reason: str) -> Recorded:
             path = history.fetched(now, entry.id, "run.json")
             if path is None:
                 return None
-            run = _withdrawn(path.read_bytes(), reason)
+            run = changed(path.read_bytes())
             index = now.index.with_entries([of_run(run)])
             files = {f"{folder(entry.id)}/run.json": record.dumps(run).encode(), **page.files(index, remote), "index.jsonl": index.dump()}
-            return Draft(f"Withdraw {entry.id}", files)
+            return Draft(message, files)
 
         done = history.publish(draft)
     if isinstance(history, GitHistory):
         for waiting in history.outbox.load():
             if waiting.id == entry.id:
-                changed = record.dumps(_withdrawn(waiting.files["run.json"], reason)).encode()
-                history.outbox.put(entry.id, {**waiting.files, "run.json": changed}, waiting.salt)
+                kept = record.dumps(changed(waiting.files["run.json"])).encode()
+                history.outbox.put(entry.id, {**waiting.files, "run.json": kept}, waiting.salt)
     here = history.state / "runs" / entry.id / "run.json"
     if here.is_file():
-        history.keep({"run.json": record.dumps(_withdrawn(here.read_bytes(), reason)).encode()}, entry.id)
+        history.keep({"run.json": record.dumps(changed(here.read_bytes())).encode()}, entry.id)
     return done
-
-
-def _withdrawn(raw: bytes, reason: str) -> Run:
-    return dataclasses.replace(record.loads(raw, where="run.json"), withdrawn=reason)

@@ -1,4 +1,4 @@
-"""`mlops history`: list, show, push, prune, forget, withdraw."""
+"""`mlops history`: list, show, push, prune, forget, withdraw, release."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from mlops_toolkit.records import codec
 from mlops_toolkit.system.git import Git
 
 STATE = ".mlops"
+LONGEST = 40  # of a release's name
 
 
 class Outside(Protocol):
@@ -47,7 +48,15 @@ class Outside(Protocol):
 def run(args: argparse.Namespace, world: Outside) -> int:
     """Run `mlops history ACTION`; 0, or an error raised."""
     history = _open(getattr(args, "config", ""), world)
-    actions = {"list": _list, "show": _show, "push": _push, "prune": _prune, "forget": _forget, "withdraw": _withdraw}
+    actions = {
+        "list": _list,
+        "show": _show,
+        "push": _push,
+        "prune": _prune,
+        "forget": _forget,
+        "withdraw": _withdraw,
+        "release": _release,
+    }
     actions[getattr(args, "action", None) or "list"](history, args, world)
     for note in history.notes:
         print(f"mlops history: {note}", file=world.err)
@@ -83,7 +92,7 @@ def _list(history: LocalHistory, args: argparse.Namespace, world: Outside) -> No
 def _row(entry: Entry) -> tuple[str, ...]:
     of = f"#{entry.pull_request}" if entry.pull_request else entry.branch or "-"
     commit = (entry.commit or "-")[:7] + ("+" if entry.dirty else "")
-    judged = "withdrawn" if entry.withdrawn else "accepted" if entry.accepted else str(entry.gate or "-")
+    judged = "withdrawn" if entry.withdrawn else "released" if entry.released else "accepted" if entry.accepted else str(entry.gate or "-")
     gate = judged if entry.status in ("succeeded", "reused", "judged") else entry.status
     numbers = "  ".join(f"{name} {value:.4g}" for name, value in list(entry.metrics.items())[:4])
     return entry.id, entry.started[:16].replace("T", " "), model(entry), of, commit, gate, entry.where, numbers
@@ -129,6 +138,7 @@ def _show(history: LocalHistory, args: argparse.Namespace, world: Outside) -> No
         ("said", run.gate.sentence if run.gate else "-"),
         *(("accepted", said) for said in (run.gate.said_yes if run.gate else ())),
         ("withdrawn", run.withdrawn or "no"),
+        *((("released", run.released),) if run.released else ()),
         ("kept", entry.where),
         *((name, f"{value.value:.6g} (n {value.n})" if value.value is not None else value.state) for name, value in run.metrics.items()),
         *((name, ", ".join(f"{v:.6g}" for v in measure.values[:5])) for name, measure in run.measures.items()),
@@ -220,6 +230,22 @@ def _withdraw(history: LocalHistory, args: argparse.Namespace, world: Outside) -
         )
     entry = _the(history, args)
     _done(upkeep.withdraw(history, entry, args.reason.strip()), f"run {entry.id} is withdrawn: it is no baseline any more", world)
+
+
+def _release(history: LocalHistory, args: argparse.Namespace, world: Outside) -> None:
+    entry, name = _the(history, args), args.name.strip()
+    if not name or not name.isprintable() or len(name) > LONGEST:
+        raise UsageError(
+            "invalid-name",
+            f'"{_safe(name)}" is no name for a release: one line of at most {LONGEST} printable characters',
+            where="--as",
+            hint=f"mlops history release {entry.id} --as v1.2",
+        )
+    if entry.status not in ("succeeded", "reused") or entry.fork or entry.dirty or entry.withdrawn:
+        why = "it was withdrawn" if entry.withdrawn else "it is of a fork" if entry.fork else "it was made with uncommitted changes"
+        why = why if entry.status in ("succeeded", "reused") else f"it {entry.status}"
+        raise UsageError("run-not-usable", f"run {entry.id} cannot be a release: {why}", hint="`mlops history list` shows others")
+    _done(upkeep.release(history, entry, name), f"run {entry.id} is released as {name}: `against: release` means it now", world)
 
 
 def _done(recorded: Recorded, sentence: str, world: Outside) -> None:

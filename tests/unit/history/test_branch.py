@@ -530,6 +530,17 @@ def test_a_withdrawn_run_stays_but_says_so(remote: Path, tmp_path: Path) -> None
     assert here.run(record(1).id) == run
 
 
+def test_a_released_run_says_what_it_was_released_as(remote: Path, tmp_path: Path) -> None:
+    here = history(clone(remote, tmp_path / "one"))
+    for number in (1, 2):
+        here.record(bundle(number, FILES), remote=True)
+    assert upkeep.release(here, here.entries()[0], "v1.2").pushed
+    other = history(clone(remote, tmp_path / "two"))
+    assert [(e.released, e.withdrawn) for e in other.entries()] == [(True, False), (False, False)]
+    runs = [other.run(record(number).id) for number in (1, 2)]
+    assert [run and run.released for run in runs] == ["v1.2", None]
+
+
 def test_a_laptop_offers_its_clean_finished_runs_without_their_predictions(remote: Path, tmp_path: Path) -> None:
     here = history(clone(remote, tmp_path / "one"), context=LAPTOP)
     here.record(bundle(1, FILES), remote=False)
