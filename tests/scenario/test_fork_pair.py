@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,17 @@ def artifact(trained: dict[int, tuple[str, Path]], pair: Pair, tmp_path: Path) -
 Artifact = Callable[[int], "tuple[str, Path]"]
 
 
+@contextmanager
+def pulls_as_before(pair: Pair) -> Iterator[None]:
+    """What is opened, moved or closed in here is no longer for the tests that follow: a head has one open pull request."""
+    before = dict(pair.github.pulls)
+    try:
+        yield
+    finally:
+        pair.github.pulls.clear()
+        pair.github.pulls.update(before)
+
+
 def test_a_good_fork_has_one_comment_and_its_check(pair: Pair, artifact: Artifact) -> None:
     head, folder = artifact(GOOD)
     judged = pair.judge(folder, pair.ended(head, branch=f"wrong-{GOOD}"))
@@ -77,22 +89,23 @@ def test_what_main_has_recorded_is_all_that_there_is_afterwards(pair: Pair, arti
 def test_every_model_of_a_fork_s_pull_request_is_a_look_and_the_same_one_again_is_none(pair: Pair, artifact: Artifact) -> None:
     head, folder = artifact(GOOD)
     number = 77
-    pair.offer(head, number=number, branch="looks")
-    ended = pair.ended(head, branch="looks")
-    first = pair.judge(folder, ended)
-    assert first.report["looks"] == 1
-    mine = [entry for entry in first.looks if entry.pull_request == number]
-    assert [(e.gate, e.commit, e.metrics, e.train, e.evaluate, e.tree, e.branch) for e in mine] == [
-        ("passed", head, {}, None, None, None, None)
-    ]
-    # What its record says of its model does not make it another one, nor the same as another.
-    again = pair.judge(rewritten(folder, lambda r: r["trained-model"].update(digest="sha256:" + "1" * 64)), ended)
-    assert again.report["looks"] == 1
-    assert len([e for e in again.looks if e.pull_request == number]) == 1
-    other = pair.judge(answered(folder, lambda frame: frame.with_columns(prediction=frame["prediction"].reverse())), ended)
-    assert other.report["looks"] == 2
-    assert [e.gate for e in other.looks if e.pull_request == number] == ["passed", "failed"]
-    assert "this look is not counted" not in other.done.stderr
+    with pulls_as_before(pair):
+        pair.offer(head, number=number, branch="looks")
+        ended = pair.ended(head, branch="looks")
+        first = pair.judge(folder, ended)
+        assert first.report["looks"] == 1
+        mine = [entry for entry in first.looks if entry.pull_request == number]
+        assert [(e.gate, e.commit, e.metrics, e.train, e.evaluate, e.tree, e.branch) for e in mine] == [
+            ("passed", head, {}, None, None, None, None)
+        ]
+        # What its record says of its model does not make it another one, nor the same as another.
+        again = pair.judge(rewritten(folder, lambda r: r["trained-model"].update(digest="sha256:" + "1" * 64)), ended)
+        assert again.report["looks"] == 1
+        assert len([e for e in again.looks if e.pull_request == number]) == 1
+        other = pair.judge(answered(folder, lambda frame: frame.with_columns(prediction=frame["prediction"].reverse())), ended)
+        assert other.report["looks"] == 2
+        assert [e.gate for e in other.looks if e.pull_request == number] == ["passed", "failed"]
+        assert "this look is not counted" not in other.done.stderr
 
 
 def test_a_worse_fork_is_blocked(pair: Pair, artifact: Artifact) -> None:
@@ -404,18 +417,14 @@ def test_a_fork_that_is_gone_is_a_stranger_still(pair: Pair, artifact: Artifact)
 @pytest.mark.parametrize("what", ["moved on", "closed", "two of it"])
 def test_without_one_open_pull_request_nothing_is_judged_and_nothing_stays_pending(pair: Pair, artifact: Artifact, what: str) -> None:
     head, folder = artifact(GOOD)
-    before = dict(pair.github.pulls)
-    if what == "moved on":
-        pair.github.add_pull(GOOD, head="1" * 40, head_branch=f"wrong-{GOOD}", fork=True)
-    elif what == "closed":
-        pair.github.add_pull(GOOD, head=head, head_branch=f"wrong-{GOOD}", fork=True, state="closed")
-    else:
-        pair.github.add_pull(99, head=head, head_branch=f"wrong-{GOOD}", fork=True, base_branch="release")
-    try:
+    with pulls_as_before(pair):
+        if what == "moved on":
+            pair.github.add_pull(GOOD, head="1" * 40, head_branch=f"wrong-{GOOD}", fork=True)
+        elif what == "closed":
+            pair.github.add_pull(GOOD, head=head, head_branch=f"wrong-{GOOD}", fork=True, state="closed")
+        else:
+            pair.github.add_pull(99, head=head, head_branch=f"wrong-{GOOD}", fork=True, base_branch="release")
         judged = pair.judge(folder, pair.ended(head, branch=f"wrong-{GOOD}"))
-    finally:
-        pair.github.pulls.clear()
-        pair.github.pulls.update(before)
     assert (judged.error, judged.done.returncode) == ("no-open-pull-request", 4)
     assert judged.statuses == {"mlops/spam-filter": "error"}
     assert judged.comments == []

@@ -75,6 +75,7 @@ def test_a_change_of_the_recipe_is_held_against_main_seed_by_seed(repository: Re
         "seeds": [[0, 1, 2, 3], [0, 1, 2, 3]],
         "paired": True,
         "left-out": [],
+        "alike": [],
         "source": "seeds",
         "run": None,
     }
