@@ -134,7 +134,7 @@ def test_a_changed_judge_measures_both_models(net: Net) -> None:
     assert (net.state, net.kept("report.json")["verdict"]) == ("evaluation-changed", "pass")
     assert "judge.txt changed" in net.notes
     assert "evaluated again, in a checkout of its own commit" in net.notes
-    assert "judge.txt changed; the baseline's model" in said
+    assert "judge.txt changed; the model of the baseline" in said
 
 
 def test_a_stricter_judge_does_not_make_a_worse_model_of_the_same_one(net: Net) -> None:
