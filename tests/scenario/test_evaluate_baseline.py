@@ -81,7 +81,7 @@ def test_the_old_model_answers_the_new_examples(project: Project) -> None:
     (project.folder / "data/test.csv").write_text(rows(20, 130))
     said, found = evaluated(project)
     assert found == as_main_answers(20, 130)
-    assert "the baseline's model" in said
+    assert "the model of the baseline" in said
     assert "is evaluated on the new ones" in said
     assert project.record().metrics["accuracy"].value == pytest.approx(100 / 110)
 

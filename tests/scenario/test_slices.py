@@ -69,7 +69,7 @@ def test_a_loss_that_no_declared_slice_shows_is_found(repository: Repository) ->
     assert found[0]["high"] < -0.3
     small = check(repository, "accuracy", "language=la")
     assert (small["verdict"], small["reason"], small["n"]) == ("inconclusive", "too-small", 8)
-    assert "1 of 20 too small to say" in said
+    assert "1 of 10 too small to say, 10 ungated" in said
     assert {c["slice"] for c in repository.report["checks"] if c["slice"] and c["slice"].startswith("length")} == {
         "length=0 to 249",
         "length=250 to 499",
