@@ -19,6 +19,7 @@ from mlops_toolkit.predictions.slices import by_value, masks
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
 from mlops_toolkit.records.result import Charts, Examples, Search
 from mlops_toolkit.stats import gaps, single
+from mlops_toolkit.stats.conclude import of_head
 from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired, paired_many
@@ -146,19 +147,7 @@ def alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
     part = head if rows is None else head.take(rows)
     value = metric.measure(part)
     own = single.interval(metric, part, confidence)
-    return Paired(
-        metric=metric.name,
-        n=part.n,
-        baseline=None,
-        head=value.value,
-        reason=None if value.value is not None else value.state,
-        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
-        head_low=own[0] if own else None,
-        head_high=own[1] if own else None,
-        head_state=value.state,
-        support=value.support,
-        standard_error=single.standard_error(value, part.cluster),
-    )
+    return of_head(metric, part.n, value, own, single.standard_error(value, part.cluster))
 
 
 def compatible(work: Work, both: Pair | Differences) -> bool:

@@ -132,6 +132,41 @@ def undefined(metric: Metric, n: int, baseline: Measured, head: Measured) -> Pai
     )
 
 
+def too_few(made: Paired, message: str) -> Paired:
+    """Both values and the change, without an interval, for which there is too little: `message` says what, with the counts."""
+    return Paired(
+        made.metric,
+        made.n,
+        made.baseline,
+        made.head,
+        made.change,
+        reason="too-few",
+        message=message,
+        head_low=made.head_low,
+        head_high=made.head_high,
+    )
+
+
+def of_head(
+    metric: Metric, n: int, value: Measured, own: tuple[float, float] | None, error: float | None, trials: int | None = None
+) -> Paired:
+    """A head's value, its interval and standard error, where there is nothing to compare it with."""
+    return Paired(
+        metric=metric.name,
+        n=n,
+        baseline=None,
+        head=value.value,
+        reason=None if value.value is not None else value.state,
+        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
+        head_low=own[0] if own else None,
+        head_high=own[1] if own else None,
+        head_state=value.state,
+        support=value.support,
+        standard_error=error,
+        trials=trials,
+    )
+
+
 def conclude(metric: Metric, n: int, baseline: Measured, head: Measured, parts: Parts, moved: tuple[int, int], confidence: float) -> Paired:
     """The change, and its interval where one may decide. Both values are known to be defined."""
     before, after = baseline.value or 0.0, head.value or 0.0

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlops_toolkit.stats.conclude import Paired, too_few
 from mlops_toolkit.stats.metric import Direction
-from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.sample import Floats
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, reach
 
@@ -58,15 +58,15 @@ def paired(
     made = Paired(name, n, baseline, head, change, head_low=own[0] if own else None, head_high=own[1] if own else None)
     old, new = _numbers(left[0]), _numbers(left[1])
     if old is None or new is None or len(old) != len(new):
-        return _few(made, f"{name} has no value without some of the groups of examples")
+        return too_few(made, f"{name} has no value without some of the groups of examples")
     if len(new) < FEWEST_CLUSTERS:
-        return _few(made, f"{len(new)} groups of examples are too few for an interval (at least {FEWEST_CLUSTERS})")
+        return too_few(made, f"{len(new)} groups of examples are too few for an interval (at least {FEWEST_CLUSTERS})")
     moved = sign * (new - old)
     size = max(abs(baseline), abs(head))
     spread = spread_of(moved)
     active = int(np.count_nonzero(np.abs(moved - change) > 1e-12 * size))
     if active < FEWEST_ACTIVE or spread.flat(size):
-        return _few(made, f"only {active} of {len(new)} groups of examples tell the two models apart (at least {FEWEST_ACTIVE})")
+        return too_few(made, f"only {active} of {len(new)} groups of examples tell the two models apart (at least {FEWEST_ACTIVE})")
     assert spread.error is not None  # noqa: S101  # it is not flat
     df = min(spread.df, active - 1)
     down, up = reach(confidence, df, spread.skew)
@@ -85,20 +85,6 @@ def paired(
         clusters=len(new),
         df=df,
         steps=(max(0.0, -spread.skew) * spread.error, max(0.0, spread.skew) * spread.error),
-    )
-
-
-def _few(made: Paired, message: str) -> Paired:
-    return Paired(
-        made.metric,
-        made.n,
-        made.baseline,
-        made.head,
-        made.change,
-        reason="too-few",
-        message=message,
-        head_low=made.head_low,
-        head_high=made.head_high,
     )
 
 

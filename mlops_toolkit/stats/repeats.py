@@ -15,10 +15,10 @@ import math
 
 import numpy as np
 
+from mlops_toolkit.stats.conclude import Paired, too_few
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.order import SHORT, Quantile, dependence, fewest, quantile
-from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.sample import Floats
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, Spread, distance, reach
 
@@ -50,9 +50,9 @@ def in_turn(
     n = blocks * BLOCK * each
     made = _values(name, baseline[:n], head[:n], q, direction) if blocks else _values(name, baseline, head, q, direction)
     if blocks < FEWEST_ACTIVE:
-        return _few(made, f"{rounds} rounds are too few for an interval (at least {FEWEST_ACTIVE * BLOCK})")
+        return too_few(made, f"{rounds} rounds are too few for an interval (at least {FEWEST_ACTIVE * BLOCK})")
     if q is not None and n < fewest(q, confidence):
-        return _few(made, f"p{q * 100:g} needs at least {fewest(q, confidence)} values, and there are {n}")
+        return too_few(made, f"p{q * 100:g} needs at least {fewest(q, confidence)} values, and there are {n}")
     low, high, error, df = (
         _mean_in_turn(baseline[:n], head[:n], blocks, confidence) if q is None else _shifts(baseline[:n], head[:n], q, blocks, confidence)
     )
@@ -64,7 +64,7 @@ def alone(name: str, values: Floats, q: float | None, *, each: int = 1, confiden
     one, low, high = _own(values, q, each, confidence)
     needed = None if q is None or low is not None else quantile(values, q, confidence=confidence, rounds=each)
     made = Paired(name, len(values), None, one, head_low=low, head_high=high)
-    return _few(made, _short(q or 0.5, needed, len(values))) if needed else made
+    return too_few(made, _short(q or 0.5, needed, len(values))) if needed else made
 
 
 def _own(values: Floats, q: float | None, each: int, confidence: float) -> tuple[float, float | None, float | None]:
@@ -104,20 +104,6 @@ def _values(name: str, baseline: Floats, head: Floats, q: float | None, directio
     old, new = ((_mean(v) if q is None else float(np.quantile(v, q))) for v in (baseline, head))
     sign = 1.0 if direction == "higher" else -1.0
     return Paired(name, len(head), old, new, change=sign * (new - old) + 0.0)
-
-
-def _few(made: Paired, message: str) -> Paired:
-    return Paired(
-        made.metric,
-        made.n,
-        made.baseline,
-        made.head,
-        made.change,
-        reason="too-few",
-        message=message,
-        head_low=made.head_low,
-        head_high=made.head_high,
-    )
 
 
 def _oriented(made: Paired, low: float, high: float, error: float | None, df: int, method: str) -> Paired:
@@ -160,7 +146,7 @@ def _quantiles_apart(name: str, baseline: Floats, head: Floats, q: float, direct
     old, new = (quantile(values, q, confidence=confidence) for values in (baseline, head))
     for which, found, values in (("this run's", new, head), ("the baseline's", old, baseline)):
         if found.low is None:
-            return _few(made, f"{which} {_short(q, found, len(values))}")
+            return too_few(made, f"{which} {_short(q, found, len(values))}")
     assert None not in (old.low, old.high, new.low, new.high)  # noqa: S101  # the loop has looked
     moved = new.value - old.value
     low = moved - math.hypot(new.value - new.low, old.high - old.value)  # type: ignore[operator]

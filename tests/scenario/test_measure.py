@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.world.repository import CONFIG, Repository, make
+from tests.world.waiting import running, wait_for
 
 RISE = CONFIG + "  latency-ms: {max-rise: 10%}\n"
 # A machine whose every run is slower than the one before, by a lot of noise: the state is in a file, as a real one's is in its heat.
@@ -103,16 +103,11 @@ def test_a_measurement_that_is_killed_leaves_the_record_as_it_was_and_nothing_ru
     program = [sys.executable, "-m", "mlops_toolkit", "measure", "latency", "--", f"echo x >> {mark}; sleep 0.2"]
     for signum, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         process = subprocess.Popen(program, cwd=repository.root, env=repository.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        size = mark.stat().st_size if mark.exists() else 0
-        while (mark.stat().st_size if mark.exists() else 0) < size + 6 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        before_it = mark.stat().st_size if mark.exists() else 0
+        wait_for(lambda least=before_it + 6: mark.exists() and mark.stat().st_size >= least, 60)
         os.kill(process.pid, signum)
         assert process.wait(timeout=60) == code
-        time.sleep(1.0)
-        after = mark.stat().st_size
-        time.sleep(1.0)
-        assert mark.stat().st_size == after, "it still runs"
+        wait_for(lambda: not running(str(mark)))
         assert (repository.root / ".mlops/run.json").read_bytes() == before
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.world.repository import Repository
 from tests.world.seeded import CONFIG, params, seeded, trained
+from tests.world.waiting import wait_for
 
 
 @pytest.fixture
@@ -130,18 +130,11 @@ def test_a_squash_merge_costs_no_training_and_keeps_every_seed(repository: Repos
     assert repository.report["training"]["seeds"] == [[0, 1, 2, 3], [0, 1, 2, 3]]
 
 
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_training_that_is_killed_between_seeds_goes_on_with_the_next(repository: Repository, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "mlops_toolkit", "train"]
     process = subprocess.Popen(command, cwd=repository.root, env={**repository.env, "HANG": "3"}, stderr=subprocess.DEVNULL)
-    wait_for(lambda: trained(repository) == ["1", "2", "3"])
+    wait_for(lambda: trained(repository) == ["1", "2", "3"], 60)
     os.kill(process.pid, how)
     process.wait(timeout=60)
     assert [one["seed"] for one in repository.record["seeds"]] == [1, 2]
@@ -157,7 +150,7 @@ def test_a_seed_that_was_done_and_whose_model_was_changed_is_trained_again(tmp_p
     repository = seeded(tmp_path, config=CONFIG + "models: {store: none}\n")
     command = [sys.executable, "-m", "mlops_toolkit", "train"]
     process = subprocess.Popen(command, cwd=repository.root, env={**repository.env, "HANG": "2"}, stderr=subprocess.DEVNULL)
-    wait_for(lambda: trained(repository) == ["1", "2"])
+    wait_for(lambda: trained(repository) == ["1", "2"], 60)
     process.kill()
     process.wait(timeout=60)
     place = next((repository.root / ".mlops" / "seeds").glob("*/1/model.json"))

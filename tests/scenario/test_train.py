@@ -7,17 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlops_toolkit.records import run as records
 from mlops_toolkit.records.run import Run
 from tests.check import ROOT
+from tests.world.waiting import wait_for
 
 TRAIN = """
 import os, pathlib
@@ -101,13 +100,6 @@ def project(tmp_path: Path) -> Project:
     made.git("init", "-q", "-b", "main")
     made.commit("first")
     return made
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
 
 
 def test_a_training_leaves_a_record_its_output_and_its_model(project: Project) -> None:

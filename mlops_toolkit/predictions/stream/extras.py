@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -12,21 +11,10 @@ from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.predictions import conditions, groups, samples, slices
 from mlops_toolkit.predictions import numbers as parsing
+from mlops_toolkit.predictions.pair import Answers
 from mlops_toolkit.predictions.stream.coder import Coder
 from mlops_toolkit.predictions.stream.spool import Array
 from mlops_toolkit.predictions.table import PROB
-
-
-class Side(Protocol):
-    """What of a stream is asked here."""
-
-    @property
-    def task(self) -> str: ...
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def columns(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -46,14 +34,14 @@ class Extras:
     requests: tuple[SliceRequest, ...] = ()
     _coders: dict[int, Coder] = field(default_factory=dict)
 
-    def wanted(self, head: Side) -> list[str]:
+    def wanted(self, head: Answers) -> list[str]:
         """The columns to read of the head, id apart."""
         named = {request.column for request in self.requests}
         texts = [request.where for request in self.requests if request.where]
         own = [c for c in head.columns if c != "id"]
         return [c for c in own if c in self.numbers or c in named or any(c in text for text in texts)]
 
-    def check(self, head: Side, schema: pl.Schema) -> None:
+    def check(self, head: Answers, schema: pl.Schema) -> None:
         """Refuses columns that are not there or cannot be used, before anything is read."""
         empty = pl.DataFrame(schema={name: schema[name] for name in head.columns})
         for name in self.numbers:
@@ -62,7 +50,7 @@ class Extras:
             if request.column is not None:
                 _sliceable(request.column, head, schema)
 
-    def columns(self, side: Side, frame: pl.DataFrame, whose: str) -> dict[str, Array]:
+    def columns(self, side: Answers, frame: pl.DataFrame, whose: str) -> dict[str, Array]:
         """The numbers of a block of a side, whose columns are in `frame`."""
         return {f"{whose}:column:{name}": samples.column(side, name, frame).to_numpy() for name in self.numbers if name in side.columns}
 
@@ -109,14 +97,14 @@ class Extras:
         return [Part(f"{name}={text or groups.MISSING}", f"slice:{index}", code) for text, code in there]
 
 
-def _sliceable(name: str, head: Side, schema: pl.Schema) -> None:
+def _sliceable(name: str, head: Answers, schema: pl.Schema) -> None:
     if name not in head.columns:
         raise slices.unknown(name, [c for c in head.columns if not c.startswith(PROB)])
     if parsing.wordless(schema[name]):
         raise UsageError("bad-slice", f"a {schema[name]} column cannot be sliced by", where=f"slice {name}")
 
 
-def head_view(head: Side, block: pl.DataFrame) -> pl.DataFrame:
+def head_view(head: Answers, block: pl.DataFrame) -> pl.DataFrame:
     """A block with the columns that are ours as a Table holds them: ids and labels text, scores and weights numbers."""
     answers = ("target", "prediction")
     words = {"id", "cluster", "repeat", *(answers if head.task == "classification" else ())}

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.stats import single, unseen
-from mlops_toolkit.stats.conclude import Longest, Paired, endless
+from mlops_toolkit.stats.conclude import Longest, Paired, endless, of_head
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.paired import from_cells
 from mlops_toolkit.stats.proportions import wilson
@@ -174,20 +174,8 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float)
             own = wilson(*share, confidence)
         else:
             own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence, longest=longest)
-    made = Paired(
-        metric=metric.name,
-        n=rows.n,
-        baseline=None,
-        head=value.value,
-        reason=None if value.value is not None else value.state,
-        message=None if value.value is not None else f"{metric.name} is undefined: {value.state.replace('-', ' ')}",
-        head_low=own[0] if own else None,
-        head_high=own[1] if own else None,
-        head_state=value.state,
-        support=value.support,
-        standard_error=spread.error if spread is not None else None,
-        trials=share[1] if share is not None and rows.even and not rows.clustered else None,
-    )
+    trials = share[1] if share is not None and rows.even and not rows.clustered else None
+    made = of_head(metric, rows.n, value, own, spread.error if spread is not None else None, trials)
     return one.pairs[metric.name].wider(made, rows, confidence) if metric.name in one.pairs else made
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from mlops_toolkit.errors import Cancelled, CommandFailed
 from mlops_toolkit.system import leftovers, supervise
 from mlops_toolkit.system.supervise import Ended
+from tests.world.waiting import wait_for
 
 # Our own side in a process of its own, so that it can be signalled: prints how the command ended as JSON.
 DRIVER = """
@@ -48,14 +48,6 @@ DAEMON = (
 def run(command: str, folder: Path, **options: Any) -> Ended:
     env = {**os.environ, "PYTHON": sys.executable}
     return supervise.run(command, cwd=folder, env=env, log=folder / "log.txt", **options)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
-    return found
 
 
 def read_pid(folder: Path) -> int:
