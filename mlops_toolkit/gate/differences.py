@@ -16,13 +16,14 @@ Section = Literal["model", "params", "environment", "data", "command", "gate", "
 
 def between(baseline: Run, head: Run) -> tuple[Difference, ...]:
     """Differences in reading order; equal things are left out."""
+    reused = "reused" in (baseline.status, head.status)  # it took nothing that could be compared
     return (
         *_rows("model", _model(baseline), _model(head)),
         *_rows("params", {k: _text(v) for k, v in baseline.params.items()}, {k: _text(v) for k, v in head.params.items()}),
         *_rows("command", _commands(baseline), _commands(head)),
         *_rows("environment", _environment(baseline), _environment(head)),
         *_rows("data", _data(baseline), _data(head)),
-        *_rows("cost", *_costs(baseline, head)),
+        *_rows("cost", *({} if reused else _cost(run) for run in (baseline, head))),
     )
 
 
@@ -68,25 +69,11 @@ def _data(run: Run) -> dict[str, str]:
     return made
 
 
-def _costs(baseline: Run, head: Run) -> tuple[dict[str, str], dict[str, str]]:
-    """What training and evaluating took, as a person reads it. A run that was reused took nothing that could be compared."""
-    if "reused" in (baseline.status, head.status):
-        return _size(baseline), _size(head)
-    return _cost(baseline) | _size(baseline), _cost(head) | _size(head)
-
-
 def _cost(run: Run) -> dict[str, str]:
-    made, used = {}, run.resources
-    if used.wall_seconds is not None:
-        made["time"] = words.seconds(used.wall_seconds)
-    if used.gpu_seconds:
-        made["GPU time"] = words.seconds(used.gpu_seconds)
-    if used.peak_memory:
-        made["peak memory"] = words.size(used.peak_memory)
-    if used.energy_joules:
-        made["energy"] = f"{used.energy_joules / 3.6e6:.3g} kWh"
+    """What training took besides the time, memory and size that stand among the measures."""
+    made = {}
+    if run.resources.gpu_seconds:
+        made["GPU time"] = words.seconds(run.resources.gpu_seconds)
+    if run.resources.energy_joules:
+        made["energy"] = f"{run.resources.energy_joules / 3.6e6:.3g} kWh"
     return made
-
-
-def _size(run: Run) -> dict[str, str]:
-    return {"model size": words.size(run.trained.size)} if run.trained is not None else {}

@@ -204,7 +204,6 @@ def header(result: Result) -> str:
 def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[str, str], examples: int) -> dict[str, object]:
     first, per_slice = rows.overall(result), rows.slices(result)
     open_rows = first[:OPEN_ROWS]
-    worst, rest = slices.split(result)
     line = _first_row if rows.is_first(result) else _row
     return {
         "header": header(result),
@@ -212,8 +211,8 @@ def _context(result: Result, chart_urls: Mapping[str, str], chart_alts: Mapping[
         "rest": fit(first[OPEN_ROWS:], line, _BUDGET["rest"]),
         "why": fit(_whys(first), _why, _BUDGET["why"]),
         "notes": fit(_notes(result), "- {}".format, _BUDGET["notes"]),
-        "worst_slices": fit(worst, line, _BUDGET["worst slices"]),
-        "slices": fit(rest, line, _BUDGET["slices"]),
+        "worst_slices": fit(slices.worst(result), line, _BUDGET["worst slices"]),
+        "slices": fit(per_slice, line, _BUDGET["slices"]),
         "discovered": fit(slices.found(result), slices.found_line, _BUDGET["discovered"]),
         "discovered_header": slices.found_header(*(escape.inline(n, 30) for n in names(result))),
         "discovered_say": slices.found_say(result),

@@ -55,7 +55,7 @@ def confusion(found: Confusion) -> str | None:
         change, i, j = found_cell
         if (change > 0) == more:
             target, prediction = (escape.clean(found.labels[k], 30) for k in (i, j))
-            said.append(f"{target} taken for {prediction} {words.count(found.head[i][j], 'time')}, before {found.baseline[i][j]:,}")
+            said.append(f"{target} taken for {prediction} in {words.count(found.head[i][j], 'example')}, {found.baseline[i][j]:,} before")
     return "; ".join(said)
 
 

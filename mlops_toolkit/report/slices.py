@@ -23,14 +23,12 @@ class Found:
     n: str
 
 
-def split(result: Result) -> tuple[tuple[rows.Row, ...], tuple[rows.Row, ...]]:
-    """The declared slices, worst first: a few that lie beyond what is allowed without being in the first table, and all others."""
+def worst(result: Result) -> tuple[rows.Row, ...]:
+    """A few of the declared slices, worst first, that lie beyond what is allowed without being in the first table."""
     first = {id(row.check) for row in rows.overall(result)}
-    every = rows.slices(result)
-    beyond = [row for row in every if id(row.check) not in first and _beyond(row.check)]
+    beyond = [row for row in rows.slices(result) if id(row.check) not in first and _beyond(row.check)]
     beyond.sort(key=lambda row: row.check.reason == "too-small")
-    shown = tuple(beyond[:OPEN])
-    return shown, tuple(row for row in every if row not in shown)
+    return tuple(beyond[:OPEN])
 
 
 def _beyond(check: Check) -> bool:

@@ -43,7 +43,7 @@ def test_the_alternative_text_states_the_finding_with_numbers() -> None:
     """For mail, where a private picture cannot be seen."""
     alts = {name: chart.alt for name, chart in drawn("regression").items()}
     assert alts["changes"].startswith("accuracy −3.1 pp (likely −4.4 to −1.8; allowed −1.0): worse; of the others 1 worse, ")
-    assert alts["confusion"] == "spam taken for ham 44 times, before 14"
+    assert alts["confusion"] == "spam taken for ham in 44 examples, 14 before"
     assert alts["curves"].startswith("area under the ROC curve 0.859 (main), 0.804 (this PR); average precision 0.947")
     assert alts["history"].startswith("accuracy over 14 runs: 0.9515 to 0.9693, now 0.9412")
     assert alts == findings(results.regression())
@@ -141,7 +141,7 @@ def test_of_two_hundred_classes_those_that_changed_most_are_drawn() -> None:
     assert len(kept) == 16
     assert {30, 150} <= set(kept)
     made = charts(Result("m", "pass", "passed", "", MAIN, HEAD, charts=Charts(confusion=found)))
-    assert [c.alt for c in made] == ["class 150 taken for class 30 9 times, before 0"]
+    assert [c.alt for c in made] == ["class 150 taken for class 30 in 9 examples, 0 before"]
     assert picture(made[0]).size[0] < 2000
 
 
