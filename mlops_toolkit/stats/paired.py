@@ -30,9 +30,9 @@ _BATCH = 1 << 18  # rows
 def paired(metric: Metric, baseline: Sample, head: Sample, *, confidence: float = 0.95, rows: Rows | None = None) -> Paired:
     """Compare `metric` on two aligned Samples (on the subset `rows`, a mask or indices, if given).
 
-    Accuracy and its like, unweighted and unclustered: Tango's score interval, at every n. All else: Student's t on the
-    differences of the influences, which decides only with 25 examples of each class the metric depends on, 10 rows that
-    contribute and, where rows are clustered, 10 clusters of which 10 contribute. Same inputs, same numbers: nothing is drawn.
+    Accuracy and its like, unweighted and unclustered: Tango's score interval, at every n. All else: Student's t on the differences of
+    the influences, and where fewer than 25 examples of a class or 10 rows (clusters) tell of them, the most that one example can do to
+    the metric (see `unseen`), or no interval. Same inputs, same numbers: nothing is drawn.
     """
     return paired_many([metric], baseline, head, confidence=confidence, rows_by_slice={"": rows})[""][0]
 
@@ -113,24 +113,15 @@ class _Work:
         cells = self.joint.cells(rows) if self.joint else None
         baseline, head = sides or (self.baseline, self.head)
         if self.by_rows:
-            head, known = replace(head, weight=uneven(head.weight), cluster=dense(head.cluster)), head.memory
-            head.memory.update(known)
-            baseline, known = replace(baseline, weight=head.weight, cluster=head.cluster), baseline.memory
-            baseline.memory.update(known)
+            head = head.counted(uneven(head.weight), dense(head.cluster))
+            baseline = baseline.counted(head.weight, head.cluster)
         two = Sides(baseline, head, None if rows is None else self.whole, rows)
         found = _on(self.metrics, two, cells, self.confidence, self.tolerance)
         if rows is None:
-            self.whole = replace(two, baseline=_lighter(baseline), head=_lighter(head))
+            self.whole = replace(two, baseline=baseline.lighter(), head=head.lighter())
             self.baseline.memory.update(self.whole.baseline.memory)
             self.head.memory.update(self.whole.head.memory)
         return found
-
-
-def _lighter(sample: Sample) -> Sample:
-    """Without what is remembered of it, but for what slices may ask again: orders are large."""
-    made = replace(sample)
-    made.memory.update({key: value for key, value in sample.memory.items() if value is True})
-    return made
 
 
 def _on(

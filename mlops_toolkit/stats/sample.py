@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +41,27 @@ class Sample:
     positive: int | None = None
     memory: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
+    def once(self, what: Hashable, compute: Callable[[], Any]) -> Any:
+        """What is computed of these rows, the first time that it is asked for."""
+        if what not in self.memory:
+            self.memory[what] = compute()
+        return self.memory[what]
+
+    def counted(self, weight: Floats | None, cluster: Codes | None) -> Sample:
+        """The same rows counting the same, otherwise written: what is remembered of them holds."""
+        made = replace(self, weight=weight, cluster=cluster)
+        made.memory.update(self.memory)
+        return made
+
+    def lighter(self) -> Sample:
+        """Without what is remembered of it, but for what slices may ask again: orders are large."""
+        made = replace(self)
+        made.memory.update(self._lasting())
+        return made
+
+    def _lasting(self) -> dict[Any, Any]:
+        return {what: known for what, known in self.memory.items() if known is True}
+
     def take(self, rows: npt.NDArray[Any]) -> Sample:
         """The rows given by a boolean mask or indices, labels unchanged."""
         return self._cut(rows, int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows))
@@ -64,7 +85,7 @@ class Sample:
             cluster=cut(self.cluster),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
-        made.memory.update({key: value for key, value in self.memory.items() if value is True})
+        made.memory.update(self._lasting())
         return made
 
     def _columns(self, rows: Any, n: int) -> Floats | None:

@@ -72,10 +72,10 @@ class Spread:
     def steps(self) -> tuple[float, float]:
         """How long a step down and one up is taken to be, in the metric's unit.
 
-        Towards the longer tail it is Σ x³/Σ x², which is the length where there is but one. On both sides, where few of the units make up the spread, the longest that was seen counts
-        too: by how much less than 2.5·√(contributing units) the degrees of freedom are, squared. At ten units of one size that is most of
-        it, at a hundred normal ones a sixteenth; of a log-normal tail all of it, and of tails without a variance many times that: there
-        an interval is so wide that it decides nothing.
+        Towards the longer tail it is Σ x³/Σ x², which is the length where there is but one. On both sides, where few of the units make
+        up the spread, the longest that was seen counts too: by how much less than 2.5·√(contributing units) the degrees of freedom
+        are, squared. At ten units of one size that is most of it, at a hundred normal ones a sixteenth; of a log-normal tail all of it,
+        and of tails without a variance many times that: there an interval is so wide that it decides nothing.
         """
         down, up = self.skewed
         counts = (STANDING_OUT * math.sqrt(max(self.active, 1)) / self.df) ** 2

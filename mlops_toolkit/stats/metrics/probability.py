@@ -37,11 +37,12 @@ def _mean(loss: Callable[[Floats, Codes], Floats]) -> Means:
             return Measured(None, state="no-target")
         if sample.prob is None:
             return Measured(None, state="no-probabilities")
-        if "sums to one" not in sample.memory:
-            prob = sample.prob
-            off = by_chunk(sample.n, lambda rows: float(np.abs(_sums(prob[rows]) - 1).max(initial=0.0)))
-            sample.memory["sums to one"] = max(off) <= _SUM_TOLERANCE
-        return "ok" if sample.memory["sums to one"] else "probabilities-do-not-sum-to-one", 0.0
+        prob, n = sample.prob, sample.n
+        near = sample.once(
+            "sums to one",
+            lambda: max(by_chunk(n, lambda rows: float(np.abs(_sums(prob[rows]) - 1).max(initial=0.0)))) <= _SUM_TOLERANCE,
+        )
+        return "ok" if near else "probabilities-do-not-sum-to-one", 0.0
 
     return Means(numbers, plain_mean, about, dear=True)
 

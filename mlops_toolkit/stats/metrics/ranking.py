@@ -127,19 +127,13 @@ def _one(positive: Mask, c: int, scores: Floats, sample: Sample, formula: Formul
 
 def _ranked(sample: Sample, c: int, scores: Floats) -> Ranking:
     """The order of a class's scores, sorted once for all metrics."""
-    key = ("ranking", c)
-    if key not in sample.memory:
-        sample.memory[key] = ranking(scores)
-    found: Ranking = sample.memory[key]
+    found: Ranking = sample.once(("ranking", c), lambda: ranking(scores))
     return found
 
 
 def _stands(sample: Sample, c: int, scores: Floats, positive: Mask) -> Standing:
     """The same of rows that count once each."""
-    key = ("standing", c)
-    if key not in sample.memory:
-        sample.memory[key] = standing(scores, positive)
-    found: Standing = sample.memory[key]
+    found: Standing = sample.once(("standing", c), lambda: standing(scores, positive))
     return found
 
 

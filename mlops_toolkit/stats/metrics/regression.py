@@ -62,9 +62,7 @@ def _once(sample: Sample, what: str, number: Callable[[], Floats]) -> Floats:
     """A number that several metrics read, computed once of a piece that stays in the cache; more would only fill memory."""
     if sample.n > ROWS:
         return number()
-    if what not in sample.memory:
-        sample.memory[what] = number()
-    found: Floats = sample.memory[what]
+    found: Floats = sample.once(what, number)
     return found
 
 
@@ -105,15 +103,18 @@ def _middle(sample: Sample) -> tuple[str, float] | Measured:
     """The mean target: it only has to be near, since (target − mean)² has its least sum there."""
     if without := _without(sample):
         return without
-    if "middle" not in sample.memory:
-        (target, _), weight = _pair(sample), sample.weight
-        parts = by_chunk(sample.n, lambda rows: _middle_of(target[rows], None if weight is None else weight[rows]))
-        least, most = min(part[2] for part in parts), max(part[3] for part in parts)
-        heavy = math.fsum(part[1] for part in parts)
-        middle = target[0] + _fsum(part[0] + part[1] * (part[4] - target[0]) for part in parts) / heavy if least < most else least
-        sample.memory["middle"] = least < most, float(middle)
-    varies, middle = sample.memory["middle"]
-    return ("ok", middle) if varies else Measured(None, state="constant-target")
+    middle: float | None = sample.once("middle", lambda: _middle_of_all(sample))
+    return Measured(None, state="constant-target") if middle is None else ("ok", middle)
+
+
+def _middle_of_all(sample: Sample) -> float | None:
+    """None where all targets are the same."""
+    (target, _), weight = _pair(sample), sample.weight
+    parts = by_chunk(sample.n, lambda rows: _middle_of(target[rows], None if weight is None else weight[rows]))
+    if min(part[2] for part in parts) == max(part[3] for part in parts):
+        return None
+    heavy = math.fsum(part[1] for part in parts)
+    return float(target[0] + _fsum(part[0] + part[1] * (part[4] - target[0]) for part in parts) / heavy)
 
 
 def _middle_of(target: Floats, weight: Floats | None) -> tuple[float, float, float, float, float]:
