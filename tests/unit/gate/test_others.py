@@ -48,7 +48,7 @@ def test_a_rule_without_a_margin_against_main_may_have_one_against_the_release()
 
 def test_it_is_part_of_holm_s_family_and_of_the_whole() -> None:
     """A drop that one check alone would call a failure is chance among many."""
-    base, head = answers(1000, 0), shifted(1000, 0, 45)
+    base, head = answers(1000, 0), shifted(1000, 0, 47)
     text = "evaluate: {run: x, metrics: [accuracy]}\ngate: {accuracy: {max-drop: 3.2pp}}\n" + LISTED
     [alone] = against(judged(text, head, release(base), base=side(head, run=run())))
     named = [replace(release(base, f"2026110{i}-000000-bbbbbb"), name=f"v{i}") for i in range(1, 9)]
