@@ -12,6 +12,7 @@ from mlops_toolkit.gate.discover import Asked
 from mlops_toolkit.gate.loaded import Answers
 from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work
+from mlops_toolkit.predictions.groups import Grouped
 from mlops_toolkit.predictions.pair import Differences, Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
@@ -115,13 +116,20 @@ class Both:
 
 
 def aligned(
-    work: Work, base: Answers | None, head: Answers, columns: tuple[str, ...], slices: tuple[SliceRequest, ...], salt: str | None
+    work: Work,
+    base: Answers | None,
+    head: Answers,
+    columns: tuple[str, ...],
+    slices: tuple[SliceRequest, ...],
+    salt: str | None,
+    grouped: Grouped,
 ) -> Sides:
     """The two sides with the same rows, and in `work` what the reader must know of how they differ."""
     if not isinstance(head, Table) or not (base is None or isinstance(base, Table)):
         from mlops_toolkit.gate import streamed  # few comparisons need it
+        from mlops_toolkit.predictions.stream.extras import Extras
 
-        return streamed.bring_together(work, base, head, columns, slices, salt)
+        return streamed.bring_together(work, base, head, Extras(columns, slices, grouped), salt)
     if base is None:
         return Both(sample(head, columns), head.frame)
     common = tuple(c for c in columns if c in base.frame.columns)

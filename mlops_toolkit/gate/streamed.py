@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.gate import align, changed_rows, counted_curves
+from mlops_toolkit.gate import align, changed_rows, counted_curves, regrouped
 from mlops_toolkit.gate.discover import Asked as Searched
 from mlops_toolkit.gate.loaded import Answers
 from mlops_toolkit.gate.work import Work
@@ -97,8 +97,10 @@ class Streamed:
 
     def changed(self, hidden: frozenset[str], suite: str) -> Examples:
         head = self.blocks.aligned.head
-        nested = {name for name, kind in head.opened.schema.items() if kind.is_nested()}
-        previews = [c for c in head.columns if c not in RESERVED and not c.startswith(PROB) and c not in hidden | nested]
+        extras = self.blocks.aligned.extras
+        no = {name for name, kind in head.opened.schema.items() if kind.is_nested()} | hidden
+        no |= {name for name, many in extras.differ.items() if many and extras.grouped.held}  # the file says another value than counts
+        previews = [c for c in head.columns if c not in RESERVED and not c.startswith(PROB) and c not in no]
         return changed_rows.changed(self.blocks, previews, suite=suite)
 
     def charts(self, names: tuple[str, str]) -> Charts:
@@ -117,20 +119,19 @@ def bring_together(
     work: Work,
     base: Answers | None,
     head: Answers,
-    columns: tuple[str, ...],
-    slices: tuple[SliceRequest, ...],
+    extras: Extras,
     salt: str | None,
 ) -> Streamed:
     """The two streams aligned, and in `work` what the reader must know of how they differ."""
     head = _stream(head)
     base = None if base is None else _stream(base)
-    extras = Extras(columns, slices)
-    extras.check(head, head.opened.schema)
+    extras.check(head)
     if base is None:
-        return Streamed(work, Blocks(aligned(None, head, extras)))
+        return Streamed(work, Blocks(aligned(None, head, extras.alone())))
     both = Blocks(aligned(base, head, extras, salt=salt))
     if not align.compatible(work, both.differences):
-        return Streamed(work, Blocks(aligned(None, head, Extras(columns, slices))), refused=True)
+        return Streamed(work, Blocks(aligned(None, head, extras.alone())), refused=True)
+    regrouped.noted(work, extras.grouped, extras.differ)
     return Streamed(work, both)
 
 

@@ -41,8 +41,9 @@ def judge_suite(
     asked, kept = _slice_requests(work, request, name)
     salt = salt if baseline and name in baseline.hashed - head.hashed else None
     with _explained(kept):
-        both = aligned(work, base_table, table, columns, asked, salt)
-    both = regrouped.as_before(work, request, name, both, asked, columns)
+        grouped = regrouped.asked(request, name, base_table, table, asked, columns)
+        both = aligned(work, base_table, table, columns, asked, salt, grouped)
+    both = regrouped.as_before(work, both, grouped)
     both = seeds.counted(request, name, both, baseline, head, columns, salt)
     metrics = [resolve(r, labels=both.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:

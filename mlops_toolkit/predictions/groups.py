@@ -33,6 +33,32 @@ class Groups:
     ranges: bool = False
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """How the examples of a comparison are grouped.
+
+    by        columns by whose groups gaps are judged
+    compared  columns of slices and gaps that the baseline has, too;  held: where it has another value, that counts
+    """
+
+    by: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    held: bool = False
+
+
+def as_now(now: pl.Series, before: pl.Series, *, text: bool | None = None) -> tuple[pl.Series, int]:
+    """The baseline's column as this run writes it, and how many values of it are others; written otherwise (`1` and `1.0`) is no other.
+
+    text  whether it must be compared as text since not every value is of this run's type (None: look)
+    """
+    if now.dtype != before.dtype:
+        alike = before.cast(now.dtype, strict=False)
+        text = alike.null_count() != before.null_count() if text is None else text
+        before = before.cast(pl.String, strict=False) if text else alike
+    other = now if now.dtype == before.dtype else now.cast(pl.String, strict=False)
+    return before, int((~other.eq_missing(before)).sum())
+
+
 def of(column: pl.Series) -> Groups | None:
     """The groups of a column (n,), at most 50 (and then one for what is missing); None where its values are too many to be groups.
 

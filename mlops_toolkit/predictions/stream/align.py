@@ -81,9 +81,10 @@ def _side_by_side(baseline: Stream | None, head: Stream, extras: Extras) -> Alig
     if baseline is not None and baseline.n != head.n:
         return None
     spool = Spool.made("aligned")
-    theirs = baseline.opened.blocks(["id", *(c for c in extras.numbers if c in baseline.columns)]) if baseline is not None else None
+    extras.begin(baseline, head)
+    theirs = baseline.opened.blocks(["id", *extras.wanted_before(baseline)]) if baseline is not None else None
     for index, ours in enumerate(head.opened.blocks(["id", *extras.wanted(head)])):
-        arrays = {f"head:{name}": values for name, values in head.spool.block(index).items()}
+        arrays, other = {f"head:{name}": values for name, values in head.spool.block(index).items()}, None
         if baseline is not None and theirs is not None:
             other = next(theirs, None)
             if other is None or not _same(other["id"], ours["id"]):
@@ -91,7 +92,7 @@ def _side_by_side(baseline: Stream | None, head: Stream, extras: Extras) -> Alig
                 return None
             arrays |= {f"baseline:{name}": values for name, values in baseline.spool.block(index).items()}
             arrays |= extras.columns(baseline, other, "baseline")
-        arrays |= extras.columns(head, ours, "head") | extras.slices(head_view(head, ours))
+        arrays |= extras.columns(head, ours, "head") | extras.slices(head_view(head, ours), other)
         spool.append(arrays)
     if not head.rising:
         parts.once(baseline or head)

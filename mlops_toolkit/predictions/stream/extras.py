@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,14 @@ from mlops_toolkit.config.schema import SliceRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.predictions import conditions, groups, samples, slices
 from mlops_toolkit.predictions import numbers as parsing
+from mlops_toolkit.predictions.groups import Grouped, as_now
 from mlops_toolkit.predictions.pair import Answers
 from mlops_toolkit.predictions.stream.coder import Coder
 from mlops_toolkit.predictions.stream.spool import Array
 from mlops_toolkit.predictions.table import PROB
+
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
 
 
 @dataclass(frozen=True)
@@ -28,21 +33,42 @@ class Part:
 
 @dataclass(frozen=True)
 class Extras:
-    """numbers: the columns that both sides are asked for, where they have them; requests: the slices."""
+    """What is read of the two sides beside their answers.
+
+    numbers   the columns that both sides are asked for, where they have them
+    requests  the slices;  grouped  what gaps are judged by, and which columns are held against the baseline's
+    differ    of each of those columns, of how many common examples it is another one than on the baseline, as far as they were seen
+    """
 
     numbers: tuple[str, ...] = ()
     requests: tuple[SliceRequest, ...] = ()
-    _coders: dict[int, Coder] = field(default_factory=dict)
+    grouped: Grouped = field(default_factory=Grouped)
+    differ: dict[str, int] = field(default_factory=dict)
+    _coders: dict[str, Coder] = field(default_factory=dict)
+    _as_text: dict[str, bool] = field(default_factory=dict)
+
+    def alone(self) -> Extras:
+        """The same of a head that is compared with nothing."""
+        return Extras(self.numbers, self.requests, Grouped(self.grouped.by))
+
+    def named(self, head: Answers) -> list[str]:
+        """The columns of the head that slices and groups are made of."""
+        own = [c for c in head.columns if c != "id"]
+        used = {*slices.columns(self.requests, own), *self.grouped.by}
+        return [c for c in own if c in used]
 
     def wanted(self, head: Answers) -> list[str]:
         """The columns to read of the head, id apart."""
-        named = {request.column for request in self.requests}
-        texts = [request.where for request in self.requests if request.where]
-        own = [c for c in head.columns if c != "id"]
-        return [c for c in own if c in self.numbers or c in named or any(c in text for text in texts)]
+        named = self.named(head)
+        return [c for c in head.columns if c != "id" and (c in self.numbers or c in named)]
 
-    def check(self, head: Answers, schema: pl.Schema) -> None:
+    def wanted_before(self, baseline: Answers) -> list[str]:
+        """Those to read of the baseline."""
+        return list(dict.fromkeys(c for c in (*self.numbers, *self.grouped.compared) if c in baseline.columns))
+
+    def check(self, head: Stream) -> None:
         """Refuses columns that are not there or cannot be used, before anything is read."""
+        schema = head.opened.schema
         empty = pl.DataFrame(schema={name: schema[name] for name in head.columns})
         for name in self.numbers:
             samples.column(head, name, empty)
@@ -54,19 +80,38 @@ class Extras:
         """The numbers of a block of a side, whose columns are in `frame`."""
         return {f"{whose}:column:{name}": samples.column(side, name, frame).to_numpy() for name in self.numbers if name in side.columns}
 
-    def slices(self, frame: pl.DataFrame) -> dict[str, Array]:
-        """Which slices the rows of a block of the head lie in."""
+    def begin(self, baseline: Stream | None, head: Stream) -> None:
+        """Forget what was counted, and look how columns that are of another type on the baseline can be compared."""
+        self.differ.clear()
+        for name in self.grouped.compared if baseline is not None else ():
+            was, now = (side.opened.schema[name] for side in (baseline, head) if side is not None)
+            if was != now and baseline is not None:
+                blocks = (block[name] for block in baseline.opened.blocks([name]))
+                self._as_text[name] = any(one.cast(now, strict=False).null_count() != one.null_count() for one in blocks)
+
+    def slices(self, frame: pl.DataFrame, before: pl.DataFrame | None = None) -> dict[str, Array]:
+        """Which slices and groups the rows of a block of the head lie in. before: the same rows of the baseline, where there is one."""
         found: dict[str, Array] = {}
+        for name in self.grouped.compared:
+            if before is None:
+                break
+            was, many = as_now(frame[name], before[name], text=self._as_text.get(name))
+            self.differ[name] = self.differ.get(name, 0) + many
+            if self.grouped.held and (many or was.dtype != frame[name].dtype):
+                frame = frame.with_columns(was.alias(name))
+        for name in self.grouped.by:
+            if name in frame.columns and not parsing.wordless(frame[name].dtype):
+                found[f"slice:by:{name}"] = self._values(f"by:{name}", frame[name], name)
         for index, request in enumerate(self.requests):
             if request.column is not None:
-                found[f"slice:{index}"] = self._values(index, frame[request.column], request.column)
+                found[f"slice:{index}"] = self._values(f"{index}", frame[request.column], request.column)
             else:
                 rows = conditions.mask(frame, request.where or "", f"slice {request.name}")
                 found[f"slice:{index}"] = rows.astype(np.uint8)
         return found
 
-    def _values(self, index: int, column: pl.Series, name: str) -> Array:
-        coder = self._coders.setdefault(index, Coder())
+    def _values(self, key: str, column: pl.Series, name: str) -> Array:
+        coder = self._coders.setdefault(key, Coder())
         column = column.fill_nan(None) if column.dtype.is_float() else column
         if column.null_count():
             column = column.cast(pl.String).fill_null("")
@@ -81,7 +126,7 @@ class Extras:
         for index, request in enumerate(self.requests):
             held = counts.get(f"slice:{index}", np.zeros(0, np.int64))
             if request.column is not None:
-                found += self._of_column(index, request.column, held)
+                found += self._of_column(f"{index}", request.column, held, f"{request.column}=")
                 continue
             if len(held) < 2 or not held[1]:
                 raise slices.empty(request)
@@ -89,12 +134,16 @@ class Extras:
         slices.refuse_twice([part.name for part in found])
         return found
 
-    def _of_column(self, index: int, name: str, held: Array) -> list[Part]:
-        texts = self._coders[index].texts if index in self._coders else []
+    def groups(self, name: str, counts: dict[str, Array]) -> list[Part]:
+        """The groups of a column that gaps are judged by, in the order of `groups.of`. UsageErrors as of a slice."""
+        return self._of_column(f"by:{name}", name, counts.get(f"slice:by:{name}", np.zeros(0, np.int64)), "")
+
+    def _of_column(self, key: str, name: str, held: Array, prefix: str) -> list[Part]:
+        texts = self._coders[key].texts if key in self._coders else []
         there = sorted((text, code) for code, text in enumerate(texts) if code < len(held) and held[code])
         if len(there) > groups.MOST:
             raise slices.too_many(name, f"{len(there):,}")
-        return [Part(f"{name}={text or groups.MISSING}", f"slice:{index}", code) for text, code in there]
+        return [Part(f"{prefix}{text or groups.MISSING}", f"slice:{key}", code) for text, code in there]
 
 
 def _sliceable(name: str, head: Answers, schema: pl.Schema) -> None:

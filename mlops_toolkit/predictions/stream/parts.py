@@ -19,7 +19,7 @@ from mlops_toolkit.predictions.stream.spool import BLOCK, Array, Spool
 
 ROWS = 1_000_000  # about so many of a side are a part
 _AT_ONCE = 8  # blocks that are dealt out together: fewer, larger files
-_ROW, _PLAIN, _CODE = "\0row", "\0plain", "\0cluster"
+_ROW, _PLAIN, _CODE, _NOW, _BEFORE = "\0row", "\0plain", "\0cluster", "\0now:", "\0before:"
 
 
 @dataclass
@@ -164,6 +164,7 @@ def _many(*sides: Stream | None) -> int:
 
 def join(baseline: Stream | None, head: Stream, extras: Extras, *, salt: str | None) -> Joined:
     """The rows that both sides have, by (id, repeat); without a baseline the head's, in that order within each part."""
+    extras.begin(baseline, head)
     many, keys = _many(baseline, head), _keys(head)
     theirs = _dealt(baseline, _rows(baseline, extras, "baseline"), many) if baseline is not None else None
     ours = _dealt(head, _rows(head, extras, "head", salt), many)
@@ -181,6 +182,7 @@ def join(baseline: Stream | None, head: Stream, extras: Extras, *, salt: str | N
         if mine is None or not mine.height or any(one.twice or one.split for one in wrong):
             continue
         mine = mine.sort(keys).with_columns((pl.col("id").rle_id().cast(pl.Int64) + runs).alias("head:run"))
+        mine = mine.with_columns([pl.Series(name, values) for name, values in _grouped(mine, extras).items()])
         runs = int(mine["head:run"][-1]) + 1
         spool = {"head:row": mine[_ROW], **{c: mine[c] for c in mine.columns if ":" in c and not c.startswith("\0")}}
         for start in range(0, mine.height, BLOCK):
@@ -191,6 +193,14 @@ def join(baseline: Stream | None, head: Stream, extras: Extras, *, salt: str | N
     return joined
 
 
+def _grouped(rows: pl.DataFrame, extras: Extras) -> dict[str, Array]:
+    """Which slices the common rows lie in, where that is told by the columns of both sides."""
+    if not extras.grouped.compared:
+        return {}
+    sides = [pl.DataFrame({c.removeprefix(prefix): rows[c] for c in rows.columns if c.startswith(prefix)}) for prefix in (_NOW, _BEFORE)]
+    return extras.slices(*sides)
+
+
 def _array(column: pl.Series) -> Array:
     array: Array = column.to_numpy()
     return array
@@ -199,14 +209,18 @@ def _array(column: pl.Series) -> Array:
 def _rows(side: Stream, extras: Extras, whose: str, salt: str | None = None) -> Iterator[pl.DataFrame]:
     """A side's blocks: keys as text (ids hashed with the salt, and as they are), row, and what is compared, coded."""
     keys, start = _keys(side), 0
-    wanted = extras.wanted(side) if whose == "head" else [c for c in extras.numbers if c in side.columns]
+    wanted = extras.wanted(side) if whose == "head" else extras.wanted_before(side)
     for index, block in enumerate(side.opened.blocks([*keys, *(c for c in wanted if c not in keys)])):
         frame = _texts(block, keys)
         if salt is not None:
             frame = frame.with_columns(hash_ids(frame["id"], salt), frame["id"].alias(_PLAIN))
         arrays = {f"{whose}:{name}": values for name, values in side.spool.block(index).items()}
         arrays |= extras.columns(side, block, whose)
-        if whose == "head":
+        if whose == "baseline":
+            frame = frame.with_columns([block[c].alias(_BEFORE + c) for c in extras.grouped.compared])
+        elif extras.grouped.compared:
+            frame = frame.with_columns([head_view(side, block)[c].alias(_NOW + c) for c in extras.named(side)])
+        else:
             arrays |= extras.slices(head_view(side, block))
         numbers = [pl.Series(name, _wide(values)) for name, values in arrays.items()]
         if f"{whose}:cluster" in arrays:
