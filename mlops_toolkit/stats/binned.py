@@ -12,135 +12,17 @@ Two passes over the examples, in chunks of any size and order, on any number of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.stats.chunks import ROWS
+from mlops_toolkit.stats.layout import Layout, Mask, Room, Scores
 from mlops_toolkit.stats.sample import Floats
 
-Mask = npt.NDArray[np.bool_]
-Bins = npt.NDArray[np.int32]
-Scores = npt.NDArray[np.float64] | npt.NDArray[np.float32]
-
-BINS = 1 << 16  # aimed at; at most some three times as many are made
-_MARGIN = 256  # cells above the highest score that was looked at which are cut as well
-_TOP, _FINER = 1 / 64, 32  # the highest scores, and how many times as many bins they get
-_CELLS = 1 << 16  # by the sign, the exponent and the first seven bits of the fraction of a score in single precision
-_REST = 16  # the bits of the fraction below a cell's
-_SAMPLE = 1 << 18
-_CROWDED = 2.0**-15  # that two scores share a bin, or a score: below, no care is needed
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which bin a score falls into: a rising step function of the score.
-
-    A score is rounded to single precision (a rising function too), whose bits, read as a whole number, are in the order of the
-    scores; the first 16 name a cell, and each cell is cut into 2^k bins of equal width by the bits that follow. Probabilities are
-    first folded at a half, p to 1 − p (exact above a half), so that 0.999999 is told from 0.999998 as well as 0.000001 from 0.000002;
-    other scores are moved first where they are all alike but for their last digits. A score that many examples share gets a bin of
-    its own: their ties are ties, and no doubt.
-
-    cell    (65536,) int32: the number of a cell's first bin, times 32, plus the number of bits that are dropped within it
-    bins    how many bins there are
-    folded  whether scores are taken for probabilities; what lies outside of [0, 1] then falls into the first and last bin
-    shift   is added to a score that is not folded
-    atom    (bins/3,) None where no score is shared by many: the shared score of every three bins, which hold what is below it, it, and
-            what is above it; NaN where there is none
-    """
-
-    cell: npt.NDArray[np.int32]
-    bins: int
-    folded: bool
-    shift: float = 0.0
-    atom: Floats | None = None
-
-    @classmethod
-    def of(cls, scores: Scores, aim: int = BINS) -> Layout:
-        """A layout for scores like these (n,), of which an even choice of at most 262,144 is looked at: about `aim` bins, equally full."""
-        some = np.sort(scores[:: max(1, -(-len(scores) // _SAMPLE))]).astype(np.float64)
-        if len(some) == 0:
-            return cls._cut(some, aim, folded=False)
-        if some[0] >= 0 and some[-1] <= 1:
-            return cls._cut(some, aim, folded=True)._with_atoms(some)
-        plain, middle = cls._cut(some, aim, folded=False), float(some[len(some) // 2])
-        if math.isfinite(middle) and _crowded(plain.place(some)) > _CROWDED:
-            moved = cls._cut(some, aim, folded=False, shift=-middle)
-            plain = min(plain, moved, key=lambda one: _crowded(one.place(some)))
-        return plain._with_atoms(some)
-
-    @classmethod
-    def _cut(cls, some: Floats, aim: int, *, folded: bool, shift: float = 0.0) -> Layout:
-        held = np.bincount((_keys(some, folded=folded, shift=shift) >> _REST) + _CELLS // 2, minlength=_CELLS)
-        share = held / max(1, len(some))
-        top = np.cumsum(share[::-1])[::-1] <= _TOP  # where average precision is made
-        bits = np.minimum(_REST, np.ceil(np.log2(np.maximum(1.0, share * aim * np.where(top, _FINER, 1))))).astype(np.int64)
-        beyond = int(np.flatnonzero(held)[-1]) + 1 if len(some) else _CELLS  # above the highest of `some` may lie higher ones
-        bits[beyond : beyond + _MARGIN] = 4
-        empty = (held == 0) & (np.roll(held, 1) == 0) & (np.arange(_CELLS) < beyond)
-        many = np.where(empty, 0, np.int64(1) << bits)  # cells without scores share one bin
-        many[0] = max(many[0], 1)
-        first = np.cumsum(many) - np.maximum(many, 1)
-        return cls((first * 32 + (_REST - bits)).astype(np.int32), int(many.sum()), folded, shift)
-
-    def _with_atoms(self, some: Floats) -> Layout:
-        """Of rising scores (m,): with bins of their own for those that many share, where that makes a difference."""
-        start = np.flatnonzero(np.append(True, some[1:] != some[:-1]))
-        many, value = np.diff(np.append(start, len(some))), some[start]
-        often = many > 1
-        many, value = many[often], value[often]
-        if float(((many / len(some)) ** 2).sum()) <= _CROWDED:
-            return self
-        order = np.argsort(many, kind="stable")  # where a bin holds several, the most frequent stays
-        atom = np.full(self.bins, np.nan)
-        atom[self.place(value[order])] = value[order]
-        return replace(self, bins=3 * self.bins, atom=atom)
-
-    @cached_property
-    def single(self) -> Mask:
-        """Which bins (bins,) hold one score and no other."""
-        shared = np.zeros((self.bins, 1) if self.atom is None else (len(self.atom), 3), dtype=bool)
-        if self.atom is not None:
-            shared[:, 1] = ~np.isnan(self.atom)
-        return shared.ravel()
-
-    def place(self, scores: Scores) -> Bins:
-        """The bin (n,) of every score; the scores are no NaN (see `Counted.add`)."""
-        key = _keys(scores, folded=self.folded, shift=self.shift)
-        at = self.cell.take((key >> _REST) + _CELLS // 2)
-        key &= (1 << _REST) - 1
-        key >>= at & 31
-        at >>= 5
-        key += at
-        if self.atom is not None:
-            shared = self.atom.take(key)
-            key *= 3
-            key += 1
-            key += scores > shared
-            key -= scores < shared
-        return key
-
-
-def _keys(scores: Scores, *, folded: bool, shift: float) -> Bins:
-    """Whole numbers from −2³¹ to 2³¹ − 1 in the order of the scores, −0.0 as 0.0."""
-    with np.errstate(over="ignore"):  # beyond single precision is infinity: the first or last bin
-        if folded:
-            near = np.subtract(1, scores)
-            bits = np.minimum(near, scores, out=near).astype(np.float32, copy=False).view(np.int32)
-            # of what is negative (below 0, above 1, −0.0) the sign bit makes a negative number; above a half, the other way round
-            return np.asarray(np.maximum(bits, 0) ^ np.multiply(scores > 0.5, np.int32(0x7FFFFFFF)), dtype=np.int32)
-        moved: Scores = scores + scores.dtype.type(shift)
-        bits = moved.astype(np.float32, copy=False).view(np.int32)
-    return np.asarray(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)), dtype=np.int32)
-
-
-def _crowded(place: Bins) -> float:
-    """How likely two scores share a bin."""
-    share = np.bincount(place) / max(1, len(place))
-    return float((share * share).sum())
+__all__ = ["Counted", "Curve", "Layout"]
 
 
 @dataclass
@@ -149,7 +31,7 @@ class Counted:
 
     Add the chunks, or `merge` what others have added with the same layout; the order changes nothing but the rounding of weights.
 
-    sums  (2·bins,): of each bin first the others, then the positives
+    sums  (2·bins,): of the others by bin, then of the positives
     """
 
     layout: Layout
@@ -166,31 +48,27 @@ class Counted:
     @property
     def ones(self) -> Floats:
         """The weight of the positives, (bins,)."""
-        return self.sums[1::2]
+        return self.sums[self.layout.bins :]
 
     @property
     def others(self) -> Floats:
         """The weight of the others, (bins,)."""
-        return self.sums[::2]
+        return self.sums[: self.layout.bins]
 
-    def add(self, scores: Scores, positive: Mask, weight: Floats | None = None) -> None:
-        """Add examples (n,). ValueError where a score is NaN: it has no place in an order."""
-        if len(scores) == 0:
-            return
-        key = np.empty(len(scores), np.intp)
-        for start in range(0, len(scores), ROWS):
-            rows = slice(start, start + ROWS)
-            if np.isnan(scores[rows].max()):
-                raise ValueError("a score is NaN")
-            place = self.layout.place(scores[rows])
-            place *= 2
-            np.add(place, positive[rows], out=key[rows])
-        self.sums += np.bincount(key, weights=weight, minlength=2 * self.layout.bins)
+    def add(self, scores: Scores, positive: Mask, weight: Floats | None = None, room: Room | None = None) -> None:
+        """Add examples (n,). ValueError where a score is NaN: it has no place in an order. room: scratch of `ROWS` rows."""
+        n = len(scores)
+        room = room or Room(min(n, ROWS))
+        for start in range(0, n, ROWS):
+            rows = slice(start, min(start + ROWS, n))
+            index = _slots(self.layout, scores[rows], positive[rows], room)
+            np.add.at(self.sums, index, 1.0 if weight is None else weight[rows])
         positives = int(np.count_nonzero(positive))
         self.positives += positives
-        self.negatives += len(scores) - positives
-        self.heaviest = max(self.heaviest, 1.0 if weight is None else float(weight.max()))
-        self.lightest = min(self.lightest, 1.0 if weight is None else float(weight.min()))
+        self.negatives += n - positives
+        if n:
+            self.heaviest = max(self.heaviest, 1.0 if weight is None else float(weight.max()))
+            self.lightest = min(self.lightest, 1.0 if weight is None else float(weight.min()))
 
     def merge(self, other: Counted) -> None:
         """Take in what another has counted with the same layout."""
@@ -278,15 +156,37 @@ class Curve:
 
     def influence(self, scores: Scores, positive: Mask, weight: Floats | None = None) -> Floats:
         """The influence (n,) of examples that were counted: w·∂value/∂w."""
-        key = self.layout.place(scores)
-        key *= 2
-        key += positive
-        found: Floats = self._table.take(key)
-        return found if weight is None else found * weight
+        n, room = len(scores), Room(min(len(scores), ROWS))
+        found = np.empty(n)
+        for start in range(0, n, ROWS):
+            rows = slice(start, min(start + ROWS, n))
+            self.look_up(scores[rows], positive[rows], room, found[rows])
+        if weight is not None:
+            found *= weight
+        return found
+
+    def look_up(self, scores: Scores, positive: Mask, room: Room, out: Floats) -> None:
+        """Write the influence at weight 1 of examples (n,), as many as the room has place for at most."""
+        self._table.take(_slots(self.layout, scores, positive, room), out=out, mode="clip")
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest influence that a row of weight 1 can have."""
+        return float(np.abs(self._table).max())
 
     @cached_property
     def _table(self) -> Floats:
-        return np.stack([self.of_other, self.of_positive], axis=1).ravel()
+        return np.concatenate([self.of_other, self.of_positive])
+
+
+def _slots(layout: Layout, scores: Scores, positive: Mask, room: Room) -> npt.NDArray[np.intp]:
+    """The places (n,) of examples in a table of the others by bin, then of the positives; ValueError where a score is NaN."""
+    n = len(scores)
+    bins, of_kind, index = layout.place(scores, room), room.cell[:n], room.index[:n]
+    np.multiply(positive.view(np.int8), np.int32(layout.bins), out=of_kind)
+    bins += of_kind
+    np.copyto(index, bins)
+    return index
 
 
 def _over(top: Floats, bottom: Floats) -> Floats:

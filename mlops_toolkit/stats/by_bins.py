@@ -14,20 +14,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.binned import Counted, Curve, Layout
+from mlops_toolkit.stats.binned import Counted, Curve
 from mlops_toolkit.stats.by_rows import Sides, bias
+from mlops_toolkit.stats.chunks import ROWS, blocks, by_stretch
 from mlops_toolkit.stats.conclude import Paired, Parts, conclude
-from mlops_toolkit.stats.contrast import Moments, contrasts
+from mlops_toolkit.stats.contrast import NOISE, Contrast, Moments
+from mlops_toolkit.stats.layout import FINER, Layout, Room
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import rarer
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.single import own_longest
 
 _AIMS = 1 << 15, 1 << 18  # bins: the first are quick, since what is looked up stays in the cache; the second near
-_BLOCK = 1 << 19  # rows that are counted at once
 _HALVES = 2  # each is counted by a thread of its own; fixed, so that sums of weights are the same on every machine
 
-_CURVES: dict[str, Callable[[Counted], Curve]] = {"roc-auc": Counted.roc_auc, "average-precision": Counted.average_precision}
+# how the metric is made of counts, and how many times as many bins it needs among the highest scores, which decide average precision
+_CURVES: dict[str, tuple[Callable[[Counted], Curve], int]] = {
+    "roc-auc": (Counted.roc_auc, 1),
+    "average-precision": (Counted.average_precision, FINER),
+}
 
 
 def from_bins(metric: Metric, baseline: Sample, head: Sample, tolerance: float, confidence: float) -> Paired | None:
@@ -41,9 +46,12 @@ def from_bins(metric: Metric, baseline: Sample, head: Sample, tolerance: float, 
     orders = [metric.ranked.of(side) for side in (baseline, head)]
     if orders[0] is None or orders[1] is None:
         return None
-    pair = _Pair(_CURVES[metric.ranked.curve], orders[0][1], orders[1][1], head.target, orders[1][0], head.weight)
+    pair = _Pair(*_CURVES[metric.ranked.curve], orders[0][1], orders[1][1], head.target, orders[1][0], head.weight)
     for aim in _AIMS:
-        counted = [pair.counted(scores, aim) for scores in (pair.before, pair.after)]
+        try:
+            counted = pair.counted(aim)
+        except ValueError:  # a NaN
+            return None
         if min(counted[1].positives, counted[1].negatives) == 0:
             return None
         curves = [pair.curve(one) for one in counted]
@@ -61,7 +69,7 @@ def _compared(
     baseline, head = sides
     sign, weight = (1 if metric.direction == "higher" else -1), head.weight
     share = sign * (curves[1].value - curves[0].value) / (head.n if weight is None else float(weight.sum()))
-    found = contrasts(head.n, lambda at: [pair.part(at, curves, share, sign)])[0]
+    found = pair.contrast(curves, share, sign)
     fewer, rare = rarer(counted.positives, counted.negatives, head.labels[pair.positive])
     measured = [Measured(one.value, support=fewer, rare=rare) for one in curves]
     own, contribute = (found.own, found.contribute) if weight is not None else _own(counted, curves[1])
@@ -84,39 +92,79 @@ class _Pair:
     """Scores of two models (n,), the codes of the targets, which of them is the positives', and weights."""
 
     curve: Callable[[Counted], Curve]
+    finer: int
     before: Floats
     after: Floats
     target: npt.NDArray[Any]
     positive: int
     weight: Floats | None
 
-    def counted(self, scores: Floats, aim: int) -> Counted:
-        """The first pass over all rows of one model."""
-        layout, n = Layout.of(scores, aim), len(scores)
+    def counted(self, aim: int) -> list[Counted]:
+        """The first pass over all rows, of both models. ValueError where a score is NaN."""
+        layouts, n = [Layout.of(scores, aim, self.finer) for scores in (self.before, self.after)], len(self.target)
         edges = [n * i // _HALVES for i in range(_HALVES + 1)]
 
-        def count(half: int) -> Counted:
-            made = Counted(layout)
-            for start in range(edges[half], edges[half + 1], _BLOCK):
-                rows = slice(start, min(start + _BLOCK, edges[half + 1]))
-                made.add(scores[rows], self.target[rows] == self.positive, None if self.weight is None else self.weight[rows])
+        def count(half: int) -> list[Counted]:
+            made, room, kind = [Counted(layout) for layout in layouts], Room(ROWS), np.empty(ROWS, bool)
+            for rows in blocks(slice(edges[half], edges[half + 1])):
+                positive = np.equal(self.target[rows], self.positive, out=kind[: rows.stop - rows.start])
+                for one, scores in zip(made, (self.before, self.after), strict=True):
+                    one.add(scores[rows], positive, None if self.weight is None else self.weight[rows], room)
             return made
 
         with ThreadPoolExecutor(_HALVES) as pool:
             first, *rest = pool.map(count, range(_HALVES))
         for other in rest:
-            first.merge(other)
+            for one, more in zip(first, other, strict=True):
+                one.merge(more)
         return first
 
-    def part(self, at: slice, curves: list[Curve], share: float, sign: int) -> tuple[Floats, Floats, Floats]:
-        """Of some rows: difference, own influence (needed with weights only), step of those that differ."""
-        heavy, positive = None if self.weight is None else self.weight[at], self.target[at] == self.positive
-        before, after = self.before[at], self.after[at]
-        pull, own = curves[0].influence(before, positive, heavy), curves[1].influence(after, positive, heavy)
-        difference = own - pull if sign > 0 else pull - own
-        differs = before != after
-        step = difference + (share if heavy is None else share * heavy)
-        return difference, own if heavy is not None else own[:0], step if differs.all() else step[differs]
+    def contrast(self, curves: list[Curve], share: float, sign: int) -> Contrast:
+        """The second pass: of the differences of the influences; with weights of the head's own too, which else the counts tell."""
+        small = NOISE * (curves[0].largest + curves[1].largest + abs(share)) * self.heaviest
+
+        def stretch(rows: slice, room: _Room) -> Contrast:
+            return Contrast.total(self._block(some, room, curves, share, sign, small) for some in blocks(rows))
+
+        return Contrast.total(by_stretch(len(self.target), _Room, stretch))
+
+    def _block(self, rows: slice, room: _Room, curves: list[Curve], share: float, sign: int, small: float) -> Contrast:
+        n, weight = rows.stop - rows.start, None if self.weight is None else self.weight[rows]
+        before, after = self.before[rows], self.after[rows]
+        own, pull, difference, square = (one[:n] for one in (room.own, room.pull, room.difference, room.square))
+        positive = np.equal(self.target[rows], self.positive, out=room.kind[:n])
+        for curve, scores, found in zip(curves, (before, after), (pull, own), strict=True):
+            curve.look_up(scores, positive, room.places, found)
+            if weight is not None:
+                found *= weight
+        np.subtract(*((own, pull) if sign > 0 else (pull, own)), out=difference)
+        made = Contrast(Moments.of(difference, square))
+        if weight is not None:
+            made.own = Moments.of(own, square)
+            made.contribute = int(np.count_nonzero(np.abs(own, out=own) > small))
+            difference += np.multiply(weight, share, out=pull)
+            share = 0.0
+        # a step is the difference and the row's share of the whole change
+        differs, more = np.not_equal(before, after, out=room.differs[:n]), room.more[:n]
+        np.greater(difference, small - share, out=more)
+        made.better = int(np.count_nonzero(np.logical_and(more, differs, out=more)))
+        np.less(difference, -small - share, out=more)
+        made.worse = int(np.count_nonzero(np.logical_and(more, differs, out=more)))
+        return made
+
+    @property
+    def heaviest(self) -> float:
+        """The largest weight."""
+        return 1.0 if self.weight is None else float(self.weight.max())
+
+
+class _Room:
+    """Scratch of one thread for the second pass."""
+
+    def __init__(self) -> None:
+        self.places = Room(ROWS)
+        self.own, self.pull, self.difference, self.square = (np.empty(ROWS) for _ in range(4))
+        self.kind, self.differs, self.more = (np.empty(ROWS, bool) for _ in range(3))
 
 
 def _own(counted: Counted, curve: Curve) -> tuple[Moments, int]:

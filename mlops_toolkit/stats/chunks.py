@@ -4,22 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 import numpy as np
 
 S = TypeVar("S")
 T = TypeVar("T")
+R = TypeVar("R")
 
 ROWS = 1 << 15
 _WORKERS = 4  # numpy lets go of the interpreter while it computes; more would only wait for memory
 _AHEAD = 2 * _WORKERS
 _WORTHWHILE = 4 * ROWS
+_STRETCH = 8 * ROWS
 
 
 def by_chunk(n: int, work: Callable[[slice], T]) -> list[T]:
     """The answers for rows 0 to n, `ROWS` at a time, in the order of the rows whatever was computed first. At least one chunk."""
     return list(in_order([slice(start, min(start + ROWS, n)) for start in range(0, max(n, 1), ROWS)], work, rows=n))
+
+
+def blocks(rows: slice) -> Iterator[slice]:
+    """Rows from start to stop, `ROWS` at a time."""
+    for start in range(rows.start, rows.stop, ROWS):
+        yield slice(start, min(start + ROWS, rows.stop))
+
+
+def by_stretch(n: int, room: Callable[[], R], work: Callable[[slice, R], T]) -> Iterator[T]:
+    """The answers for rows 0 to n, several blocks at a time, in their order. Each is worked on in a room that no other has meanwhile.
+
+    What is computed in arrays that are used again stays in the cache, where new ones would have to be fetched, and cleared, first.
+    """
+    free: SimpleQueue[R] = SimpleQueue()
+
+    def one(rows: slice) -> T:
+        try:
+            mine = free.get_nowait()
+        except Empty:
+            mine = room()
+        try:
+            return work(rows, mine)
+        finally:
+            free.put(mine)
+
+    yield from in_order((slice(start, min(start + _STRETCH, n)) for start in range(0, n, _STRETCH)), one, rows=n)
 
 
 def in_order(items: Iterable[S], work: Callable[[S], T], *, rows: int) -> Iterator[T]:

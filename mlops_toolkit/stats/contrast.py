@@ -33,8 +33,8 @@ class Moments:
     most: float = 0.0
 
     @classmethod
-    def of(cls, x: Floats) -> Moments:
-        """Of some numbers (n,)."""
+    def of(cls, x: Floats, room: Floats | None = None) -> Moments:
+        """Of some numbers (n,); room: (n,) scratch."""
         if len(x) == 0:
             return cls()
         least, most = float(x.min()), float(x.max())
@@ -46,7 +46,7 @@ class Moments:
             scale = 1.0  # no power of it leaves the numbers there are
         else:
             x = x / largest
-        square = x * x
+        square = np.multiply(x, x, out=room)
         second, third, fourth = (float(np.einsum("i,i->", one, other)) for one, other in ((x, x), (square, x), (square, square)))
         by = scale / largest
         return cls(len(x), largest, second * by * by, third * by**3, fourth * by**4, min(0.0, least), max(0.0, most))

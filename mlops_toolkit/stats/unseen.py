@@ -15,11 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from mlops_toolkit.stats.chunks import by_chunk
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
@@ -157,6 +158,8 @@ def of_scores(metric: Metric, sample: Sample, many: float) -> float | None:
         return (float(sample.n) if sample.weight is None else float(sample.weight.sum())) / _heaviest(sample)
 
     def of_class(c: int) -> tuple[float, float]:
+        if sample.cluster is None:
+            return _of_rows(target, c, sample.weight, sample.n)
         return _size(sample, np.asarray(target == c)), _size(sample, np.asarray(target != c))
 
     return None if target is None else of_sizes(metric, sample, all_rows, of_class, many)
@@ -177,6 +180,23 @@ def of_sizes(
     else:
         classes, share = [shape.labels.index(metric.argument) if metric.argument is not None else int(shape.positive or 0)], 1.0
     return max(share * formula(*of_class(c), many) for c in classes)
+
+
+def _of_rows(target: Any, c: int, weight: Floats | None, n: int) -> tuple[float, float]:
+    """As how many of the heaviest of their own the rows of class c weigh, and all others; unclustered. Nothing of n rows is made of it."""
+
+    def chunk(rows: slice) -> list[tuple[float, float]]:
+        kind = target[rows] == c
+        if weight is None:
+            ones = int(np.count_nonzero(kind))
+            return [(ones, float(ones > 0)), (len(kind) - ones, float(ones < len(kind)))]
+        heavy = [weight[rows] * one for one in (kind, ~kind)]
+        return [(float(one.sum()), float(one.max())) for one in heavy]
+
+    ones, others = zip(*by_chunk(n, chunk), strict=True)
+    sizes = [(sum(one[0] for one in parts), max(one[1] for one in parts)) for parts in (ones, others)]
+    first, second = (whole / heaviest if heaviest > 0 else 0.0 for whole, heaviest in sizes)
+    return first, second
 
 
 def _size(sample: Sample, rows: Mask) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from mlops_toolkit.stats import chunks
 from mlops_toolkit.stats.paired import Paired, paired, paired_many
-from mlops_toolkit.stats.sample import Sample
+from mlops_toolkit.stats.sample import Floats, Sample
 from tests.unit.stats.samples import named
 
 
@@ -74,3 +77,73 @@ def test_the_same_scores_twice_change_exactly_nothing() -> None:
 def test_the_same_question_gets_the_same_answer() -> None:
     base, head = models(300_000, weighted=True)
     assert near("roc-auc", base, head) == near("roc-auc", base, head)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["roc-auc", "average-precision"])
+def test_how_many_threads_there_are_changes_no_bit(name: str, weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, head = models(600_001, weighted=weighted)
+    several = near(name, base, head)
+    monkeypatch.setattr(chunks, "_WORKERS", 1)
+    assert near(name, base, head) == several
+    monkeypatch.setattr(chunks, "_WORKERS", 7)
+    assert near(name, base, head) == several
+
+
+def test_single_precision_is_counted_as_it_is() -> None:
+    base, head = (replace(side, score=side.score.astype(np.float32)) for side in models(60_000))  # type: ignore[union-attr]
+    exact, got = paired(named("roc-auc"), base, head), near("roc-auc", base, head)
+    assert None not in (got.bound, got.change, exact.change)
+    assert abs(got.change - exact.change) <= got.bound < 1e-3  # type: ignore[operator]
+
+
+HOSTILE: dict[str, Callable[[Floats], Floats]] = {
+    "saturated": lambda z: 1 / (1 + np.exp(-40 * z)),
+    "nearly sure": lambda z: 1 - 1e-9 * np.exp(z),
+    "few": lambda z: np.round(z),
+    "nothing but noughts of both signs, and denormals": lambda z: np.where(z > 1, 5e-324, np.where(z > 0, 0.0, -0.0)),
+    "one value, mostly": lambda z: np.where(np.abs(z) < 2, 0.25, z),
+    "infinite": lambda z: np.where(z > 2, np.inf, np.where(z < -2, -np.inf, z)),
+    "beyond single precision": lambda z: z * 1e300,
+    "just outside of probabilities": lambda z: 0.5 + 0.2 * z,
+}
+
+
+@pytest.mark.parametrize("shape", sorted(HOSTILE))
+@pytest.mark.parametrize("name", ["roc-auc", "average-precision"])
+def test_hostile_scores_are_counted_within_the_bound_or_sorted(name: str, shape: str) -> None:
+    rng = np.random.default_rng(11)
+    n = 200_000
+    target = (rng.random(n) < 0.2).astype(np.int32)
+    drawn = rng.normal(size=n) + target
+    base = Sample(n, target, target, ("no", "yes"), score=HOSTILE[shape](drawn), positive=1)
+    head = replace(base, score=HOSTILE[shape](drawn + 0.3 * rng.normal(size=n)))
+    exact, got = paired(named(name), base, head), near(name, base, head)
+    if got.bound is None:
+        assert got == exact
+        return
+    assert None not in (exact.change, exact.low, exact.high, got.change, got.low, got.high)
+    assert abs(got.change - exact.change) <= got.bound + 1e-12  # type: ignore[operator]
+    assert got.low <= exact.low + 1e-12  # type: ignore[operator]
+    assert got.high >= exact.high - 1e-12  # type: ignore[operator]
+
+
+def test_a_score_that_is_no_number_is_refused_as_where_it_is_sorted() -> None:
+    base, head = models(200_000)
+    assert head.score is not None
+    head.score[123_456] = np.nan
+    assert near("roc-auc", base, head) == paired(named("roc-auc"), base, head)
+    assert near("roc-auc", base, head).reason == "not-finite"
+
+
+def test_nothing_that_grows_with_the_rows_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_WORKERS", 1)  # how many of them get to work at the same time is chance
+    used = []
+    for n in (500_000, 2_000_000):
+        base, head = models(n)
+        tracemalloc.start()
+        assert near("roc-auc", base, head).bound is not None
+        used.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(used) < 48e6
+    assert used[1] < used[0] + 1e6, "of a million and a half rows more, not a byte each"
