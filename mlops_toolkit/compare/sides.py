@@ -14,7 +14,7 @@ from mlops_toolkit.history.local import file_below
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
 from mlops_toolkit.records.run import Artifact, Run
-from mlops_toolkit.system.files import sha256
+from mlops_toolkit.system.files import sha256, state
 
 Kind = Literal["predictions", "metrics", "record", "name"]
 
@@ -70,14 +70,17 @@ def from_predictions(path: Path, *, label: str, task: str | None, positive: str 
     return Loaded(label=label, tables={"": answers(path, task=task, positive=positive, name=label)})
 
 
-def answers(path: Path, *, task: str | None, positive: str | None, name: str) -> Answers:
-    """A file of predictions: read into memory, or of a size that is only ever read in blocks."""
+def answers(path: Path, *, task: str | None, positive: str | None, name: str, since: tuple[int, ...] | None = None) -> Answers:
+    """A file of predictions: read into memory, or of a size that is only ever read in blocks.
+
+    since  the state that it was in when its digest was taken (see `files.state`): what is read later, in blocks, is held to it
+    """
     from mlops_toolkit.predictions.stream.source import is_large
 
     if is_large(path):
         from mlops_toolkit.predictions.stream.admit import read_stream
 
-        return read_stream(path, task=task, positive=positive, name=name)
+        return read_stream(path, task=task, positive=positive, name=name, since=since)
     from mlops_toolkit.predictions.read import read
 
     return read(path, task=task, positive=positive, name=name)
@@ -115,9 +118,10 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
             notes.append(f"the predictions of {label} were not kept: compared by numbers alone")
             continue
         task = evaluation.data.task if evaluation.data else None
-        _intact(path, evaluation.predictions, f"the predictions of run {run.id}")
+        since = _intact(path, evaluation.predictions, f"the predictions of run {run.id}")
+        where = f"{label}: {evaluation.predictions.path}"
         try:
-            tables[suite] = answers(path, task=task, positive=evaluation.positive, name=f"{label}: {evaluation.predictions.path}")
+            tables[suite] = answers(path, task=task, positive=evaluation.positive, name=where, since=since)
         except InvalidFile as error:
             raise InvalidFile(
                 error.name, f"the predictions of run {run.id} cannot be read: {error.message}", where=error.where, hint=error.hint
@@ -168,7 +172,9 @@ def _frame(path: Path, where: str) -> Any:
         raise InvalidFile("not-predictions", "it is no whole Parquet file", where=where, hint="run `mlops evaluate` again") from error
 
 
-def _intact(path: Path, artifact: Artifact, what: str) -> None:
+def _intact(path: Path, artifact: Artifact, what: str) -> tuple[int, ...]:
+    """The state that the file was in when it was found to be what its record names."""
+    before = state(path)
     if sha256(path) != artifact.sha256:
         raise InvalidFile(
             "changed-file",
@@ -176,6 +182,7 @@ def _intact(path: Path, artifact: Artifact, what: str) -> None:
             where=artifact.path,
             hint="run `mlops evaluate` again",
         )
+    return before
 
 
 def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | None]) -> Loaded:
@@ -188,12 +195,13 @@ def renewed(baseline: Loaded, head: Run, *, file: Callable[[str, str], Path | No
         path = file(head.id, again.path)
         if path is None:
             continue
-        _intact(path, again, f"the predictions of {baseline.label} in run {head.id}")
+        since = _intact(path, again, f"the predictions of {baseline.label} in run {head.id}")
         tables[suite] = answers(
             path,
             task=evaluation.data.task if evaluation.data else None,
             positive=evaluation.positive,
             name=f"{baseline.label}, evaluated again",
+            since=since,
         )
         (hashed.add if path.name.endswith(".hashed.parquet") else hashed.discard)(suite)
         done.add(suite)

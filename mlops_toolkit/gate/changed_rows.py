@@ -94,7 +94,7 @@ def _cells(blocks: Blocks, places: Places, columns: list[str]) -> dict[int, dict
     opened = blocks.aligned.head.opened
     rows = opened.lazy().select(["id", *columns]).with_row_index("\0at").head(int(places.max()) + 1)
     wanted = pl.Series("\0wanted", np.unique(places), dtype=pl.get_index_type())
-    found = rows.filter(pl.col("\0at").is_in(wanted.implode())).collect(engine="streaming")
+    found = opened.collect(rows.filter(pl.col("\0at").is_in(wanted.implode())))
     found = found.with_columns(pl.col("id").cast(pl.String))
     return {int(cells.pop("\0at")): cells for cells in found.iter_rows(named=True)}
 

@@ -15,7 +15,7 @@ from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.predictions import check, numbers
 from mlops_toolkit.predictions.place import Source
 from mlops_toolkit.predictions.stream.coder import Coder
-from mlops_toolkit.predictions.stream.source import Opened, open_file
+from mlops_toolkit.predictions.stream.source import Opened, State, open_file
 from mlops_toolkit.predictions.stream.spool import Array, Spool
 from mlops_toolkit.predictions.table import COLUMNS_ONLY, PROB, RESERVED
 
@@ -68,9 +68,14 @@ class Stream:
         return tuple(name for name in self.columns if name not in RESERVED and not name.startswith(PROB))
 
 
-def read_stream(path: Path, *, task: str | None = None, positive: str | None = None, name: str | None = None) -> Stream:
-    """As `predictions.read.read`, of a file that is too large for it; the same errors, but that `duplicate-id` and `bad-cluster` wait for `align`."""
-    return admit(open_file(path, name or str(path)), task=task, positive=positive)
+def read_stream(
+    path: Path, *, task: str | None = None, positive: str | None = None, name: str | None = None, since: State | None = None
+) -> Stream:
+    """As `predictions.read.read`, of a file that is too large for it; the same errors, but that `duplicate-id` and `bad-cluster` wait for `align`.
+
+    since: see `open_file`.
+    """
+    return admit(open_file(path, name or str(path), since=since), task=task, positive=positive)
 
 
 def admit(opened: Opened, *, task: str | None = None, positive: str | None = None) -> Stream:

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import polars as pl
 
-from mlops_toolkit.errors import InvalidFile
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError
 from mlops_toolkit.predictions import formats
 from mlops_toolkit.predictions.place import Source
 from mlops_toolkit.predictions.stream import scratch, text
 from mlops_toolkit.predictions.stream.spool import BLOCK
+from mlops_toolkit.system import files
+
+State = tuple[int, ...]  # see `files.state`
 
 # From these sizes on a file is read in blocks. In memory 5 million rows of two runs take some 3 GB.
 ROWS, BYTES = 5_000_000, 256 << 20
@@ -72,6 +75,7 @@ class Opened:
     parquet  the files that hold its rows, in their order
     schema   its columns and their types as the ordinary way reads them: text of CSV and JSON
     numbered the rows carry their number in the column `text.ROW`: some of the file's were no examples
+    state    of the user's own file, which is read again and again, when it was first looked at; None where the rows lie in our folder
     """
 
     parquet: tuple[Path, ...]
@@ -79,6 +83,7 @@ class Opened:
     schema: pl.Schema
     rows: int
     numbered: bool = False
+    state: State | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -98,18 +103,25 @@ class Opened:
 
     def number_at(self, place: int) -> int:
         """The number of the row at this place."""
-        return int(self.lazy().select(text.ROW).slice(place, 1).collect().item()) if self.numbered else place
+        return int(self.collect(self.lazy().select(text.ROW).slice(place, 1)).item()) if self.numbered else place
 
     def head(self) -> pl.DataFrame:
         """The first rows, all columns."""
+        return self.collect(self.lazy().select(self.columns).head(1000))
+
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """What a query over `lazy` finds."""
         with self._readable():
-            return self.lazy().select(self.columns).head(1000).collect()
+            return query.collect(engine="streaming")
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
+        """A pass over the file: one that changed meanwhile is refused, before what went wrong in reading it is told as damage."""
         try:
             yield
+            unchanged(self.source.path, self.state, self.source.name)
         except formats.BROKEN as error:
+            unchanged(self.source.path, self.state, self.source.name)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InvalidFile(
                 "not-predictions", f"the Parquet file is damaged: {first[:200]}", where=self.source.name, hint=formats.CUT_OFF
@@ -134,8 +146,40 @@ def _even(query: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
         yield pl.concat(waiting, rechunk=True)
 
 
-def open_file(path: Path, name: str) -> Opened:
-    """A file that `is_large` found. InvalidFile where it holds no table, as `formats.load` says it."""
+def unchanged(path: Path, before: State | None, name: str) -> None:
+    """EnvironmentFailure `file-changed` where a file is not as it was: what was read of it belongs to no one state of it."""
+    try:
+        same = before is None or files.state(path) == before
+    except OSError:
+        same = False
+    if not same:
+        raise EnvironmentFailure(
+            "file-changed",
+            "the file was written to, replaced or removed while it was read: nothing is said of a mixture",
+            where=name,
+            hint="run it again when nothing writes to the file any more",
+        )
+
+
+def open_file(path: Path, name: str, *, since: State | None = None) -> Opened:
+    """A file that `is_large` found. InvalidFile where it holds no table, as `formats.load` says it.
+
+    since  the state that the file must still be in (None: as it is now). EnvironmentFailure `file-changed` where it is not.
+    """
+    try:
+        state = since or files.state(path)
+    except OSError as error:
+        raise EnvironmentFailure("unreadable-file", f"cannot be read: {error.strerror or error}", where=name) from error
+    try:
+        found = _opened(path, name, state)
+    except (MlopsError, *formats.BROKEN):
+        unchanged(path, state, name)
+        raise
+    unchanged(path, state, name)
+    return found
+
+
+def _opened(path: Path, name: str, state: State) -> Opened:
     with path.open("rb") as file:
         start = file.read(1 << 16)
     for magic, what in formats.FOREIGN.items():
@@ -147,7 +191,7 @@ def open_file(path: Path, name: str) -> Opened:
         except formats.BROKEN as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InvalidFile("not-predictions", f"the Parquet file is damaged: {first[:200]}", where=name, hint=formats.CUT_OFF) from error
-        return Opened((path,), FileSource(name, "parquet", path=path), pl.Schema(schema), rows(path))
+        return Opened((path,), FileSource(name, "parquet", path=path), pl.Schema(schema), rows(path), state=state)
     if start.removeprefix(formats.BOM).lstrip()[:1] == b"{":
         parts, columns, count = text.json_lines(path, name)
         source = FileSource(name, "jsonl", path=path)
