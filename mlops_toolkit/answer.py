@@ -19,7 +19,7 @@ from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history import baseline, lineage, others
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
-from mlops_toolkit.models import evaluation, prints
+from mlops_toolkit.models import evaluation, made_of, prints
 from mlops_toolkit.models.base import Store
 from mlops_toolkit.records.run import Artifact, Fingerprints, Run, artifacts
 from mlops_toolkit.system.files import write_atomic
@@ -94,7 +94,8 @@ def decide(
         equal = [e for e in (_last(mine, asked.pull_request), base()) if e is not None]
     trouble = None
     for entry in reversed(equal) if told else equal:
-        trouble, source = _usable(entry, asked, run, lacks)
+        why, source = _usable(entry, asked, run, lacks)
+        trouble = trouble or why  # the likeliest one's
         if source is None:
             continue
         its = source.fingerprints
@@ -159,13 +160,14 @@ def _apart(
     apart: Callable[[Run, Run], str | None],
 ) -> str | None:
     """How what it is held against was measured otherwise than a run that answers; that is only looked for where one can have been."""
-    if all(same_digest(entry.evaluate, source.fingerprints.evaluate) for entry in mine if entry.metrics):
+    own = made_of.own(source)  # programs that the evaluation's fingerprint knows nothing of
+    if not own and all(same_digest(entry.evaluate, source.fingerprints.evaluate) for entry in mine if entry.metrics):
         return None
     known = [("the baseline", base()), *((f"run {entry.id}, which the gate is held against too,", entry) for entry in also())]
     for what, entry in known:
         if entry is None:
             continue
-        other = run(entry.id) if not same_digest(entry.evaluate, source.fingerprints.evaluate) else None
+        other = run(entry.id) if own or not same_digest(entry.evaluate, source.fingerprints.evaluate) else None
         if other and (changed := apart(other, source)):
             return f"{what} has to be evaluated again: {changed}"
     return None
@@ -233,15 +235,16 @@ def find(loaded: Loaded, world: World, history: History) -> Answer:
         """Without a model that could be asked again, or code of another kind, running it would change nothing."""
         found = evaluation.changed(base, source, world.git).items()
         asks = [(name, c) for name, c in found if c.again and (c.examples or base.trained is not None or base.elsewhere is not None)]
-        return (
-            "; ".join(", ".join((*c.measuring, *c.contents)) or f"the examples {f'of {n} ' if n else ''}changed" for n, c in asks) or None
-        )
+        said = [", ".join((*c.measuring, *c.contents)) or f"the examples {f'of {n} ' if n else ''}changed" for n, c in asks]
+        return "; ".join([*said, *made_of.redefined(base, source)]) or None
 
     # What lies in a CI's checkout may have been handed over by anybody: only what is on the branch answers for others there.
     entries = [entry for entry in history.entries() if not context.ci or entry.where == "recorded"]
-    found = decide(
-        asked, entries, run=history.run, lacks=lambda run: lacking(run, loaded.config, suites, file), base=base, apart=apart, also=also
-    )
+
+    def lacks(run: Run) -> str | None:
+        return lacking(run, loaded.config, suites, file) or made_of.lacking(run, suites, world.root)
+
+    found = decide(asked, entries, run=history.run, lacks=lacks, base=base, apart=apart, also=also)
     chosen = prints.tried(loaded)
     if found.source is None or found.source.elsewhere is None or chosen is None:
         return found

@@ -45,7 +45,9 @@ def of(
     """
     options = config.history
     files: dict[str, bytes] = {}
-    evaluations = {name: replace(evaluation, baseline_predictions=None, also={}) for name, evaluation in run.evaluations.items()}
+    evaluations = {
+        name: replace(evaluation, baseline_predictions=None, also={}, rescored={}) for name, evaluation in run.evaluations.items()
+    }
     runs = {one.seed: dict[str, Artifact]() for one in run.seeds}
 
     def kept(data: bytes, name: str, key: str) -> Artifact | None:

@@ -27,10 +27,15 @@ from mlops_toolkit.records.run import LARGEST, MetricValue
 from mlops_toolkit.stats import jackknife
 from mlops_toolkit.system import supervise, user_python
 from mlops_toolkit.system.files import sha256
+from mlops_toolkit.system.opened import watching
 
 GROUPS = 100
 LIMIT = 600.0  # seconds, where the suite has no time limit
 LOG = "log-metrics.txt"
+CODE = (".py", ".pyc", ".so", ".pyd")
+
+Slices = Sequence[tuple[str, Any]]
+Values = Mapping[str, Mapping[str, MetricValue]]  # metric, as its suite calls it -> "" or slice -> value
 
 
 @dataclass(frozen=True)
@@ -42,27 +47,93 @@ class Groups:
     digest: str
 
 
-def with_own(scored: Scored, job: Job, suite_name: str, table: Table, *, run_dir: Path, env: Mapping[str, str], data: str) -> Scored:
-    """The suite's numbers with those of its own functions. data: the digest of ids and targets.
+@dataclass(frozen=True)
+class Place:
+    """Whose functions are run: those of the work tree, or of another commit's checkout.
+
+    folder: of the mlops.yaml. root: what belongs to a metric lies below it. tracked: its files, as paths from there
+    """
+
+    folder: Path
+    root: Path
+    env: Mapping[str, str]
+    tracked: frozenset[str] = frozenset()
+
+    @property
+    def data(self) -> set[Path]:
+        """Files that are no code, nor configuration of tools, which anybody may open at any time."""
+        root, dull = self.root.resolve(), (*CODE, ".yaml", ".yml", ".toml", ".md")
+        return {root / name for name in self.tracked if not name.endswith(dull) and not Path(name).name.startswith(".")}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The values of a suite's own metrics, and the files of the repository that they were made of (path from its top -> sha256)."""
+
+    values: Values
+    made_of: Mapping[str, str]
+
+
+def here(job: Job, env: Mapping[str, str]) -> Place:
+    """The work tree."""
+    git = job.world.git
+    return Place(job.loaded.folder, job.world.root, env, frozenset(git.names("ls-files", "-z", "--full-name", ":/") if git else ()))
+
+
+def asked(suite: Suite) -> list[MetricRequest]:
+    """A suite's own metrics."""
+    return [request for request in suite.metrics if request.own]
+
+
+def full_name(suite_name: str, request: MetricRequest) -> str:
+    return f"{suite_name}/{request.name}" if suite_name else request.name
+
+
+def slices_of(table: Table, suite: Suite) -> Slices:
+    return list(masks(table.frame, suite.slices)) if suite.slices else []
+
+
+def with_own(
+    scored: Scored, job: Job, suite_name: str, table: Table, *, run_dir: Path, env: Mapping[str, str], data: str
+) -> tuple[Scored, Mapping[str, str]]:
+    """The suite's numbers with those of its own functions, and what these are made of. data: the digest of ids and targets.
 
     CommandFailed `own-metric-failed` names file, function and group; `time-limit` and the like as for every command.
     """
     suite = job.suites[suite_name]
-    asked = [request for request in suite.metrics if request.own]
-    if not asked:
-        return scored
-    groups = {request.name: grouped(table, request.groups or GROUPS, data) for request in asked}
-    slices = [(label, mask) for label, mask in (masks(table.frame, suite.slices) if suite.slices else ())]
-    found = _run(job, suite_name, suite, asked, table, groups, slices, run_dir, env)
-    signatures = {request.name: _signature(request, found["files"], job.world.root) for request in asked}
+    wanted = asked(suite)
+    if not wanted:
+        return scored, {}
+    slices, place = slices_of(table, suite), here(job, env)
+    found = computed(job, suite_name, wanted, (table, slices), place, run_dir=run_dir, data=data)
 
-    def value(request: MetricRequest, place: str, n: int) -> MetricValue:
-        one = found["values"][request.name][place]
+    def at(label: str) -> dict[str, MetricValue]:
+        return {full_name(suite_name, one): found.values[one.name][label] for one in wanted}
+
+    return replace(
+        scored,
+        metrics={**scored.metrics, **at("")},
+        slices={**scored.slices, **{label: {**scored.slices.get(label, {}), **at(label)} for label, _ in slices}},
+        units={**scored.units, **{full_name(suite_name, one): one.unit or "" for one in wanted}},
+    ), found.made_of
+
+
+def computed(
+    job: Job, suite_name: str, wanted: Sequence[MetricRequest], rows: tuple[Table, Slices], place: Place, *, run_dir: Path, data: str
+) -> Found:
+    """What the functions of `place` give for these rows. Raises as `with_own` does."""
+    table, slices = rows
+    groups = {request.name: grouped(table, request.groups or GROUPS, data) for request in wanted}
+    found = _run(job, suite_name, wanted, table, groups, slices, run_dir, place)
+    made_of = _made_of(found["files"], place.root)
+
+    def value(request: MetricRequest, label: str, n: int) -> MetricValue:
+        one = found["values"][request.name][label]
         left = tuple(one["left"])
         return MetricValue(
             one["value"],
             n,
-            signatures[request.name],
+            signature(request, made_of),
             request.better or "higher",
             jackknife.error(left),
             "ok" if one["value"] is not None else "undefined",
@@ -70,21 +141,8 @@ def with_own(scored: Scored, job: Job, suite_name: str, table: Table, *, run_dir
             groups[request.name].digest,
         )
 
-    def full(request: MetricRequest) -> str:
-        return f"{suite_name}/{request.name}" if suite_name else request.name
-
-    return replace(
-        scored,
-        metrics={**scored.metrics, **{full(r): value(r, "", table.n) for r in asked}},
-        slices={
-            **scored.slices,
-            **{
-                label: {**scored.slices.get(label, {}), **{full(r): value(r, label, int(mask.sum())) for r in asked}}
-                for label, mask in slices
-            },
-        },
-        units={**scored.units, **{full(r): r.unit or "" for r in asked}},
-    )
+    sizes = [("", table.n), *((label, int(mask.sum())) for label, mask in slices)]
+    return Found({one.name: {label: value(one, label, n) for label, n in sizes} for one in wanted}, made_of)
 
 
 def grouped(table: Table, most: int, data: str) -> Groups:
@@ -97,25 +155,33 @@ def grouped(table: Table, most: int, data: str) -> Groups:
     return Groups([place[key] for key in keys], count, f"{count}:{digest}")
 
 
-def _signature(request: MetricRequest, files: Sequence[str], root: Path) -> str:
+def signature(request: MetricRequest, made_of: Mapping[str, str]) -> str:
     """The function's name, and a digest of every file of the repository that it was made of."""
-    text = "".join(f"{Path(file).relative_to(root.resolve()).as_posix()} {sha256(Path(file))}\n" for file in files)
+    text = "".join(f"{file} {digest}\n" for file, digest in sorted(made_of.items()))
     return f"python:{request.argument}@{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _made_of(files: Sequence[str], root: Path) -> dict[str, str]:
+    top, found = root.resolve(), {}
+    for file in files:
+        path = Path(file)
+        if path.is_relative_to(top) and path.is_file():
+            found[path.relative_to(top).as_posix()] = sha256(path)
+    return found
 
 
 def _run(
     job: Job,
     suite_name: str,
-    suite: Suite,
-    asked: Sequence[MetricRequest],
+    wanted: Sequence[MetricRequest],
     table: Table,
     groups: Mapping[str, Groups],
-    slices: Sequence[tuple[str, Any]],
+    slices: Slices,
     run_dir: Path,
-    env: Mapping[str, str],
+    place: Place,
 ) -> dict[str, Any]:
-    folder, what = job.loaded.folder, job.place(suite_name, "metrics")
-    programs = user_python.candidates(suite.run or "", env, folder)
+    suite, what = job.suites[suite_name], job.place(suite_name, "metrics")
+    programs = user_python.candidates(suite.run or "", place.env, job.loaded.folder)
     if not programs:
         raise EnvironmentFailure("no-python", "there is no Python on PATH to run metrics of your own with", where=job.loaded.at(what))
     room = run_dir / "own"
@@ -123,34 +189,41 @@ def _run(
     room.mkdir(parents=True)
     try:
         plan, out, log = room / "plan.json", room / "out.json", run_dir / LOG
-        plan.write_text(json.dumps(_plan(job, asked, table, groups, slices)), encoding="utf-8")
+        plan.write_text(json.dumps(_plan(place, wanted, table, groups, slices)), encoding="utf-8")
         command = f"exec {shlex.join([programs[0], own_script.__file__, str(plan), str(out)])}"
         limit = suite.timeout.seconds if suite.timeout else LIMIT
-        ended = supervise.run(command, cwd=folder, env=env, log=log, timeout_seconds=limit)
-        names = ", ".join(request.argument or request.name for request in asked)
+        # A library in another language reads files that the interpreter never hears of: there the kernel is asked.
+        with watching(sorted({path.parent for path in place.data})) as opened:
+            ended = supervise.run(command, cwd=place.folder, env=place.env, log=log, timeout_seconds=limit)
+            seen = opened.look() or frozenset()
+        names = ", ".join(request.argument or request.name for request in wanted)
         if error := supervise.trouble(ended, what=f"computing {names}", log=Path(job.shown(log)), where=job.loaded.at(what)):
             if error.name == "time-limit":
                 hint = "the function is asked once for every group of examples: `groups: 20` asks less often, `timeout:` gives it longer"
                 error.hint = f"{hint}\n{error.hint}"
             raise error
-        return _checked(_read(out, names), job.loaded.at(what), groups, {"", *(label for label, _ in slices)})
+        found = _checked(_read(out, names), job.loaded.at(what), groups, {"", *(label for label, _ in slices)})
+        return {**found, "files": sorted({*found["files"], *map(str, place.data & seen)})}
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _plan(
-    job: Job, asked: Sequence[MetricRequest], table: Table, groups: Mapping[str, Groups], slices: Sequence[tuple[str, Any]]
-) -> dict[str, Any]:
+def _plan(place: Place, wanted: Sequence[MetricRequest], table: Table, groups: Mapping[str, Groups], slices: Slices) -> dict[str, Any]:
     metrics = {}
-    for request in asked:
+    for request in wanted:
         file, _, function = (request.argument or "").rpartition(":")
         one = groups[request.name]
-        place = str(job.loaded.folder / file)
-        metrics[request.name] = {"file": place, "shown": file, "function": function, "groups": list(one.of_row), "count": one.count}
+        metrics[request.name] = {
+            "file": str(place.folder / file),
+            "shown": file,
+            "function": function,
+            "groups": list(one.of_row),
+            "count": one.count,
+        }
     columns = {name: table.frame[name].to_list() for name in table.columns if not table.frame[name].dtype.is_nested()}
     return {
-        "folder": str(job.loaded.folder),
-        "root": str(job.world.root),
+        "folder": str(place.folder),
+        "root": str(place.root),
         "metrics": metrics,
         "columns": {name: [v if isinstance(v, str | int | float | None) else str(v) for v in values] for name, values in columns.items()},
         "slices": {label: [int(i) for i in mask.nonzero()[0]] for label, mask in slices},

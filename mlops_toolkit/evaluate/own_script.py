@@ -3,7 +3,7 @@
 `python own_script.py PLAN OUT`, of the standard library alone (Python 3.8 and newer); nothing of ours is imported.
 PLAN  {"folder", "root", "metrics": {name: {"file", "shown", "function", "groups": [group of each row], "count"}},
        "columns": {name: [values]}, "slices": {name: [row numbers]}}
-OUT   {"values": {metric: {"": {"value", "left"}, slice: …}}, "files": [paths below root that were imported]}, or {"error": {…}}
+OUT   {"values": {metric: {"": {"value", "left"}, slice: …}}, "files": [paths below root that were imported or read]}, or {"error": {…}}
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 if __name__ == "__main__":
     sys.path.pop(0)  # our own folder: its names must not hide the user's
 
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -30,9 +31,13 @@ class Wrong(Exception):
 def main(plan_path: str, out_path: str) -> None:
     plan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
     sys.path.insert(0, plan["folder"])
+    sys.dont_write_bytecode = True  # nothing is left behind in the user's work tree
     made: dict[str, Any]
+    read = Read(plan["root"])
+    sys.addaudithook(read.heard)
     try:
-        made = {"values": {name: compute(one, plan) for name, one in plan["metrics"].items()}, "files": imported(plan["root"])}
+        values = {name: compute(one, plan) for name, one in plan["metrics"].items()}
+        made = {"values": values, "files": sorted({*imported(plan["root"]), *read.files()})}
     except Wrong as error:
         made = {"error": {"message": error.args[0], "trace": "".join(error.args[1:])}}
     part = Path(out_path + ".part")
@@ -135,6 +140,55 @@ def places(error: BaseException) -> str:
         if os.path.realpath(frame.filename) != ours and frame.filename[:1] != "<"
     ]
     return "\n".join(f"{frame.filename}:{frame.lineno}: {(frame.line or '')[:200]}" for frame in frames[-5:])
+
+
+class Read:
+    """The repository's own files that this process opens to read, as the interpreter itself tells: costs in a JSON file are part of a metric.
+
+    What it wrote first is its own; a module's compiled form stands for the module. What is read without the interpreter's knowledge (by a
+    library in another language, by another program) is not heard here.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.top = os.path.realpath(root) + os.sep
+        self.read: set[str] = set()
+        self.written: set[str] = set()
+
+    def heard(self, event: str, args: tuple[Any, ...]) -> None:
+        """An audit hook: it must be quick, and may never fail."""
+        if event not in ("open", "sqlite3.connect"):
+            return
+        with contextlib.suppress(Exception):
+            if not isinstance(args[0], (str, bytes, os.PathLike)):
+                return
+            path = str(Path.cwd() / os.fsdecode(args[0]))
+            if event == "open" and writes(args[1], args[2]):
+                self.written.add(path)
+            elif path not in self.written:
+                self.read.add(path)
+
+    def files(self) -> list[str]:
+        found = {source(os.path.realpath(path)) for path in list(self.read)}
+        ours = os.path.realpath(__file__)
+        return [
+            f for f in found if f.startswith(self.top) and f != ours and Path(f).is_file() and not installed(f[len(self.top) :], self.top)
+        ]
+
+
+def writes(mode: Any, flags: Any) -> bool:
+    """Whether a file is opened to be written alone: nothing of what was in it counts."""
+    if isinstance(mode, str):
+        return not ("r" in mode or "+" in mode)
+    return isinstance(flags, int) and flags & os.O_ACCMODE == os.O_WRONLY
+
+
+def source(path: str) -> str:
+    """The module that a compiled file is made from, where it is there; else the file."""
+    if path.endswith(".pyc") and Path(path).parent.name == "__pycache__":
+        with contextlib.suppress(ValueError, NotImplementedError):
+            made = importlib.util.source_from_cache(path)
+            return made if Path(made).is_file() else path
+    return path
 
 
 def imported(root: str) -> list[str]:

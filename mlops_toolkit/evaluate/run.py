@@ -17,12 +17,12 @@ from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.errors import Cancelled, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.evaluate import baseline, outputs, own_metrics, pointed, reuse, say, seeds
+from mlops_toolkit.evaluate import baseline, outputs, own_metrics, pointed, rescored, reuse, say, seeds
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.outputs import Written
 from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History
-from mlops_toolkit.models import evaluation, prints
+from mlops_toolkit.models import evaluation, made_of, prints
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.models.parameters import built_in
 from mlops_toolkit.models.pointed import place_of
@@ -112,6 +112,7 @@ def _evaluate(job: Job, given: str, *, again: bool) -> tuple[Run, str]:
                     job, lambda: attempt.record, attempt.tables, earlier.seeds if earlier else None, attempt.ask
                 )
             attempt.record = baseline.again(job, attempt.record, history, attempt.tables, attempt.environment(), suites)
+            attempt.record = rescored.add(job, attempt.record, history, attempt.tables, attempt.environment())
             shutil.rmtree(attempt.checkpoints, ignore_errors=True)
             seeds.over(job, attempt.record)
         except BaseException as error:
@@ -288,7 +289,9 @@ class _Attempt:
         kept = replace(self.job.keep(record.id, name, written.table, tuple(scored.slices)), reads=self.reads.get(name, {}))
         if written.table is not None and kept.data is not None:
             digest = kept.data.digest
-            scored = own_metrics.with_own(scored, self.job, name, written.table, run_dir=self.folder, env=self.environment(), data=digest)
+            env = self.environment()
+            scored, files = own_metrics.with_own(scored, self.job, name, written.table, run_dir=self.folder, env=env, data=digest)
+            kept = replace(kept, reads={**kept.reads, **made_of.reads(files)})
         slices = {label: {**record.slices.get(label, {}), **values} for label, values in scored.slices.items()}
         self.record = replace(
             record,

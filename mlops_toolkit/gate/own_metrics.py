@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mlops_toolkit.config.schema import Config, MetricRequest
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.gate import judge, redefined, unlike
+from mlops_toolkit.gate import judge, other_program, redefined, unlike
 from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.loaded import Loaded
 from mlops_toolkit.gate.request import Request
@@ -18,6 +18,7 @@ from mlops_toolkit.stats import jackknife
 from mlops_toolkit.stats.paired import Paired
 
 CODE = "its program is not the one that the baseline was measured with: nothing was compared"
+ANSWERS = "the baseline's model was asked again, and its new answers were not measured: nothing was compared"
 EXAMPLES = "the examples, or the groups they fall into, are not the baseline's: nothing was compared"
 STRANGER = "a program of the pull request's own: its number cannot be computed again by who judges it"
 
@@ -31,11 +32,11 @@ def judged(work: Work, request: Request, baseline: Loaded | None, head: Loaded, 
         if own is None:
             continue  # an error where it is gated
         old = baseline.run.metrics.get(full) if baseline and baseline.run else None
-        _judge(work, request, baseline, full, asked, old, own, None, same=same)
+        _judge(work, request, baseline, head, full, asked, old, own, None, same=same)
         for name, values in head.run.slices.items():
             if full in values:
                 before = baseline.run.slices.get(name, {}).get(full) if baseline and baseline.run else None
-                _judge(work, request, baseline, full, asked, before, values[full], name, same=same)
+                _judge(work, request, baseline, head, full, asked, before, values[full], name, same=same)
         _slice_gone(request, full, baseline, head.run)
 
 
@@ -87,6 +88,7 @@ def _judge(
     work: Work,
     request: Request,
     baseline: Loaded | None,
+    head: Loaded,
     full: str,
     asked: MetricRequest,
     old: MetricValue | None,
@@ -95,10 +97,19 @@ def _judge(
     *,
     same: bool,
 ) -> None:
+    anew = other_program.found(baseline, head, full, slice_name)
+    before = anew.now or old
     direction, confidence = asked.better or own.direction, request.config.confidence
-    paired = _compared(full, asked, baseline, old, own, confidence, forks=request.forks_gate)
-    exact = same and old is not None and (old.value, old.left_out, old.groups) == (own.value, own.left_out, own.groups)
-    paired = unlike.doubted(work, full.rpartition("/")[0], paired, exact=exact)
+    suite = full.rpartition("/")[0]
+
+    def compared(one: MetricValue | None, other: MetricValue) -> tuple[Paired, bool]:
+        made = _compared(full, asked, baseline, one, other, confidence, forks=request.forks_gate)
+        if anew.now is None and made.change is not None and baseline is not None and suite in baseline.again:
+            made = replace(made, change=None, low=None, high=None, reason="evaluation-changed", message=ANSWERS)
+        exact = same and one is not None and (one.value, one.left_out, one.groups) == (other.value, other.left_out, other.groups)
+        return unlike.doubted(work, suite, made, exact=exact), exact
+
+    paired, exact = compared(before, own)
     head_rule = request.config.gate.get(full)
     base_rule = request.base_config.gate.get(full) if request.base_config else None
     subject = Subject(full, direction, own.signature, asked.unit or "")
@@ -106,7 +117,20 @@ def _judge(
     if limits.waiting and (old is not None or request.forks_gate):  # there is a baseline: what cannot be held against it is in doubt
         limits = limits.unanswered()
     made = judge.measured(subject, paired, limits, slice_name=slice_name, confidence=confidence, same=exact)
-    work.judged.append(_told(made, paired, baseline))
+    made = _told(made, replace(paired, message=f"{paired.message} ({anew.note})") if paired.reason and anew.note else paired, baseline)
+    if old is not None and anew.now is not None and old.signature != own.signature and not request.forks_gate:
+        theirs, same_by_theirs = compared(anew.theirs, anew.mine) if anew.theirs and anew.mine else (None, False)
+        if slice_name is None:
+            work.notes.append(other_program.told(full, asked.unit or "", paired, theirs))
+        rule = base_rule if request.base_config else head_rule
+        asks = effective(work, request, full, direction, theirs.baseline if theirs else old.value, rule, rule, slice_name)
+        other: Judged | None = None
+        if theirs is not None and anew.mine is not None:
+            named = replace(subject, signature=anew.mine.signature)
+            other = judge.measured(named, theirs, asks, slice_name=slice_name, confidence=confidence, same=same_by_theirs)
+            other = _told(other, theirs, baseline)
+        made = other_program.held(made, other, anew.note) if asks.asked else made
+    work.judged.append(made)
     beside = warning(work, request, full, direction, paired.baseline, head_rule, base_rule) if slice_name is None else None
     if beside is not None:
         made = judge.measured(subject, paired, beside, slice_name=None, confidence=confidence, same=exact)

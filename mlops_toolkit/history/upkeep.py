@@ -81,7 +81,8 @@ def offer(history: GitHistory) -> list[str]:
         run = history.run(entry.id)
         if run is not None:
             bare = {
-                suite: dataclasses.replace(e, predictions=None, baseline_predictions=None, also={}) for suite, e in run.evaluations.items()
+                suite: dataclasses.replace(e, predictions=None, baseline_predictions=None, also={}, rescored={})
+                for suite, e in run.evaluations.items()
             }
             seeds = tuple(dataclasses.replace(one, predictions={}) for one in run.seeds)
             public = dataclasses.replace(run, evaluations=bare, seeds=seeds, artifacts={}, self_reported=True)

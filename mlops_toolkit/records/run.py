@@ -165,6 +165,20 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Rescored:
+    """An earlier run's answers, measured by metrics that are the user's own programs, for examples or programs that are not what they were.
+
+    By metric, and then by slice ("" for all examples). now: by this run's program. theirs: by the earlier run's own program, and mine:
+    this run's answers by that one; both where the program changed. notes: why there is nothing, by metric
+    """
+
+    now: Mapping[str, Mapping[str, MetricValue]] = field(default_factory=dict)
+    theirs: Mapping[str, Mapping[str, MetricValue]] = field(default_factory=dict)
+    mine: Mapping[str, Mapping[str, MetricValue]] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One suite's predictions (`` is the only suite's name): where they are, of what data, and how they were read.
 
@@ -172,6 +186,7 @@ class Evaluation:
     baseline_predictions, baseline_run, baseline_note  what the baseline's model (of that run) answers now, and how that came about,
               or why there is nothing
     also      the same of the other runs that the gate is held against (the last release, a pinned one), by their ids
+    rescored  what metrics that are the user's own programs say of earlier runs' answers, by their ids
     """
 
     predictions: Artifact | None = None
@@ -183,6 +198,7 @@ class Evaluation:
     baseline_run: str | None = None
     baseline_note: str | None = None
     also: Mapping[str, Again] = field(default_factory=dict)
+    rescored: Mapping[str, Rescored] = field(default_factory=dict)
 
     def again(self, run: str) -> Again:
         """What is known of the model of a run, be it the baseline's or another's."""
@@ -192,7 +208,7 @@ class Evaluation:
 
     def without_again(self) -> Evaluation:
         """Without what earlier models answer now: that is of the comparison it was made for."""
-        return replace(self, baseline_predictions=None, baseline_run=None, baseline_note=None, also={})
+        return replace(self, baseline_predictions=None, baseline_run=None, baseline_note=None, also={}, rescored={})
 
 
 @dataclass(frozen=True)
@@ -349,7 +365,8 @@ def _checked(run: Run, where: str) -> Run:
     seeds = [one.seed for one in run.seeds]
     if len(set(seeds)) != len(seeds) or not all(0 <= seed <= LAST_SEED for seed in seeds):
         raise wrong("seeds", f"different whole numbers from 0 to {LAST_SEED}", seeds)
-    for name, one in (item for values in (run.metrics, *run.slices.values()) for item in values.items()):
+    again = (values for one in run.evaluations.values() for scored in one.rescored.values() for values in _values(scored))
+    for name, one in (item for values in (run.metrics, *run.slices.values(), *again) for item in values.items()):
         if one.n < 0 or not all(abs(value) <= LARGEST for value in (one.value, *one.left_out) if value is not None):
             raise wrong(f"metrics.{name}", f"a number up to {LARGEST:g}, of 0 examples or more", (one.value, one.n))
         if one.training is not None and not (
@@ -364,6 +381,10 @@ def _checked(run: Run, where: str) -> Run:
         if measure.each < 1 or len(measure.values) % measure.each:
             raise wrong(f"measures.{name}.each", "how many values one round brought", measure.each)
     return run
+
+
+def _values(scored: Rescored) -> list[Mapping[str, MetricValue]]:
+    return [values for side in (scored.now, scored.theirs, scored.mine) for values in side.values()]
 
 
 def dumps(run: Run) -> str:

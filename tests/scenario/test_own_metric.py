@@ -51,12 +51,94 @@ def test_it_is_computed_shown_and_gated(repository: Repository) -> None:
     assert "expected\\_cost" in said.stdout or "expected_cost" in said.stdout
 
 
-def test_another_program_is_another_metric(repository: Repository) -> None:
-    repository.write(metrics_py=METRICS.replace("4.0", "0.1"))
-    repository.wrong(160, "a worse model and a kinder metric")
-    repository.mlops("review", code=None)
-    assert repository.report["exit"] != 0
-    assert check(repository)["reason"] in ("metric-redefined", "evaluation-changed")
+KINDER = METRICS.replace("4.0", "0.1")
+NOTHING = "def expected_cost(rows): return 1.0\n"
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Repository:
+    """The metric's file is no input of the evaluation: answers stay what they were."""
+    made = make(tmp_path, config=GATED.replace("inputs: [evaluate.py, metrics.py]", "inputs: [evaluate.py]"))
+    made.write(metrics_py=METRICS)
+    made.commit("a metric of our own")
+    made.mlops("review")
+    made.git("switch", "-q", "-c", "change")
+    return made
+
+
+def test_a_kinder_program_does_not_let_a_worse_model_pass(apart: Repository) -> None:
+    for program in (KINDER, NOTHING):
+        apart.write(metrics_py=program)
+        apart.wrong(160, "a worse model and a kinder metric")
+        said = apart.mlops("review", code=1).stdout
+        one = check(apart)
+        assert (one["verdict"], one["baseline"], one["head"]) == ("fail", pytest.approx(0.149), pytest.approx(0.239)), "by main's program"
+        assert "measured by the baseline's program" in str(one["message"])
+        assert "By its own program" in said
+        assert "by the baseline's 0.149 → 0.239 eur" in said
+    assert not list(apart.root.rglob("__pycache__")), "nothing is left behind"
+
+
+def test_a_refactored_program_is_compared_as_if_it_were_the_old_one(apart: Repository) -> None:
+    apart.write(metrics_py=METRICS.replace("4.0", "8.0 / 2.0"))
+    apart.wrong(40, "a refactored metric and a better model")
+    said = apart.mlops("review").stdout
+    assert (check(apart)["verdict"], check(apart)["baseline"]) == ("pass", pytest.approx(0.149))
+    assert "this change has another program for it. By its own program 0.149 → 0.059 eur; by the baseline's 0.149 → 0.059 eur" in said
+    apart.git("switch", "-q", "main")
+    apart.git("merge", "-q", "--squash", "change")
+    apart.commit("merged")
+    apart.mlops("review")
+    assert check(apart)["verdict"] == "pass"
+
+
+def test_where_the_old_program_cannot_be_run_somebody_has_to_say_yes(apart: Repository) -> None:
+    """Main's own run is of a program that no commit has."""
+    apart.git("switch", "-q", "main")
+    apart.write(metrics_py=METRICS + "# not committed\n")
+    apart.git("update-index", "--assume-unchanged", "metrics.py")
+    apart.commit("main")
+    apart.mlops("review", code=None)
+    apart.git("switch", "-q", "-c", "next")
+    apart.write(metrics_py=NOTHING)
+    apart.wrong(160)
+    apart.mlops("review", code=None)
+    one = check(apart)
+    assert (one["verdict"], one["leaning"], one["reason"]) == ("inconclusive", "beyond", "metric-redefined")
+    assert "what its commit has is not the program that it was measured with" in str(one["message"])
+    assert "say yes if it is right" in str(one["message"])
+
+
+def test_labels_that_were_put_right_are_right_for_the_baseline_s_answers_too(apart: Repository) -> None:
+    text = (apart.root / "evaluate.py").read_text()
+    apart.write(evaluate_py=text.replace('"spam" if i % 3 == 0 else "ham"', '"spam" if i % 3 == 0 or i == 7 else "ham"'))
+    apart.commit("one label put right")
+    apart.mlops("review", code=None)
+    one = check(apart)
+    assert (one["change"], one["reason"]) == (0.0, None) or one["verdict"] == "pass"
+
+
+def test_data_that_a_metric_reads_is_part_of_it(apart: Repository) -> None:
+    reads = METRICS.replace("COSTS = {", "import json, pathlib\nOLD = {").replace(
+        "def expected", 'COSTS = json.loads(pathlib.Path("costs.json").read_text())\n\ndef expected'
+    )
+    (apart.root / "costs.json").write_text('{"spam": 1.0, "ham": 4.0}')
+    apart.write(metrics_py=reads)
+    apart.commit("costs in a file")
+    apart.mlops("review")
+    assert check(apart)["verdict"] == "pass", "by main's program it is what it was"
+    apart.git("switch", "-q", "main")
+    apart.git("merge", "-q", "--ff-only", "change")
+    assert '"run"' in apart.mlops("plan", "--json").stdout, "what its program says of main's run is not kept with the one that answers"
+    apart.mlops("review")
+    apart.git("switch", "-q", "change")
+    apart.commit("nothing")
+    assert '"recorded"' in apart.mlops("plan", "--json").stdout
+    (apart.root / "costs.json").write_text('{"spam": 0.01, "ham": 0.01}')
+    assert "costs.json, which a metric is made of, changed" in apart.mlops("plan", "--json").stdout
+    apart.wrong(160)
+    apart.mlops("review", code=1)
+    assert (check(apart)["verdict"], check(apart)["head"]) == ("fail", pytest.approx(0.239))
 
 
 @pytest.mark.parametrize(
