@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.stats.metric import Metric
+from mlops_toolkit.stats.ranks import Standing, standing
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 from mlops_toolkit.stats.tally import summed
 
@@ -25,15 +26,36 @@ def optimism(metric: Metric, sample: Sample) -> float:
     if metric.family != "average-precision" or sample.target is None or sample.n > MOST:
         return 0.0
     if metric.argument is None and len(sample.labels) > 2 and sample.prob is not None:
-        return float(np.mean([_of(sample.target == c, sample.prob[:, c], sample) for c in range(len(sample.labels))]))
+        return float(np.mean([_of(c, sample.target == c, sample.prob[:, c], sample) for c in range(len(sample.labels))]))
     c = sample.labels.index(metric.argument) if metric.argument is not None else sample.positive
     if c is None:
         return 0.0
     scores = sample.score if sample.score is not None and c == sample.positive else None if sample.prob is None else sample.prob[:, c]
-    return 0.0 if scores is None else _of(sample.target == c, scores, sample)
+    return 0.0 if scores is None else _of(c, sample.target == c, scores, sample)
 
 
-def _of(positive: Mask, scores: Floats, sample: Sample) -> float:
+def _of(c: int, positive: Mask, scores: Floats, sample: Sample) -> float:
+    """Of class c against the rest; where every row counts once, from the order that the metric itself was read from."""
+    if sample.weight is None and sample.cluster is None:
+        return _plain(sample.once(("standing", c), lambda: standing(scores, positive))) if positive.any() else 0.0
+    return _weighted(positive, scores, sample)
+
+
+def _plain(stand: Standing) -> float:
+    """The same of rows that count once each: only the places of positives matter."""
+    found, missed = stand.upto.astype(np.float64), stand.over.astype(np.float64)
+    if stand.which is not None:  # a place for each of the positives that share a score
+        found, missed = np.repeat(found, stand.here), np.repeat(missed, stand.here)
+    seen = found + missed
+    ones, zeros = float(stand.positives), float(stand.others)
+    left = (found - 1.0) * ones / (ones - 1.0) if stand.positives > 1 else np.zeros_like(found)
+    others = left + missed  # of the others none is left out
+    some = others > 1e-9 * seen
+    more = found[some] / seen[some] - left[some] / others[some]
+    return float(more.sum() / ones)
+
+
+def _weighted(positive: Mask, scores: Floats, sample: Sample) -> float:
     order = np.argsort(-scores, kind="stable")
     weight = np.ones(sample.n) if sample.weight is None else sample.weight[order]
     ones = weight * positive[order]
