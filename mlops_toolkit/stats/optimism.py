@@ -47,7 +47,7 @@ def _plain(stand: Standing) -> float:
     if stand.which is not None:  # a place for each of the positives that share a score
         found, missed = np.repeat(found, stand.here), np.repeat(missed, stand.here)
     seen = found + missed
-    ones, zeros = float(stand.positives), float(stand.others)
+    ones = float(stand.positives)
     left = (found - 1.0) * ones / (ones - 1.0) if stand.positives > 1 else np.zeros_like(found)
     others = left + missed  # of the others none is left out
     some = others > 1e-9 * seen

@@ -90,15 +90,16 @@ def search(
     looked = sum(int(np.count_nonzero(eligible)) for _, _, eligible in tables)
     whole = left = _changed(change, weight, cluster)
     kept, gone = list[Slice](), np.zeros(len(change), dtype=bool)
+    aside = np.flatnonzero(gone)
     while len(kept) < most and len(left.rows):
         found = _below([test for table in tables for test in _tested(*table, left, columns)], rate)
-        one = next((one for one in found[:_TRIED] if _stands_out(one, left, columns, gone)), None)
+        one = next((one for one in found[:_TRIED] if _stands_out(one, left, columns, aside, len(change))), None)
         if one is None:
             break
         one = _narrowed(one, found, whole, columns, len(change))
         kept.append(one)
         gone |= _rows(one, columns)
-        left = whole.only(~gone[whole.rows])
+        aside, left = np.flatnonzero(gone), whole.only(~gone[whole.rows])
     return looked, tuple(kept)
 
 
@@ -190,13 +191,13 @@ def _rows(one: Slice, columns: Sequence[Column], rows: Ints | slice = slice(None
     return inside
 
 
-def _stands_out(one: Slice, left: _Changed, columns: Sequence[Column], gone: Bools) -> bool:
-    """Whether, of the rows that are not set aside, it lost more than all but its own."""
-    own = _rows(one, columns)
-    n, others = (int(np.count_nonzero(~gone & part)) for part in (own, ~own))
-    inside = own[left.rows]
-    if one.n == len(gone):  # all rows are no slice
+def _stands_out(one: Slice, left: _Changed, columns: Sequence[Column], aside: Ints, many: int) -> bool:
+    """Whether, of the rows (of so many) that are not set `aside`, it lost more than all but its own."""
+    if one.n == many:  # all rows are no slice
         return False
+    n = one.n - int(np.count_nonzero(_rows(one, columns, aside)))
+    others = many - len(aside) - n
+    inside = _rows(one, columns, left.rows)
     return others == 0 or _below_by(inside, n, ~inside, others, left) > _PLAIN
 
 
