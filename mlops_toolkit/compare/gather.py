@@ -146,20 +146,24 @@ def _bare(args: argparse.Namespace, world: World, kinds: Sequence[str]) -> Job:
     if kinds[0] != kinds[1]:
         said = " and ".join(f"{word} ({kind})" for word, kind in zip((args.base, args.head), kinds, strict=True))
         raise UsageError("kinds-differ", f"{said} cannot be compared", hint="give two predictions files, or two metrics files")
-    made = [heads.bare(kind, word, args, world, config) for kind, word in zip(kinds, (args.base, args.head), strict=True)]
+    words = args.base, args.head
+    if kinds[0] == "predictions":
+        base, head = sides.both(lambda word: heads.bare("predictions", word, args, world, config), words)
+    else:
+        base, head = (heads.bare("metrics", word, args, world, config) for word in words)
     request = Request(
         config=config,
-        baseline=Side(label=made[0].label),
-        head=Side(label=made[1].label),
+        baseline=Side(label=base.label),
+        head=Side(label=head.label),
         today=world.clock.now().date(),
         configured=False,
     )
-    return Job(request, made[0], made[1], world.cwd / STATE, "")
+    return Job(request, base, head, world.cwd / STATE, "")
 
 
 def _records(args: argparse.Namespace, world: World) -> Job:
     """Two run.json files without a configuration."""
-    base, head = (sides.from_record(world.cwd / word, label=word) for word in (args.base, args.head))
+    base, head = sides.both(lambda word: sides.from_record(world.cwd / word, label=word), (args.base, args.head))
     assert head.run is not None  # noqa: S101  # from_record always has one
     config = _flags(args, name=head.run.model)
     request = Request(config, _side(base.run, base.label, None), _side(head.run, head.label, None), world.clock.now().date())

@@ -174,8 +174,10 @@ def infer(target: pl.Series, prediction: pl.Series, source: Source, *, probabili
     Scores, or anything that is no number, mean classification. Whole numbers of at most 50 kinds are labels. Fractions of at
     least 10 kinds on both sides are quantities. The rest could be either.
     """
+    if probabilities:
+        return "classification"
     kinds = [column.drop_nulls().unique() for column in (target, prediction)]
-    if probabilities or not all(numbers.are_numbers(k) for k in kinds):
+    if not all(numbers.are_numbers(k) for k in kinds):
         return "classification"
     values = [numbers.parse(k) for k in kinds]
     if all((v == v.floor()).all() for v in values):
@@ -277,13 +279,23 @@ def _probabilities(frame: pl.DataFrame, labels: tuple[str, ...], source: Source,
 def within_bounds(frame: pl.DataFrame, given: list[str], source: Source, order: pl.Series) -> None:
     """Every probability between 0 and 1."""
     for name in given:
+        if _between(frame[name], -SLACK, 1 + SLACK):
+            continue
         bad = (frame[name] < -SLACK) | (frame[name] > 1 + SLACK)
         refuse_where(bad, frame[name], source, order, "bad-probability", "a probability lies between 0 and 1, this is {}")
+
+
+def _between(column: pl.Series, least: float, most: float) -> bool:
+    """Whether all of a column lies there; its ends are found sooner than each value is compared."""
+    ends = column.min(), column.max()
+    return all(isinstance(end, float) and least <= end <= most for end in ends)
 
 
 def first_off(frame: pl.DataFrame, given: list[str]) -> tuple[int, float] | None:
     """The first row whose probabilities do not sum to 1, and what they sum to."""
     total = frame.select(pl.sum_horizontal(given)).to_series()
+    if _between(total, 1 - 0.999 * SUM_SLACK, 1 + 0.999 * SUM_SLACK):
+        return None
     bad = (total - 1).abs() > SUM_SLACK
     at = bad.arg_max() if bad.any() else None
     return None if at is None else (at, float(total[at]))
@@ -309,9 +321,10 @@ def refuse_sum(total: float, row: int, given: list[str], labels: tuple[str, ...]
 def _sorted(frame: pl.DataFrame, source: Source, order: pl.Series) -> pl.DataFrame:
     """Rows by (id, repeat), each pair once, each id in one cluster."""
     keys = ["id", "repeat"] if "repeat" in frame.columns else ["id"]
-    if len(keys) > 1 or not (frame["id"] > frame["id"].shift(1)).all():
-        by = _order(frame, keys)
-        frame, order = frame[by], order[by]
+    if len(keys) == 1 and (frame["id"] > frame["id"].shift(1)).all():
+        return frame  # the usual file: in order, and so each id once
+    by = _order(frame, keys)
+    frame, order = frame[by], order[by]
     same = (frame["id"] == frame["id"].shift(1)).fill_null(value=False)
     twice = same & (frame["repeat"] == frame["repeat"].shift(1)) if len(keys) > 1 else same
     if twice.any():

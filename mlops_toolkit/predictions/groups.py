@@ -77,8 +77,11 @@ def of(column: pl.Series) -> Groups | None:
     if len(different) > MOST:
         return _quartiles(column) if divisible(column.name) else None
     order = sorted(different)
-    place = {text: code for code, text in enumerate(order)}
-    codes = column.replace_strict(values, [place[text] for text in named], return_dtype=pl.UInt8)
+    if column.dtype == pl.String:
+        codes = column.fill_null("").cast(pl.Enum(order)).to_physical()
+    else:
+        place = {text: code for code, text in enumerate(order)}
+        codes = column.replace_strict(values, [place[text] for text in named], return_dtype=pl.UInt8)
     return Groups(codes.to_numpy().astype(np.intp), tuple(text or MISSING for text in order))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 
 from mlops_toolkit.errors import InvalidFile
@@ -21,6 +23,9 @@ def parse(column: pl.Series) -> pl.Series:
         number: pl.Series = column.cast(pl.Float64, strict=False)
     except pl.exceptions.PolarsError:
         return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
+    total = number.sum()  # of NaN or an infinity it is none either; and adding up is quicker than looking at each
+    if isinstance(total, float) and math.isfinite(total):
+        return number
     finite = number.is_finite()
     return number if finite.all() else number.set(~finite, None)
 

@@ -14,6 +14,7 @@ from mlops_toolkit.predictions.anonymous import hash_ids
 from mlops_toolkit.predictions.check import looks
 from mlops_toolkit.predictions.samples import arrays
 from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.stats.chunks import in_order
 from mlops_toolkit.stats.sample import Sample
 
 NAMED = 20
@@ -92,8 +93,8 @@ def pair(baseline: Table, head: Table, *, salt: str | None = None, columns: tupl
         only_head = head.frame[missing["row head"]].select(keys)
     labels = tuple(sorted({*baseline.labels, *head.labels}))
     positive = head.positive or baseline.positive
-    ours = arrays(head, head_frame, labels, columns, positive)
-    theirs = arrays(baseline, base_frame, labels, columns, positive)
+    sides = (head, head_frame), (baseline, base_frame)
+    ours, theirs = in_order(sides, lambda side: arrays(*side, labels, columns, positive), rows=head_frame.height)
     labels_changed = 0 if ours.target is None else int(np.count_nonzero(ours.target != theirs.target))
     notes = _notes(base_frame, head_frame, salt)
     return Pair(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlops_toolkit.stats.chunks import in_order
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
@@ -92,7 +94,11 @@ class Sample:
         """`prob` of some rows, each class's numbers side by side as in the whole: metrics read one class after the other."""
         if self.prob is None or isinstance(rows, slice):
             return None if self.prob is None else self.prob[rows]
-        part = np.empty((n, self.prob.shape[1]), order="F")
-        for c in range(self.prob.shape[1]):
-            part[:, c] = self.prob[:, c][rows]
+        prob, part = self.prob, np.empty((n, self.prob.shape[1]), order="F")
+
+        def column(c: int) -> None:
+            part[:, c] = prob[:, c][rows]
+
+        for _ in in_order(range(prob.shape[1]), column, rows=n):
+            pass
         return part
