@@ -25,6 +25,7 @@ from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired, paired_many
 from mlops_toolkit.stats.sample import Sample
+from mlops_toolkit.stats.tally import dense, uneven
 
 # Below this share of common rows of either side, two test sets are not the same.
 COMMON = 0.95
@@ -155,7 +156,11 @@ def alone(metric: Metric, head: Sample, rows: Any, confidence: float) -> Paired:
     part = head if rows is None else head.take(rows)
     value = metric.measure(part)
     own = single.interval(metric, part, confidence)
-    return of_head(metric, part.n, value, own, single.standard_error(value, part.cluster))
+    cluster = dense(part.cluster)
+    clusters = None if cluster is None or not part.n else int(cluster.max()) + 1
+    share = single.share_of(metric, part) if cluster is None and uneven(part.weight) is None else None
+    trials = share[1] if share is not None else None
+    return of_head(metric, part.n, value, own, single.standard_error(value, part.cluster), trials, clusters)
 
 
 def compatible(work: Work, both: Pair | Differences) -> bool:

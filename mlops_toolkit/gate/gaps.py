@@ -14,8 +14,9 @@ from mlops_toolkit.gate.judge import Judged, Subject
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work, held
+from mlops_toolkit.records.result import Check, Needs
 from mlops_toolkit.report import words
-from mlops_toolkit.stats import gaps
+from mlops_toolkit.stats import gap_sizes, gaps
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.gaps import Gap, Group
 from mlops_toolkit.stats.metric import Metric
@@ -133,13 +134,21 @@ def _judged(
         message="; ".join(part for part in (own, *_says(metric, after, found)) if part) or None,
         groups=(found.better, found.worse) if found and found.better != found.worse else (),
         method="gap",
-        needs=None,
+        needs=_needs(metric, judged.check, after, confidence),
         disagree=None,
         better=None,
         worse=None,
     )
     alpha = (1 - confidence) / 2
     return Judged(check, min(judged.p, alpha * (1 - 1e-9)) if check.verdict == "fail" and judged.p is not None else judged.p)
+
+
+def _needs(metric: Metric, check: Check, after: Sequence[Group], confidence: float) -> Needs | None:
+    """What would decide the gap: of its own size, more of the smaller groups; of how much it grew, more of all of them."""
+    if check.needs is None or check.reason not in OWN or check.max is None:
+        return check.needs
+    found = gap_sizes.enough(metric, [part for part in after if part.why is None], check.max, confidence=confidence)
+    return check.needs if found is None else replace(found, limit=check.needs.limit)
 
 
 def _paired(

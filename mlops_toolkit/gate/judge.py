@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from mlops_toolkit.gate import parts
+from mlops_toolkit.gate import needed, parts
 from mlops_toolkit.gate.bounds import Bounds
-from mlops_toolkit.gate.parts import Part
 from mlops_toolkit.records.result import Check, Needs
-from mlops_toolkit.stats import power
-from mlops_toolkit.stats.distributions import critical, normal_quantile
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.paired import Paired
-
-MOST = 1e6  # times as many examples: more than anybody is asked for
 
 
 @dataclass(frozen=True)
@@ -30,10 +25,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Judged:
-    """A check, and the probability of a result like this if it were no worse than allowed (for Holm; None: not a statistical claim)."""
+    """A check, and the probability of a result like this if it were no worse than allowed (for Holm; None: not a statistical claim).
+
+    needs: what would show at a stricter confidence that it fails
+    """
 
     check: Check
     p: float | None = None
+    needs: Callable[[float], Needs | None] = field(default=lambda confidence: None, compare=False, repr=False)
 
 
 def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: str | None, confidence: float, same: bool = False) -> Judged:
@@ -45,7 +44,6 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
         paired = replace(paired, change=0.0, low=0.0, high=0.0, reason=None, message=None, method="exact")
     small = slice_name is not None and paired.n < (bounds.least or 0)
     part = (parts.too_small(paired, bounds) if small else None) or parts.by_interval(paired, bounds, confidence)
-    needs = _needs(paired, bounds, part, confidence)
     check = Check(
         metric=subject.name,
         slice=slice_name,
@@ -68,7 +66,7 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
         severity=bounds.severity if bounds.asked else "info",  # type: ignore[arg-type]  # one of Severity, as config typed it
         reason=part.reason,
         message=part.message,
-        needs=needs,
+        needs=needed.of(paired, bounds, part, confidence),
         unit=subject.unit,
         method=paired.method,
         head_low=paired.head_low,
@@ -79,7 +77,7 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
         must=bounds.must,
         training=paired.luck.training if paired.luck else None,
     )
-    return Judged(check, part.p)
+    return Judged(check, part.p, lambda stricter: needed.at(paired, bounds, stricter))
 
 
 def new(judged: Judged) -> Judged:
@@ -94,30 +92,6 @@ def new(judged: Judged) -> Judged:
 def as_warning(judged: Judged) -> Judged:
     """A check of what `warn:` asks: beside the metric's own, seen only where it has something to say, and never in the way."""
     return Judged(replace(judged.check, severity="warn", warning=True, suggested=None))
-
-
-def _needs(paired: Paired, bounds: Bounds, part: Part, confidence: float) -> Needs | None:
-    # No number of examples helps, or another number does.
-    unlike = part.reason in ("evaluation-changed", "data-changed", "metric-redefined", "too-small")
-    if part.verdict != "inconclusive" or paired.change is None or unlike:
-        return None
-    if bounds.improve is not None:
-        return _needs_to_improve(paired, bounds.improve, confidence)
-    if bounds.margin is None:
-        return None
-    found = power.needs(paired, bounds.margin, confidence=confidence)
-    # Where a harmless change would have been decided by what is here, it is the change that is in doubt: "needs 510 (have 2,000)" helps nobody.
-    return found if found.n is None or found.n > paired.n else replace(found, n=None)
-
-
-def _needs_to_improve(paired: Paired, improve: float, confidence: float) -> Needs | None:
-    """How many examples would show the improvement, if it is as large as it looks; where it looks too small none would."""
-    if paired.change is None or paired.low is None or paired.high is None or paired.change <= improve:
-        return None
-    reach = (paired.high - paired.low) / 2
-    times = ((1 + normal_quantile(power.POWER) / critical(confidence)) * reach / (paired.change - improve)) ** 2
-    step = 10 ** max(0, math.floor(math.log10(times * paired.n)) - 2)  # three digits, rounded up
-    return Needs(n=math.ceil(times * paired.n / step) * step) if 1 < times < MOST else None
 
 
 def scalar(

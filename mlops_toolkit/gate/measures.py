@@ -174,7 +174,7 @@ def _check(name: str, paired: Paired, limits: bounds_of.Bounds, direction: Bette
     made = judge.measured(Subject(name=name, direction=direction, unit=unit), paired, limits, slice_name=None, confidence=confidence)
     check = made.check
     severity = "warn" if check.reason == "other-hardware" and check.severity == "gate" else check.severity
-    needs = check.needs if paired.low is not None else None
+    needs = None if check.needs is None else replace(check.needs, of="measurements")
     return replace(made, check=replace(check, kind="measure", severity=severity, disagree=None, better=None, worse=None, needs=needs))
 
 

@@ -16,6 +16,7 @@ from mlops_toolkit.stats.paired import Paired
 
 Leaning = Literal["inside", "beyond"]
 Side = Literal["min", "max"]
+Asked = Literal["change", "min", "max", "gain"]
 ORDER: dict[str, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "ungated": 3}
 ROUNDING = 1e-12  # 0.9721 − 0.9621 is not exactly 0.01
 SUSPICIOUS = "a leak of test data, or a changed test set"
@@ -32,20 +33,25 @@ class Part:
     p: float | None = None
 
 
-ZERO = Part("inconclusive", None, "zero-baseline", "a share of a baseline of 0 is no quantity: write it as a number")
+ZERO = Part("inconclusive", None, "zero-baseline", "a share of a baseline of 0 is no quantity")
 WAITS = Part("ungated", None, "first-run", "it waits for a baseline to be held against")
 
 
 def by_interval(paired: Paired, bounds: Bounds, confidence: float) -> Part:
     """The whole check where there is an interval, or a reason why there is none."""
-    found = (
-        _change(paired, bounds),
-        _own(paired, bounds.min, "min", confidence),
-        _own(paired, bounds.max, "max", confidence),
-        _gain(paired, bounds),  # last: what is worse is told first
-    )
     state = paired.reason or (paired.head_state if paired.head is None else None)
-    return worst([part for part in found if part], state, paired.message)
+    return worst(list(each(paired, bounds, confidence).values()), state, paired.message)
+
+
+def each(paired: Paired, bounds: Bounds, confidence: float) -> dict[Asked, Part]:
+    """What every bound that is asked says; what is worse is told first."""
+    found: dict[Asked, Part | None] = {
+        "change": _change(paired, bounds),
+        "min": _own(paired, bounds.min, "min", confidence),
+        "max": _own(paired, bounds.max, "max", confidence),
+        "gain": _gain(paired, bounds),
+    }
+    return {name: part for name, part in found.items() if part}
 
 
 def too_small(paired: Paired, bounds: Bounds) -> Part | None:

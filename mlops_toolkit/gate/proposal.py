@@ -41,7 +41,14 @@ def next_steps(result: Result, config: Config, today: date, *, configured: bool 
         accept=_accept(result, today) if result.blocks and configured else None,
         gate=None if gated or config.gate else _gate(result),
         more_data=tuple(
-            _more(check) for check in result.checks if check.slice is None and check.needs and check.needs.n and is_gated(check)
+            _more(check)
+            for check in result.checks
+            if check.verdict == "inconclusive"
+            and check.slice is None
+            and check.needs
+            and check.needs.n
+            and not check.needs.together
+            and is_gated(check)
         ),
     )
 
@@ -49,8 +56,9 @@ def next_steps(result: Result, config: Config, today: date, *, configured: bool 
 def _more(check: Check) -> str:
     needs = check.needs
     assert needs is not None and needs.n is not None  # noqa: S101, PT018  # the caller has looked
-    what = "measurements" if check.kind == "measure" else "examples"
-    return f"+{max(needs.n - check.n, 1):,} {what} would decide {name_of(check)} (have {check.n:,})"
+    have = check.n if needs.have is None else needs.have
+    seen = ", if it is what it looks like" if needs.as_seen else ""
+    return f"+{max(needs.n - have, 1):,} {needs.of} would decide {name_of(check)} (have {have:,}){seen}"
 
 
 def _accept(result: Result, today: date) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mlops_toolkit.config.rules import WhenUncertain
 from mlops_toolkit.errors import GATE_FAILED, PASSED, UNDECIDED
+from mlops_toolkit.gate import needed
 from mlops_toolkit.gate.acceptance import Yes, mark
 from mlops_toolkit.gate.judge import Judged
 from mlops_toolkit.records.result import Check, Gate, Verdict
@@ -38,7 +39,7 @@ def settle(judged: Sequence[Judged], *, policy: WhenUncertain, confidence: float
     """
     checks, notes = mark(_holm(judged, confidence), yes or Yes())
     outcome = _outcome(checks, policy)
-    return replace(outcome, checks=tuple(checks), notes=notes)
+    return replace(outcome, checks=tuple(needed.completed(check) for check in checks), notes=notes)
 
 
 def _outcome(checks: Sequence[Check], policy: WhenUncertain) -> Settled:
@@ -76,6 +77,7 @@ def _holm(judged: Sequence[Judged], confidence: float) -> list[Check]:
                 leaning="beyond",
                 reason="multiplicity",
                 message=f"worse by its own interval, but not at the stricter level that {len(family)} checks together ask for: it may be chance",
+                needs=one.needs(1 - (1 - confidence) / len(family)),
             )
         checks.append(check)
     return checks

@@ -39,10 +39,23 @@ class Side:
 
 @dataclass(frozen=True)
 class Needs:
-    """What would decide an inconclusive check at the observed disagreement and 80 % power."""
+    """What would decide an inconclusive check, four times in five: so many examples, or seeds, or another bound, each on its own.
+
+    Against a margin that supposes a harmless change at the disagreement that was seen; where that would have been decided already, and of
+    improvements and values, that what was seen is the truth (`as-seen`).
+    """
 
     n: int | None = None
     margin: float | None = None
+    of: str = field(default="examples", metadata={"doc": "what n counts: examples, clusters, measurements, examples of a group"})
+    have: int | None = field(default=None, metadata={"doc": "how many of those there are; null: the check's n"})
+    as_seen: bool = field(default=False, metadata={"key": "as-seen", "doc": "supposing that what was seen is the truth"})
+    seeds: int | None = field(default=None, metadata={"doc": "or so many trainings of each side"})
+    have_seeds: int | None = field(default=None, metadata={"key": "have-seeds"})
+    together: bool = field(default=False, metadata={"doc": "n and seeds are needed both"})
+    improve: float | None = field(default=None, metadata={"doc": "the improvement that is shown already"})
+    limit: float | None = field(default=None, metadata={"doc": "the min or max that the value is shown to keep already"})
+    instead: str | None = field(default=None, metadata={"doc": "what would decide it where no number of examples does, as a sentence"})
 
 
 @dataclass(frozen=True)

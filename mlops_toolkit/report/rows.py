@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from mlops_toolkit.records.result import Check, Result, name_of
-from mlops_toolkit.report import gaps, words
+from mlops_toolkit.records.result import Check, Needs, Result, name_of
+from mlops_toolkit.report import escape, gaps, words
 
 Tone = Literal["bad", "ask", "open", "good", "plain"]
 ICONS: dict[Tone, str] = {"bad": "❌", "ask": "⚠️", "open": "➖", "good": "✅", "plain": "ℹ️"}
@@ -214,7 +214,7 @@ def why(check: Check) -> str | None:
         parts.append(check.message.rstrip("."))
     if check.accepted is not None:
         parts.append(f"accepted{f' {check.accepted_as}' if check.accepted_as else ''}: {check.accepted}")
-    if not parts and check.verdict == "inconclusive" and (needed := needs(check)):
+    elif needed := needs(check):
         parts.append(needed)
     return "; ".join(parts) or None
 
@@ -225,15 +225,36 @@ def said_yes(result: Result) -> tuple[str, ...]:
 
 
 def needs(check: Check) -> str | None:
-    """`deciding it needs about 12,600 examples (have 2,000), or a margin of 1.3 pp`."""
-    if check.needs is None:
+    """`deciding it needs about 12,600 examples (have 2,000), or a margin of 1.3 pp`, or what else would decide it."""
+    found = check.needs
+    if found is None:
         return None
-    ways = []
-    if check.needs.n is not None:
-        ways.append(f"about {words.count(check.needs.n, 'example')} (have {check.n:,})")
-    if check.needs.margin is not None:
-        ways.append(f"a margin of {words.margin(check.needs.margin, check.unit, sign=False, digits=2)}{words.suffix(check.unit)}")
-    return f"deciding it needs {', or '.join(ways)}" if ways else None
+    ways = [" and ".join(_numbers(check, found))] if found.together else _numbers(check, found)
+    if found.margin is not None:
+        ways.append(f"a margin of {words.margin(found.margin, check.unit, sign=False, digits=2)}{words.suffix(check.unit)}")
+    if found.improve is not None:
+        ways.append(
+            f"an improvement of {words.margin(found.improve, check.unit, sign=False, digits=2)}{words.suffix(check.unit)} asked for"
+        )
+    if found.limit is not None:
+        side = "min" if check.reason == "near-min" or check.max is None else "max"
+        ways.append(f"a {side} of {gaps.most(replace(check, max=found.limit)) if gaps.is_gap(check) else words.trimmed(found.limit, 3)}")
+    if check.verdict == "pass":
+        return f"{', or '.join(ways)} would show it" if ways else None
+    return f"deciding it needs {', or '.join(ways)}" if ways else found.instead
+
+
+def _numbers(check: Check, found: Needs) -> list[str]:
+    """How many examples, and how many trainings."""
+    made = []
+    if found.n is not None:
+        have = check.n if found.have is None else found.have
+        made.append(
+            f"about {found.n:,} {escape.clean(found.of, 60)} (have {have:,}){' if it is what it looks like' if found.as_seen else ''}"
+        )
+    if found.seeds is not None:
+        made.append(f"{found.seeds} seeds (have {found.have_seeds})")
+    return made
 
 
 def excess(check: Check) -> float:

@@ -61,7 +61,8 @@ def _more(n: int, word: str) -> str:
 def _asks(asks: list[Row]) -> str:
     needed = ""
     if (first := asks[0].check).needs is not None and first.needs.n is not None:
-        needed = f"about {words.count(first.needs.n, 'example')} would decide it (have {first.n:,})"
+        have = first.n if first.needs.have is None else first.needs.have
+        needed = f"about {first.needs.n:,} {escape.clean(first.needs.of, 60)} would decide it (have {have:,})"
     leaning = "undecided, leaning worse" if first.improve is None or (first.change or 0.0) < 0 else "undecided, less than asked"
     said = f"{leaning if first.leaning == 'beyond' else 'not proven'}: {detailed(asks[0])}"
     return _joined([said, _more(len(asks) - 1, "undecided"), needed])

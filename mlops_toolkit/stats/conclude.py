@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mlops_toolkit.stats.distributions import critical, sign_test
-from mlops_toolkit.stats.luck import Luck
+from mlops_toolkit.stats.luck import Luck, Part
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.single import own_interval
@@ -36,6 +36,8 @@ class Paired:
     support             the fewest examples of a class that the metric depends on, of both sides
     bound               where scores were counted in bins and not sorted: by how much the change can be off; the interval has room for it
     luck                what the interval is made of where the luck of training counts (`seeds`); else None
+    own_luck            the same parts of the head's own interval
+    least               where a list has too few values for an interval: how many it needs
     p_same              exact two-sided p (McNemar) that better and worse are equally likely; shown, never decides
     """
 
@@ -66,6 +68,8 @@ class Paired:
     p_same: float | None = None
     bound: float | None = None
     luck: Luck | None = None
+    own_luck: tuple[Part, ...] = ()
+    least: int | None = None
 
     def turned(self) -> Paired:
         """The same with gains as losses: what shows a loss of more than a margin in it shows a gain of more than that."""
@@ -78,6 +82,7 @@ class Paired:
             worse=self.better,
             steps=(self.steps[1], self.steps[0]),
             bias=-self.bias,
+            luck=None if self.luck is None else self.luck.turned(),
         )
 
 
@@ -132,7 +137,7 @@ def undefined(metric: Metric, n: int, baseline: Measured, head: Measured) -> Pai
     )
 
 
-def too_few(made: Paired, message: str) -> Paired:
+def too_few(made: Paired, message: str, *, least: int | None = None) -> Paired:
     """Both values and the change, without an interval, for which there is too little: `message` says what, with the counts."""
     return Paired(
         made.metric,
@@ -144,11 +149,18 @@ def too_few(made: Paired, message: str) -> Paired:
         message=message,
         head_low=made.head_low,
         head_high=made.head_high,
+        least=least,
     )
 
 
 def of_head(
-    metric: Metric, n: int, value: Measured, own: tuple[float, float] | None, error: float | None, trials: int | None = None
+    metric: Metric,
+    n: int,
+    value: Measured,
+    own: tuple[float, float] | None,
+    error: float | None,
+    trials: int | None = None,
+    clusters: int | None = None,
 ) -> Paired:
     """A head's value, its interval and standard error, where there is nothing to compare it with."""
     return Paired(
@@ -164,6 +176,7 @@ def of_head(
         support=value.support,
         standard_error=error,
         trials=trials,
+        clusters=clusters,
     )
 
 

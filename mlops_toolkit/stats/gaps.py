@@ -75,7 +75,7 @@ def groups(metric: Metric, sample: Sample, codes: npt.NDArray[np.intp], names: S
             why = f"{part.n:,} of at least {least:,} examples"
         elif measured.value is None:
             why = measured.state.replace("-", " ")
-        elif _own(metric, part, 0.95) is None:
+        elif own(metric, part, 0.95) is None:
             why = f"{part.n:,} examples are too few for an interval"
         found.append(Group(name, part, measured.value, why))
     return tuple(found)
@@ -88,12 +88,12 @@ def gap(metric: Metric, parts: Sequence[Group], confidence: float) -> Gap | None
     used = used if sure else [part for part in parts if part.value is not None]
     if len(used) < 2:
         return None
-    values = _values(metric, used)
+    values = oriented_values(metric, used)
     worse, better = min(range(len(used)), key=values.__getitem__), max(range(len(used)), key=values.__getitem__)
     made = Gap(float(values[better] - values[worse]), used[better].name, used[worse].name)
     if not sure:
         return made
-    each, family = (_differences(metric, used, level) for level in (confidence, _shared(confidence, len(used))))
+    each, family = (_differences(metric, used, level) for level in (confidence, shared(confidence, len(used))))
     high, low = max(_most(ends) for ends in each.values()), max(_least(ends) for ends in family.values())
     return Gap(made.value, made.better, made.worse, min(low, made.value), max(high, made.value))
 
@@ -112,7 +112,7 @@ def rise(metric: Metric, before: Sequence[Group], after: Sequence[Group], confid
     change = _changes(metric, before, after, rest)
     if change is None:
         return None
-    old, new = (_differences(metric, parts, _shared(known, len(after))) for parts in (before, after))
+    old, new = (_differences(metric, parts, shared(known, len(after))) for parts in (before, after))
     was, now = (_differences(metric, parts, rest) for parts in (before, after))
     grown = {pair: _grown(_sign(old[pair]), _sign(new[pair]), change[pair], _added(was[pair], now[pair])) for pair in old}
     first, last = _furthest(old), _furthest(new)
@@ -125,13 +125,13 @@ def rise(metric: Metric, before: Sequence[Group], after: Sequence[Group], confid
 # --- pairs of groups
 
 
-def _values(metric: Metric, parts: Sequence[Group]) -> list[float]:
+def oriented_values(metric: Metric, parts: Sequence[Group]) -> list[float]:
     """Oriented: larger is better."""
     sign = 1.0 if metric.direction == "higher" else -1.0
     return [sign * (part.value or 0.0) for part in parts]
 
 
-def _shared(confidence: float, many: int) -> float:
+def shared(confidence: float, many: int) -> float:
     """The confidence of each pair's interval, of so many groups, at which all hold together."""
     return 1 - (1 - confidence) / math.comb(many, 2)
 
@@ -183,17 +183,17 @@ def _grown(before: int, after: int, change: Interval, both: Interval) -> Interva
 
 def _differences(metric: Metric, parts: Sequence[Group], confidence: float) -> dict[Pair, Interval]:
     """The interval of each pair's difference, oriented."""
-    if _spans(parts):
+    if spans(parts):
         influences = [_influence(metric, part.sample) for part in parts]
-        made = _clustered(_values(metric, parts), influences, parts, confidence)
+        made = _clustered(oriented_values(metric, parts), influences, parts, confidence)
         return made or dict.fromkeys(itertools.combinations(range(len(parts)), 2), (-math.inf, math.inf))
-    return _recovered(_values(metric, parts), [_oriented(metric, _own(metric, part.sample, confidence)) for part in parts])
+    return _recovered(oriented_values(metric, parts), [_oriented(metric, own(metric, part.sample, confidence)) for part in parts])
 
 
 def _changes(metric: Metric, before: Sequence[Group], after: Sequence[Group], confidence: float) -> dict[Pair, Interval] | None:
     """The interval of how much each pair's difference changed, oriented; None where a group's change has no interval."""
-    values = [new - old for old, new in zip(_values(metric, before), _values(metric, after), strict=True)]
-    if _spans(after):
+    values = [new - old for old, new in zip(oriented_values(metric, before), oriented_values(metric, after), strict=True)]
+    if spans(after):
         influences = [
             _influence(metric, new.sample) - _influence(metric, _as_head(old, new)) for old, new in zip(before, after, strict=True)
         ]
@@ -227,7 +227,7 @@ def _oriented(metric: Metric, ends: Interval | None) -> Interval:
 # --- clusters that lie in more than one group
 
 
-def _spans(parts: Sequence[Group]) -> bool:
+def spans(parts: Sequence[Group]) -> bool:
     """Whether rows of one cluster lie in two groups."""
     clusters = [np.unique(part.sample.cluster) for part in parts if part.sample.cluster is not None]
     return bool(clusters) and len(np.unique(np.concatenate(clusters))) < sum(map(len, clusters))
@@ -262,7 +262,7 @@ def _clustered(
 # --- one group
 
 
-def _own(metric: Metric, sample: Sample, confidence: float) -> Interval | None:
+def own(metric: Metric, sample: Sample, confidence: float) -> Interval | None:
     """The interval of one group's value."""
     if dense(sample.cluster) is None and uneven(sample.weight) is None and (share := single.share_of(metric, sample)):
         return exact(*share, confidence) if share[1] >= FEWEST_EXAMPLES else None  # of fewer, any gap could be

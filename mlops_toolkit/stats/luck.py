@@ -18,14 +18,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mlops_toolkit.stats.distributions import critical
+from mlops_toolkit.stats.distributions import critical, normal_quantile
 from mlops_toolkit.stats.proportions import tango
 from mlops_toolkit.stats.spread import distance
 
 _SURE = 4.0  # times the two-sided error: of the quantile that tells how much of V is taken off
 _MOST = 0.3  # of that quantile: what holds at wide levels too
+MOST_SEEDS = 30  # nobody is asked to train more often
+_ENDLESS = 1e6  # times as many examples
 _LEAST_P = 1e-5  # below, quantiles of Student's t are not computed
 
 
@@ -75,6 +77,11 @@ class Luck:
         """The part of the change's standard error that is the luck of training."""
         return math.sqrt(sum(part.share * part.spread.training**2 for part in self.parts))
 
+    def turned(self) -> Luck:
+        """With gains as losses."""
+        counts = None if self.counts is None else (self.counts[1], self.counts[0], self.counts[2])
+        return replace(self, counts=counts, steps=(self.steps[1], self.steps[0]))
+
     def of_test(self, confidence: float) -> tuple[float, float]:
         """How far the test set alone reaches, down and up."""
         if self.counts is not None:
@@ -103,6 +110,66 @@ class Luck:
             else:
                 high = middle
         return math.exp(high)
+
+
+@dataclass(frozen=True)
+class Enough:
+    """So many times as many examples decide, or so many seeds a side; `together`: only both. None: no number does."""
+
+    times: float | None = None
+    seeds: int | None = None
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An interval's end, by what could bring it nearer: `down`, how far it reaches for the test set alone, `error` of that, and the luck.
+
+    More seeds on both sides make each share of luck 1/K, and its t of K − 1 degrees of freedom; how far one training lies from another stays.
+    """
+
+    parts: tuple[Part, ...]
+    down: float
+    error: float
+
+    @property
+    def have(self) -> int:
+        """Trainings of the side that has the fewer."""
+        largest = max(part.share for part in self.parts)
+        seeds = self.parts[0].spread.seeds
+        return seeds if len(self.parts) == 1 and largest <= 1 / seeds + 1e-9 else max(1, round(1 / largest))
+
+    def reach(self, times: float, seeds: int, power: float, confidence: float) -> float:
+        """How far from 0 a harmless change's end lies at most, with probability `power`, at so many times as many examples and so many seeds."""
+        parts = self.parts if seeds == self.have else self._at(seeds)
+        error = math.hypot(self.error / math.sqrt(times), *(math.sqrt(part.share) * part.spread.training for part in parts))
+        return wider(self.down / math.sqrt(times), parts, confidence) + normal_quantile(power) * error
+
+    def _at(self, seeds: int) -> tuple[Part, ...]:
+        each = 1.0 if len(self.parts) > 1 or self.have > 1 else 2.0
+        spread = (replace(part.spread, seeds=seeds) for part in self.parts)
+        return tuple(Part(one, each / seeds) for one in spread)
+
+    def enough(self, room: float, power: float, confidence: float) -> Enough:
+        """What makes it reach no further than `room`."""
+        alone = self._times(room, self.have, power, confidence)
+        more = range(max(2, self.have + 1), MOST_SEEDS + 1)
+        seeds = next((k for k in more if self.reach(1.0, k, power, confidence) <= room), None)
+        if alone is not None or seeds is not None:
+            return Enough(alone, seeds)
+        both = ((k, self._times(room, k, power, confidence)) for k in more)
+        return next((Enough(times, k, together=True) for k, times in both if times is not None), Enough())
+
+    def _times(self, room: float, seeds: int, power: float, confidence: float) -> float | None:
+        if room <= 0 or self.reach(_ENDLESS, seeds, power, confidence) > room:
+            return None
+        few, many = 0.0, _ENDLESS
+        for _ in range(200):
+            middle = math.sqrt(max(few, 1e-6) * many)
+            few, many = (middle, many) if self.reach(middle, seeds, power, confidence) > room else (few, middle)
+            if few and many / few < 1 + 1e-9:
+                break
+        return many
 
 
 def wider(distance: float, parts: Sequence[Part], confidence: float) -> float:

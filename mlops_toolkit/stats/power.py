@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 from mlops_toolkit.records.result import Needs
 from mlops_toolkit.stats.distributions import critical, normal_quantile
-from mlops_toolkit.stats.luck import Luck, wider
+from mlops_toolkit.stats.luck import Luck, Trained, wider
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
 from mlops_toolkit.stats.proportions import tango
@@ -25,7 +26,7 @@ POWER = 0.8  # of "needs about n examples"
 OFTEN = 0.9  # how often a proposed margin lets a harmless change pass
 ASSUMED = 0.04 / (0.9 * 0.1)  # of a difference's variance in one value's, where only one model is known: 4 % disagreement at accuracy 0.9
 UNSEEN = 1  # rows added to those that differ: no disagreement seen is not none at all
-_ENDLESS = 10**12  # examples
+ENDLESS = 10**12  # examples
 
 
 def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: float = 0.95) -> Needs:
@@ -40,128 +41,80 @@ def needs(paired: Paired, margin: float, *, power: float = POWER, confidence: fl
         return Needs()
     if paired.luck is not None:
         return _needs_with_luck(paired, paired.luck, margin, power, confidence)
-    return Needs(n=_examples(paired, margin, power, confidence), margin=_decidable(paired, power, confidence))
+    return counted(paired, _times_needed(paired, margin, power, confidence), margin=_decidable(paired, power, confidence))
+
+
+def counted(paired: Paired, times: float | None, **more: Any) -> Needs:
+    """Needs of so many times as many of what the comparison counts: clusters, where its interval is of those, else examples."""
+    if times is None:
+        return Needs(**more)
+    if paired.clusters is not None and paired.method != "jackknife":  # whose groups are as many, of however many examples
+        return Needs(n=round_up(times * paired.clusters), of="clusters", have=paired.clusters, **more)
+    return Needs(n=round_up(times * paired.n), **more)
 
 
 def _needs_with_luck(paired: Paired, luck: Luck, margin: float, power: float, confidence: float) -> Needs:
-    """More examples make the test part small, and leave the luck of training as it is: n is None where that alone is too much."""
+    """More examples make the test part small and leave the luck of training as it is, more seeds the other way round."""
     if paired.low is None:
         return Needs()
-    down = luck.of_test(confidence)[0] * (1 + normal_quantile(power) / critical(confidence))
-    trained = wider(0.0, luck.parts, confidence)
-    general = math.hypot(down, trained)
-    left = margin * margin - trained * trained
-    n = _round_up(paired.n * down * down / left) if left > 0 else None
-    return Needs(n=n, margin=readable(max(general, -paired.low * (1 + 1e-6))))
+    now = Trained(luck.parts, *test_part(paired, luck, confidence))
+    found = now.enough(margin, power, confidence)
+    reach = now.reach(1.0, now.have, power, confidence)
+    margin = readable(max(reach, -paired.low * (1 + 1e-6)))
+    made = counted(paired, found.times, margin=margin)
+    return replace(made, seeds=found.seeds, have_seeds=now.have, together=found.together)
 
 
-def _examples(paired: Paired, margin: float, power: float, confidence: float) -> int | None:
+def test_part(paired: Paired, luck: Luck, confidence: float) -> tuple[float, float]:
+    """How far the interval reaches down for the test set alone, and the standard error that this is of."""
+    down = luck.of_test(confidence)[0]
+    return down, down / critical(confidence)
+
+
+def _times_needed(paired: Paired, margin: float, power: float, confidence: float) -> float | None:
     if margin <= 0 or paired.n == 0:
         return None
     if paired.trials is not None:
         share = (paired.disagree + UNSEEN) / paired.trials
-        return _round_up(_trials(share, margin, power, confidence) * paired.n / paired.trials)
+        return _trials(share, margin, power, confidence) / paired.trials
     if paired.standard_error is None:
         return None
-    times = _times(paired, paired.steps[0], margin, power, confidence)
-    if times is None:
-        return None
-    for have, least in ((paired.support, FEWEST_EXAMPLES), (paired.disagree, FEWEST_ACTIVE), (paired.clusters, FEWEST_CLUSTERS)):
-        if have is not None and have < least and paired.low is None:
-            times = max(times, least / max(have, 1))
-    return _round_up(times * paired.n)
+    return enough_for_any(paired, times_of(paired, paired.steps[0], margin, power, confidence))
 
 
-def _times(paired: Paired, step: float, room: float, power: float, confidence: float) -> float | None:
+def enough_for_any(paired: Paired, times: float | None) -> float | None:
+    """No fewer than an interval needs at all, where there is none yet."""
+    if paired.low is not None:
+        return times
+    known = ((paired.support, FEWEST_EXAMPLES), (paired.disagree, FEWEST_ACTIVE), (paired.clusters, FEWEST_CLUSTERS))
+    short = [least / max(have, 1) for have, least in known if have is not None and have < least]
+    return max([*short, *([] if times is None else [times])], default=None)
+
+
+def times_of(paired: Paired, step: float, room: float, power: float, confidence: float) -> float | None:
     """How many times as many examples reach no further than `room`: errors shrink with the root of their number, steps with the number."""
     error, z = paired.standard_error or 0.0, normal_quantile(power)
     if error <= 0 and step <= 0:
         return None
 
     def reaches(times: float) -> float:
-        df = None if paired.df is None else max(1, int(min(paired.df * times, 1e9)))
+        grown = 1.0 if paired.method == "jackknife" else times
+        df = None if paired.df is None else max(1, int(min(paired.df * grown, 1e9)))
         return distance(critical(confidence, df), error / math.sqrt(times), step / times) + z * error / math.sqrt(times)
 
     few, many = 0.0, 1e-6
-    while reaches(many) > room and many < _ENDLESS:
+    while reaches(many) > room and many < ENDLESS:
         few, many = many, 2 * many
     for _ in range(50):
         middle = (few + many) / 2
         few, many = (middle, many) if reaches(middle) > room else (few, middle)
     return many
-
-
-def needs_gain(paired: Paired, gain: float, *, power: float = POWER, confidence: float = 0.95) -> Needs:
-    """What would show an improvement of more than `gain`, supposing that the change truly is what it is here; nothing where that is less.
-
-    margin is the improvement that these examples could show.
-    """
-    change = paired.change
-    if change is None or paired.n == 0:
-        return Needs()
-    could = None if paired.low is None or paired.low <= 0 else _floored(paired.low)
-    room = change - gain
-    if room <= 0:
-        return Needs(margin=could)
-    if paired.trials is None:
-        times = _times(paired, paired.steps[0], room, power, confidence) if paired.standard_error is not None else None
-    else:
-        times = _times_of_trials(paired, room, power, confidence)
-    return Needs(n=None if times is None else _round_up(times * paired.n), margin=could)
-
-
-def _times_of_trials(paired: Paired, room: float, power: float, confidence: float) -> float | None:
-    """As `_times` where Tango's interval decides: its lower end is so far from the change, at counts that grow alike."""
-    trials, z = paired.trials or 1, normal_quantile(power)
-
-    def reaches(times: float) -> float:
-        better, worse, n = (max(1, round(times * x)) for x in (paired.better, paired.worse, trials))
-        change = (better - worse) / n
-        return (
-            change
-            - tango(better, worse, max(n, better + worse), confidence)[0]
-            + z * math.sqrt((better + worse) / n - change**2) / math.sqrt(n)
-        )
-
-    few, many = 0.0, 1 / trials
-    while reaches(many) > room and many * trials < _ENDLESS:
-        few, many = many, 2 * many
-    for _ in range(50):
-        middle = (few + many) / 2
-        few, many = (middle, many) if reaches(middle) > room else (few, middle)
-    return many
-
-
-def needs_limit(paired: Paired, limit: float, side: str, *, power: float = POWER, confidence: float = 0.95) -> Needs:
-    """What would show the head's own value on its side of `limit` (`min` or `max`), supposing that it truly is what it is here.
-
-    The end that looks towards the limit comes nearer with the root of the number of examples; where the value lies on the metric's
-    bound (no error at all), with the number itself. Nothing where the value lies on the limit, or has no interval.
-    """
-    value, low, high = paired.head, paired.head_low, paired.head_high
-    if value is None or low is None or high is None or paired.n == 0:
-        return Needs()
-    beyond = value < limit if side == "min" else value > limit
-    looks_down = (side == "min") != beyond  # the lower end must rise to the limit, or the upper one fall to it
-    reach, room = (value - low if looks_down else high - value), abs(value - limit)
-    if room <= 0 or reach <= 0:
-        return Needs()
-    perfect = value == (high if looks_down else low)
-    ratio = reach / room * (1.0 if perfect else 1 + normal_quantile(power) / critical(confidence))
-    return Needs(n=_round_up(paired.n * (ratio if perfect else ratio * ratio)))
-
-
-def _floored(gain: float) -> float:
-    """To a number a person would write, rounded down."""
-    exact = Decimal(repr(gain))
-    step = Decimal(1).scaleb(exact.adjusted())
-    return float((exact / step).to_integral_value(ROUND_FLOOR) * step)
 
 
 def _trials(share: float, margin: float, power: float, confidence: float) -> int:
     """The fewest rows, of which `share` change, whose harmless changes keep the margin with this power."""
     few, many = 0, 1
-    while _harmless_share(share * many, many, power, confidence) > margin and many < _ENDLESS:
+    while _harmless_share(share * many, many, power, confidence) > margin and many < ENDLESS:
         few, many = many, 2 * many
     while many - few > 1:
         middle = (few + many) // 2
@@ -169,9 +122,9 @@ def _trials(share: float, margin: float, power: float, confidence: float) -> int
     return many
 
 
-def _round_up(n: float) -> int | None:
+def round_up(n: float) -> int | None:
     """To three digits; None for more than anybody has."""
-    if n > _ENDLESS:
+    if n > ENDLESS:
         return None
     step = 10.0 ** max(0, math.floor(math.log10(max(n, 1))) - 2)
     return math.ceil(n / step - 1e-9) * int(step)

@@ -50,9 +50,11 @@ def in_turn(
     n = blocks * BLOCK * each
     made = _values(name, baseline[:n], head[:n], q, direction) if blocks else _values(name, baseline, head, q, direction)
     if blocks < FEWEST_ACTIVE:
-        return too_few(made, f"{rounds} rounds are too few for an interval (at least {FEWEST_ACTIVE * BLOCK})")
+        return too_few(
+            made, f"{rounds} rounds are too few for an interval (at least {FEWEST_ACTIVE * BLOCK})", least=FEWEST_ACTIVE * BLOCK * each
+        )
     if q is not None and n < fewest(q, confidence):
-        return too_few(made, f"p{q * 100:g} needs at least {fewest(q, confidence)} values, and there are {n}")
+        return too_few(made, f"p{q * 100:g} needs at least {fewest(q, confidence)} values, and there are {n}", least=fewest(q, confidence))
     low, high, error, df = (
         _mean_in_turn(baseline[:n], head[:n], blocks, confidence) if q is None else _shifts(baseline[:n], head[:n], q, blocks, confidence)
     )
@@ -64,7 +66,7 @@ def alone(name: str, values: Floats, q: float | None, *, each: int = 1, confiden
     one, low, high = _own(values, q, each, confidence)
     needed = None if q is None or low is not None else quantile(values, q, confidence=confidence, rounds=each)
     made = Paired(name, len(values), None, one, head_low=low, head_high=high)
-    return too_few(made, _short(q or 0.5, needed, len(values))) if needed else made
+    return too_few(made, _short(q or 0.5, needed, len(values)), least=_values_needed(needed, len(values))) if needed else made
 
 
 def _own(values: Floats, q: float | None, each: int, confidence: float) -> tuple[float, float | None, float | None]:
@@ -146,7 +148,7 @@ def _quantiles_apart(name: str, baseline: Floats, head: Floats, q: float, direct
     old, new = (quantile(values, q, confidence=confidence) for values in (baseline, head))
     for which, found, values in (("this run's", new, head), ("the baseline's", old, baseline)):
         if found.low is None:
-            return too_few(made, f"{which} {_short(q, found, len(values))}")
+            return too_few(made, f"{which} {_short(q, found, len(values))}", least=_values_needed(found, len(values)))
     assert None not in (old.low, old.high, new.low, new.high)  # noqa: S101  # the loop has looked
     moved = new.value - old.value
     low = moved - math.hypot(new.value - new.low, old.high - old.value)  # type: ignore[operator]
@@ -159,6 +161,11 @@ def _short(q: float, found: Quantile, n: int) -> str:
     """Why a list has no interval of its quantile."""
     have = f"there are {n:,}" if found.units >= n else f"{n:,}, one after the other, are worth about {found.units:,}"
     return f"p{q * 100:g} needs at least {found.least:,} independent values, and {have}"
+
+
+def _values_needed(found: Quantile, n: int) -> int:
+    """How long a list must be that is to be worth what a quantile needs."""
+    return math.ceil(found.least * n / max(found.units, 1))
 
 
 def _mean_in_turn(baseline: Floats, head: Floats, blocks: int, confidence: float) -> tuple[float, float, float | None, int]:

@@ -268,7 +268,8 @@ def _own(one: Paired, low: float | None, high: float | None, parts: tuple[Part, 
         return replace(one, head_low=None, head_high=None)
     low, high = one.head - luck_of.wider(one.head - low, parts, confidence), one.head + luck_of.wider(high - one.head, parts, confidence)
     least, most = metric.bounds if metric else (None, None)
-    return replace(one, head_low=low if least is None else max(low, least), head_high=high if most is None else min(high, most))
+    low, high = low if least is None else max(low, least), high if most is None else min(high, most)
+    return replace(one, head_low=low, head_high=high, own_luck=tuple(parts))
 
 
 def _test_part(first: Paired) -> tuple[tuple[float, float, float] | None, float, int | None, tuple[float, float]]:

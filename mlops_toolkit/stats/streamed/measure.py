@@ -175,7 +175,8 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float)
         else:
             own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence, longest=longest)
     trials = share[1] if share is not None and rows.even and not rows.clustered else None
-    made = of_head(metric, rows.n, value, own, spread.error if spread is not None else None, trials)
+    error, clusters = (None, None) if spread is None else (spread.error, spread.units if rows.clustered else None)
+    made = of_head(metric, rows.n, value, own, error, trials, clusters)
     return one.pairs[metric.name].wider(made, rows, confidence) if metric.name in one.pairs else made
 
 

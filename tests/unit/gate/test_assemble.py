@@ -159,13 +159,16 @@ def test_a_gated_metric_that_is_undefined_on_the_baseline_is_in_doubt_and_not_ne
     assert (result.verdict, result.exit, check(result, "roc-auc").reason) == ("inconclusive", 3, "one-class")
 
 
-def test_more_examples_are_not_asked_for_where_it_is_the_change_that_is_in_doubt() -> None:
+def test_where_it_is_the_change_that_is_in_doubt_as_many_examples_are_asked_for_as_show_it_if_it_is_true() -> None:
     result = assemble(request(GATED.replace("2pp", "1pp")), side(answers(1900, 100)), side(shifted(1900, 100, 13)))
     assert check(result).verdict == "inconclusive"
     needs = check(result).needs
     assert needs is not None
-    assert (needs.n, needs.margin) == (None, 0.015)
-    assert result.next.more_data == ()
+    assert (needs.as_seen, needs.margin) == (True, 0.015), "a harmless change would have been decided"
+    assert (needs.n or 0) > 2000
+    times = (needs.n or 0) / 2000
+    more = answers(round(1900 * times), round(100 * times)), shifted(round(1900 * times), round(100 * times), round(13 * times))
+    assert assemble(request(GATED.replace("2pp", "1pp")), side(more[0]), side(more[1])).verdict == "pass"
 
 
 def test_a_few_examples_more_or_less_compare_on_what_is_common() -> None:

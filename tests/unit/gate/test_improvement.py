@@ -124,10 +124,15 @@ def test_what_would_show_the_improvement_does() -> None:
     needs = check(short).needs
     assert needs is not None
     assert needs.n is not None
-    assert f"+{needs.n - 2000:,} examples would decide accuracy (have 2,000)" in short.next.more_data
+    assert f"+{needs.n - 2000:,} examples would decide accuracy (have 2,000), if it is what it looks like" in short.next.more_data
     times = needs.n / 2000
     assert compared(IMPROVE, round(10 * times), round(38 * times), n=(round(1800 * times), round(200 * times))).verdict == "pass"
-    assert check(compared(IMPROVE, 10, 25)).needs is None, "no number of examples shows what is not there"
+    less = check(compared(IMPROVE, 10, 25)).needs
+    assert less is not None
+    assert less.n is not None
+    times = less.n / 2000
+    shown = compared(IMPROVE, round(10 * times), round(25 * times), n=(round(1800 * times), round(200 * times)))
+    assert (shown.verdict, check(shown).reason) == ("fail", "not-improved"), "what is not there is shown not to be"
 
 
 # --- max-gain

@@ -33,7 +33,9 @@ def test_a_slice_below_min_examples_is_listed_and_not_judged() -> None:
     assert (check(without, slice_name="language=de").verdict, without.exit) == ("fail", 1)
     result = judged(said("min-examples: 151"))
     small = check(result, slice_name="language=de")
-    assert (small.verdict, small.reason, small.needs) == ("inconclusive", "too-small", None)
+    assert (small.verdict, small.reason) == ("inconclusive", "too-small")
+    assert small.needs is not None
+    assert (small.needs.n or 0) >= 151
     assert small.message == "150 examples are fewer than the 151 of min-examples"
     assert check(result, slice_name="language=en").verdict == "pass"
     assert (result.verdict, result.exit) == ("pass", 0)
