@@ -113,7 +113,8 @@ def _of_history(args: argparse.Namespace, world: World, metric: str, confidence:
     history = world.history(one.folder / ".mlops", one.config.history.at)
     key = key_of(one.where, one.config.name, world.context.matrix)
     checks: list[Check] = []
-    judged = [entry for entry in reversed(history.entries()) if entry.key == key and entry.gate is not None]
+    # A stranger's models are no guide to how the next two will differ, and anybody can send as many as they like.
+    judged = [entry for entry in reversed(history.entries()) if entry.key == key and entry.gate is not None and entry.status != "judged"]
     for entry in judged[: 3 * plans.LATEST]:
         result = history.result(entry.id)
         checks += result.checks if result is not None else ()
