@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.chunks import by_chunk
+from mlops_toolkit.stats.chunks import blocks, by_chunk, by_stretch
 from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
-from mlops_toolkit.stats.contrast import NOISE, Contrast, contrasts
+from mlops_toolkit.stats.contrast import NOISE, Contrast, Part, Room, contrasts
 from mlops_toolkit.stats.metric import Means, Measured, Metric
 from mlops_toolkit.stats.optimism import optimism
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -107,12 +107,13 @@ def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
     share = sign * (after.value - before.value) / (head.n if weight is None else float(weight.sum()))
     differs = sides.differ(metric)
 
-    def part(rows: slice) -> tuple[Floats, Floats, Floats]:
-        difference = own[rows] - pull[rows] if sign > 0 else pull[rows] - own[rows]
-        return difference, own[rows], _step(difference, share, differs[rows], None if weight is None else weight[rows])
+    def part(rows: slice, room: Room) -> list[Part]:
+        two = (own[rows], pull[rows]) if sign > 0 else (pull[rows], own[rows])
+        difference = np.subtract(*two, out=room.difference[: len(two[0])])
+        return [(difference, own[rows], (_step(difference, share, None if weight is None else weight[rows], room), differs[rows]))]
 
     if head.cluster is None:
-        return _concluded(metric, sides, before, after, contrasts(head.n, lambda rows: [part(rows)])[0], confidence)
+        return _concluded(metric, sides, before, after, contrasts(head.n, 1, part)[0], confidence)
     difference = sign * (own - pull)
     step = difference + (share if weight is None else share * weight)
     moved = seen(step) & differs
@@ -135,9 +136,13 @@ def bias(metric: Metric, sides: Sides) -> float:
     return (optimism(metric, sides.head) - optimism(metric, sides.baseline)) * (1 if metric.direction == "higher" else -1)
 
 
-def _step(difference: Floats, share: float, differs: Mask, weight: Floats | None) -> Floats:
-    """What the rows that differ changed, of a whole change of Σ step: their part of it at equal influence, and the rest."""
-    return difference[differs] + (share if weight is None else share * weight[differs])
+def _step(difference: Floats, share: float, weight: Floats | None, room: Room) -> Floats:
+    """What each row changed, of a whole change of Σ step: its part of it at equal influence, and the rest."""
+    step = room.step[: len(difference)]
+    if weight is None:
+        return np.add(difference, share, out=step)
+    np.multiply(weight, share, out=step)
+    return np.add(step, difference, out=step)
 
 
 def _concluded(metric: Metric, sides: Sides, before: Measured, after: Measured, found: Contrast, confidence: float) -> Paired:
@@ -174,22 +179,22 @@ def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> li
         else:
             pairs[i] = made
 
-    def sums_of(rows: slice) -> list[tuple[float, ...]]:
-        parts = sides.parts(rows)
-        return [pair.sums(rows, parts) for pair in pairs.values()]
+    def sums_of(rows: slice, _: None) -> list[list[tuple[float, ...]]]:
+        both = [(some, sides.parts(some)) for some in blocks(rows)]
+        return [[pair.sums(some, parts) for pair in pairs.values()] for some, parts in both]
 
-    def contrasts_of(rows: slice) -> list[tuple[Floats, Floats, Floats]]:
+    def contrasts_of(rows: slice, room: Room) -> Iterator[Part]:
         parts = sides.parts(rows)
-        return [pair.part(rows, parts) for pair in pairs.values()]
+        return (pair.part(rows, parts, room) for pair in pairs.values())
 
-    sums = by_chunk(n, sums_of) if pairs else []
+    sums = [one for stretch in by_stretch(n, lambda: None, sums_of) for one in stretch] if pairs else []
     for (i, pair), of_pair in zip(list(pairs.items()), zip(*sums, strict=True), strict=True):
         undefined_ = pair.settle(list(of_pair))
         if undefined_ is not None:
             found[i] = undefined_
             del pairs[i]
     if pairs:
-        made_of = contrasts(n, contrasts_of)
+        made_of = contrasts(n, len(pairs), contrasts_of)
         for (i, pair), one in zip(pairs.items(), made_of, strict=True):
             found[i] = pair.concluded(one, confidence)
     return [found[i] for i in range(len(metrics))]
@@ -231,13 +236,13 @@ class _Pair:
             return undefined(self.metric, self.sides.head.n, self.before, self.after)
         return None
 
-    def part(self, rows: slice, parts: tuple[Sample, Sample]) -> tuple[Floats, Floats, Floats]:
-        higher, weight = self.metric.direction == "higher", self.sides.head.weight
-        pull, own = self.baseline.influence(rows, parts[0]), self.head.influence(rows, parts[1])
-        difference = own - pull if higher else pull - own
+    def part(self, rows: slice, parts: tuple[Sample, Sample], room: Room) -> Part:
+        n, higher, weight = rows.stop - rows.start, self.metric.direction == "higher", self.sides.head.weight
+        pull, own = self.baseline.influence(rows, parts[0], room.pull[:n], room), self.head.influence(rows, parts[1], room.own[:n], room)
+        difference = np.subtract(*((own, pull) if higher else (pull, own)), out=room.difference[:n])
         change = ((self.after.value or 0.0) - (self.before.value or 0.0)) * (1 if higher else -1)
-        step = _step(difference, change / self.head.heavy, self.differs[rows], None if weight is None else weight[rows])
-        return difference, own, step
+        step = _step(difference, change / self.head.heavy, None if weight is None else weight[rows], room)
+        return difference, own, (step, self.differs[rows])
 
     def concluded(self, made_of: Contrast, confidence: float) -> Paired:
         if not math.isfinite(made_of.own.largest):
@@ -274,18 +279,16 @@ class _Side:
             return Measured(None, state=level.state)
         return Measured(level.value, state=self.state) if math.isfinite(level.value) else Measured(None, state="not-finite")
 
-    def influence(self, rows: slice, part: Sample) -> Floats:
-        """w/Σw · Σ slope·(number − mean), of some rows."""
-        total: Floats | None = None
-        for x, mean, slope in zip(self.numbers(rows, part), self.mean, self.slopes, strict=True):
-            pull = x - mean
+    def influence(self, rows: slice, part: Sample, out: Floats, room: Room) -> Floats:
+        """w/Σw · Σ slope·(number − mean), of some rows, written to `out`."""
+        for i, (x, mean, slope) in enumerate(zip(self.numbers(rows, part), self.mean, self.slopes, strict=True)):
+            pull = np.subtract(x, mean, out=room.square[: len(out)] if i else out)
             pull *= slope / self.heavy
-            total = pull if total is None else np.add(total, pull, out=total)
-        if total is None:
-            raise ValueError("a function of no means")
+            if i:
+                out += pull
         if self.sample.weight is not None:
-            total *= self.sample.weight[rows]
-        return total
+            out *= self.sample.weight[rows]
+        return out
 
 
 def _sum(parts: Iterable[float]) -> float:

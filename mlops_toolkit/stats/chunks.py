@@ -15,9 +15,9 @@ R = TypeVar("R")
 
 ROWS = 1 << 15
 _WORKERS = 4  # numpy lets go of the interpreter while it computes; more would only wait for memory
-_AHEAD = 2 * _WORKERS
 _WORTHWHILE = 4 * ROWS
 _STRETCH = 8 * ROWS
+_ROOMS = 2  # threads that work in rooms: a third would wait for the interpreter, which each asks for every ten microseconds
 
 
 def by_chunk(n: int, work: Callable[[slice], T]) -> list[T]:
@@ -48,10 +48,11 @@ def by_stretch(n: int, room: Callable[[], R], work: Callable[[slice, R], T]) -> 
         finally:
             free.put(mine)
 
-    yield from in_order((slice(start, min(start + _STRETCH, n)) for start in range(0, n, _STRETCH)), one, rows=n)
+    stretches = (slice(start, min(start + _STRETCH, n)) for start in range(0, n, _STRETCH))
+    yield from in_order(stretches, one, rows=n, workers=_ROOMS)
 
 
-def in_order(items: Iterable[S], work: Callable[[S], T], *, rows: int) -> Iterator[T]:
+def in_order(items: Iterable[S], work: Callable[[S], T], *, rows: int, workers: int | None = None) -> Iterator[T]:
     """The answers in the order of the items, of which a few are worked at at once where there are many `rows` in all.
 
     What overflows or is no number is left to the caller to find in the answer: no warnings.
@@ -64,11 +65,11 @@ def in_order(items: Iterable[S], work: Callable[[S], T], *, rows: int) -> Iterat
     if rows < _WORTHWHILE:
         yield from map(quietly, items)
         return
-    waiting, rest = [], iter(items)
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    waiting, rest, many = [], iter(items), workers or _WORKERS
+    with ThreadPoolExecutor(many) as pool:
         for item in rest:
             waiting.append(pool.submit(quietly, item))
-            if len(waiting) > _AHEAD:
+            if len(waiting) > 2 * many:
                 yield waiting.pop(0).result()
         for one in waiting:
             yield one.result()

@@ -11,13 +11,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from mlops_toolkit.stats.chunks import by_chunk
+from mlops_toolkit.stats.chunks import ROWS, blocks, by_stretch
 from mlops_toolkit.stats.sample import Floats
 from mlops_toolkit.stats.spread import Spread
 
 _SAFE = 1e-70
 NOISE = 1e-12  # a contribution below this share of the largest one is rounding
+
+Moved = tuple[Floats, npt.NDArray[np.bool_]] | None
+_SIZE = np.uint64(0x7FFFFFFFFFFFFFFF)  # the bits of a number but its sign
+
+
+class Room:
+    """Scratch of one thread for up to `rows` rows: of those who make the numbers, and of those who count them."""
+
+    def __init__(self, rows: int) -> None:
+        self.own, self.pull, self.difference, self.step, self.square = (np.empty(rows) for _ in range(5))
+        self.bits, self.more = np.empty(rows, np.uint64), np.empty(rows, bool)
 
 
 @dataclass
@@ -92,7 +104,7 @@ class Contrast:
 
     difference, own   of the difference of the influences (+ is better) and of the head's influence
     better, worse     rows that the models answer differently, by the sign of their step
-    steps             the smallest |step| ≠ 0 and the largest of the rows that are counted
+    steps             the smallest |step| ≠ 0 and the largest of these rows
     contribute, pulls  how many own influences are not 0, and the smallest such size
     """
 
@@ -105,19 +117,34 @@ class Contrast:
     pulls: float = math.inf
 
     @classmethod
-    def of(cls, difference: Floats, own: Floats, step: Floats, above: tuple[float, float] = (0.0, 0.0)) -> Contrast:
-        """Of some rows (n,), with the steps of those that are answered differently; steps and own influences up to `above` do not count."""
-        pull, size = np.abs(own), np.abs(step)
-        pulls = float(pull.min(initial=math.inf))
-        contribute = len(own)
-        if pulls <= above[1]:
-            pull = pull[pull > above[1]]
-            contribute, pulls = len(pull), float(pull.min(initial=math.inf))
-        more = size > above[0]
-        counted = size if more.all() else size[more]
-        better = int(np.count_nonzero(step > above[0]))
-        steps = float(counted.min(initial=math.inf)), float(counted.max(initial=0.0))
-        return cls(Moments.of(difference), Moments.of(own), better, len(counted) - better, steps, contribute, pulls)
+    def of(
+        cls, difference: Floats, own: Floats, moved: Moved, above: tuple[float, float] = (0.0, 0.0), room: Room | None = None
+    ) -> Contrast:
+        """Of some rows (n,); moved: their steps and which of them are answered differently, None where there is nothing to compare.
+
+        Steps and own influences up to `above` do not count.
+        """
+        n, room = len(own), room or Room(len(own))
+        made = cls(Moments.of(difference, room.square[:n]), Moments.of(own, room.square[:n]), contribute=n)
+        size = np.abs(own, out=room.square[:n])
+        made.pulls = float(size.min(initial=math.inf))
+        if made.pulls <= above[1]:
+            size = size[size > above[1]]
+            made.contribute, made.pulls = len(size), float(size.min(initial=math.inf))
+        if moved is not None and n:
+            made._count(np.multiply(*moved, out=room.square[:n]), above[0], room)
+        return made
+
+    def _count(self, steps: Floats, above: float, room: Room) -> None:
+        """Steps (n,), 0 where rows are answered alike: picking out the others would take longer than all else."""
+        more, bits = room.more[: len(steps)], room.bits[: len(steps)]
+        self.better = int(np.count_nonzero(np.greater(steps, above, out=more)))
+        self.worse = int(np.count_nonzero(np.less(steps, -above, out=more)))
+        np.bitwise_and(steps.view(np.uint64), _SIZE, out=bits)
+        largest = float(bits.max().view(np.float64))  # the bits of numbers that are not negative are in their order
+        bits -= 1  # of 0 that makes the largest of all
+        smallest = np.minimum(bits.min(), _SIZE) + np.uint64(1)
+        self.steps = (float(smallest.view(np.float64)) if largest > 0 else math.inf), largest
 
     @classmethod
     def total(cls, parts: Iterable[Contrast]) -> Contrast:
@@ -140,19 +167,21 @@ class Contrast:
         return limits if self.steps[0] <= limits[0] or self.pulls <= limits[1] else None
 
 
-Part = tuple[Floats, Floats, Floats]  # difference, own, step: see `Contrast.of`
+Part = tuple[Floats, Floats, Moved]  # difference, own, moved: see `Contrast.of`
 
 
-def contrasts(n: int, parts: Callable[[slice], list[Part]]) -> list[Contrast]:
-    """Of n rows, chunk by chunk, of which `parts` gives what each metric is made of."""
+def contrasts(n: int, many: int, parts: Callable[[slice, Room], Iterable[Part]]) -> list[Contrast]:
+    """Of n rows, piece by piece, of which `parts` gives what each of so many metrics is made of, one after the other in the same room."""
 
     def summed(above: list[tuple[float, float]]) -> list[Contrast]:
-        def chunk(rows: slice) -> list[Contrast]:
-            return [Contrast.of(*part, limit) for part, limit in zip(parts(rows), above, strict=True)]
+        def stretch(rows: slice, room: Room) -> list[Contrast]:
+            made = [
+                [Contrast.of(*part, limit, room) for part, limit in zip(parts(some, room), above, strict=True)] for some in blocks(rows)
+            ]
+            return [Contrast.total(one) for one in zip(*made, strict=True)]
 
-        return [Contrast.total(one) for one in zip(*by_chunk(n, chunk), strict=True)]
+        return [Contrast.total(one) for one in zip(*by_stretch(n, lambda: Room(min(n, ROWS)), stretch), strict=True)]
 
-    many = len(parts(slice(0, min(n, 1))))
     whole = summed([(0.0, 0.0)] * many)
     above = [one.rounding or (0.0, 0.0) for one in whole]
     return whole if all(one.rounding is None for one in whole) else summed(above)

@@ -109,7 +109,9 @@ class Pair:
             if self.metric.family == "average-precision" and rows.n <= MOST:
                 self.held.append((self._ranked(baseline), self._ranked(head)))
         if self.clusters is None:
-            self.contrast = Contrast.total([self.contrast, Contrast.of(difference, own, step[differs] if len(step) else step, self.above)])
+            self.contrast = Contrast.total(
+                [self.contrast, Contrast.of(difference, own, (step, differs) if len(step) else None, self.above)]
+            )
         elif head.cluster is not None:
             _by_cluster(self.clusters, head.cluster, (difference, own, step), differs, self.above[0])
 

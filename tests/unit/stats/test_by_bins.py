@@ -84,9 +84,9 @@ def test_the_same_question_gets_the_same_answer() -> None:
 def test_how_many_threads_there_are_changes_no_bit(name: str, weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     base, head = models(600_001, weighted=weighted)
     several = near(name, base, head)
-    monkeypatch.setattr(chunks, "_WORKERS", 1)
+    monkeypatch.setattr(chunks, "_ROOMS", 1)
     assert near(name, base, head) == several
-    monkeypatch.setattr(chunks, "_WORKERS", 7)
+    monkeypatch.setattr(chunks, "_ROOMS", 7)
     assert near(name, base, head) == several
 
 
@@ -137,7 +137,7 @@ def test_a_score_that_is_no_number_is_refused_as_where_it_is_sorted() -> None:
 
 
 def test_nothing_that_grows_with_the_rows_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "_WORKERS", 1)  # how many of them get to work at the same time is chance
+    monkeypatch.setattr(chunks, "_ROOMS", 1)  # how many of them get to work at the same time is chance
     used = []
     for n in (500_000, 2_000_000):
         base, head = models(n)
