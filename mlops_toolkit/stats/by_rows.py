@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mlops_toolkit.stats.chunks import blocks, by_chunk, by_stretch
 from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
-from mlops_toolkit.stats.contrast import NOISE, Contrast, Part, Room, contrasts
+from mlops_toolkit.stats.contrast import NOISE, Contrast, Moved, Part, Room, contrasts
 from mlops_toolkit.stats.metric import Means, Measured, Metric
 from mlops_toolkit.stats.optimism import optimism
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -110,10 +110,10 @@ def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
     def part(rows: slice, room: Room) -> list[Part]:
         two = (own[rows], pull[rows]) if sign > 0 else (pull[rows], own[rows])
         difference = np.subtract(*two, out=room.difference[: len(two[0])])
-        return [(difference, own[rows], (_step(difference, share, None if weight is None else weight[rows], room), differs[rows]))]
+        return [(difference, own[rows], Moved(share, None if weight is None else weight[rows], differs[rows]))]
 
     if head.cluster is None:
-        return _concluded(metric, sides, before, after, contrasts(head.n, 1, part)[0], confidence)
+        return _concluded(metric, sides, before, after, contrasts(head.n, part)[0], confidence)
     difference = sign * (own - pull)
     step = difference + (share if weight is None else share * weight)
     moved = seen(step) & differs
@@ -134,15 +134,6 @@ def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
 def bias(metric: Metric, sides: Sides) -> float:
     """By how much the change is too good on average, oriented (see `optimism`)."""
     return (optimism(metric, sides.head) - optimism(metric, sides.baseline)) * (1 if metric.direction == "higher" else -1)
-
-
-def _step(difference: Floats, share: float, weight: Floats | None, room: Room) -> Floats:
-    """What each row changed, of a whole change of Σ step: its part of it at equal influence, and the rest."""
-    step = room.step[: len(difference)]
-    if weight is None:
-        return np.add(difference, share, out=step)
-    np.multiply(weight, share, out=step)
-    return np.add(step, difference, out=step)
 
 
 def _concluded(metric: Metric, sides: Sides, before: Measured, after: Measured, found: Contrast, confidence: float) -> Paired:
@@ -194,7 +185,7 @@ def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> li
             found[i] = undefined_
             del pairs[i]
     if pairs:
-        made_of = contrasts(n, len(pairs), contrasts_of)
+        made_of = contrasts(n, contrasts_of)
         for (i, pair), one in zip(pairs.items(), made_of, strict=True):
             found[i] = pair.concluded(one, confidence)
     return [found[i] for i in range(len(metrics))]
@@ -241,8 +232,7 @@ class _Pair:
         pull, own = self.baseline.influence(rows, parts[0], room.pull[:n], room), self.head.influence(rows, parts[1], room.own[:n], room)
         difference = np.subtract(*((own, pull) if higher else (pull, own)), out=room.difference[:n])
         change = ((self.after.value or 0.0) - (self.before.value or 0.0)) * (1 if higher else -1)
-        step = _step(difference, change / self.head.heavy, None if weight is None else weight[rows], room)
-        return difference, own, (step, self.differs[rows])
+        return difference, own, Moved(change / self.head.heavy, None if weight is None else weight[rows], self.differs[rows])
 
     def concluded(self, made_of: Contrast, confidence: float) -> Paired:
         if not math.isfinite(made_of.own.largest):

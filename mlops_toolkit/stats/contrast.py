@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,16 @@ from mlops_toolkit.stats.spread import Spread
 _SAFE = 1e-70
 NOISE = 1e-12  # a contribution below this share of the largest one is rounding
 
-Moved = tuple[Floats, npt.NDArray[np.bool_]] | None
-_SIZE = np.uint64(0x7FFFFFFFFFFFFFFF)  # the bits of a number but its sign
+_ROUNDED = 4e-15  # and a difference, below this share of what it is the difference of
+
+
+class Moved(NamedTuple):
+    """What tells the step of a row from the difference: its share of the whole change, of weight 1, its weight (n,) (None: 1); and which
+    rows (n,) are answered differently."""
+
+    share: float
+    weight: Floats | None
+    differs: npt.NDArray[np.bool_]
 
 
 class Room:
@@ -29,7 +38,7 @@ class Room:
 
     def __init__(self, rows: int) -> None:
         self.own, self.pull, self.difference, self.step, self.square = (np.empty(rows) for _ in range(5))
-        self.bits, self.more = np.empty(rows, np.uint64), np.empty(rows, bool)
+        self.more = np.empty(rows, bool)
 
 
 @dataclass
@@ -59,7 +68,7 @@ class Moments:
         else:
             x = x / largest
         square = np.multiply(x, x, out=room)
-        second, third, fourth = (float(np.einsum("i,i->", one, other)) for one, other in ((x, x), (square, x), (square, square)))
+        second, third, fourth = (float(square.sum()), float(np.einsum("i,i->", square, x)), float(np.einsum("i,i->", square, square)))
         by = scale / largest
         return cls(len(x), largest, second * by * by, third * by**3, fourth * by**4, min(0.0, least), max(0.0, most))
 
@@ -104,47 +113,47 @@ class Contrast:
 
     difference, own   of the difference of the influences (+ is better) and of the head's influence
     better, worse     rows that the models answer differently, by the sign of their step
-    steps             the smallest |step| ≠ 0 and the largest of these rows
-    contribute, pulls  how many own influences are not 0, and the smallest such size
+    contribute        how many own influences are not 0
+
+    Steps and influences that are but the rounding of the numbers beside them (`NOISE`) are not counted.
     """
 
     difference: Moments = field(default_factory=Moments)
     own: Moments = field(default_factory=Moments)
     better: int = 0
     worse: int = 0
-    steps: tuple[float, float] = (math.inf, 0.0)
     contribute: int = 0
-    pulls: float = math.inf
 
     @classmethod
-    def of(
-        cls, difference: Floats, own: Floats, moved: Moved, above: tuple[float, float] = (0.0, 0.0), room: Room | None = None
-    ) -> Contrast:
-        """Of some rows (n,); moved: their steps and which of them are answered differently, None where there is nothing to compare.
-
-        Steps and own influences up to `above` do not count.
-        """
+    def of(cls, difference: Floats, own: Floats, moved: Moved | None, room: Room | None = None) -> Contrast:
+        """Of some rows (n,); moved: None where there is nothing to compare."""
         n, room = len(own), room or Room(len(own))
-        made = cls(Moments.of(difference, room.square[:n]), Moments.of(own, room.square[:n]), contribute=n)
-        size = np.abs(own, out=room.square[:n])
-        made.pulls = float(size.min(initial=math.inf))
-        if made.pulls <= above[1]:
-            size = size[size > above[1]]
-            made.contribute, made.pulls = len(size), float(size.min(initial=math.inf))
-        if moved is not None and n:
-            made._count(np.multiply(*moved, out=room.square[:n]), above[0], room)
+        square = room.square[:n]
+        made = cls(Moments.of(difference, square), Moments.of(own, square), contribute=n)
+        size, small = square, (NOISE * made.own.largest) ** 2  # the squares of the influences are what was left there
+        if not _SAFE < made.own.largest < 1 / _SAFE:
+            size, small = np.abs(own), NOISE * made.own.largest
+        if n and not float(size.min()) > small:
+            made.contribute = int(np.count_nonzero(size > small))
+        if n and moved is not None:
+            made._count(difference, moved, room)
         return made
 
-    def _count(self, steps: Floats, above: float, room: Room) -> None:
-        """Steps (n,), 0 where rows are answered alike: picking out the others would take longer than all else."""
-        more, bits = room.more[: len(steps)], room.bits[: len(steps)]
-        self.better = int(np.count_nonzero(np.greater(steps, above, out=more)))
-        self.worse = int(np.count_nonzero(np.less(steps, -above, out=more)))
-        np.bitwise_and(steps.view(np.uint64), _SIZE, out=bits)
-        largest = float(bits.max().view(np.float64))  # the bits of numbers that are not negative are in their order
-        bits -= 1  # of 0 that makes the largest of all
-        smallest = np.minimum(bits.min(), _SIZE) + np.uint64(1)
-        self.steps = (float(smallest.view(np.float64)) if largest > 0 else math.inf), largest
+    def _count(self, difference: Floats, moved: Moved, room: Room) -> None:
+        """The signs of the steps; picking out those of the rows that differ would take longer than all else."""
+        n, share, step = len(difference), moved.share, difference
+        largest = abs(share)
+        if moved.weight is not None:
+            largest *= float(moved.weight.max())
+            step = np.multiply(moved.weight, share, out=room.step[:n])
+            step += difference
+            share = 0.0
+        small = max(NOISE * max(self.difference.largest, largest), _ROUNDED * self.own.largest)
+        more = room.more[:n]
+        np.greater(step, small - share, out=more)
+        self.better = int(np.count_nonzero(np.logical_and(more, moved.differs, out=more)))
+        np.less(step, -small - share, out=more)
+        self.worse = int(np.count_nonzero(np.logical_and(more, moved.differs, out=more)))
 
     @classmethod
     def total(cls, parts: Iterable[Contrast]) -> Contrast:
@@ -155,33 +164,18 @@ class Contrast:
             whole.own.merge(part.own)
             whole.better += part.better
             whole.worse += part.worse
-            whole.steps = min(whole.steps[0], part.steps[0]), max(whole.steps[1], part.steps[1])
             whole.contribute += part.contribute
-            whole.pulls = min(whole.pulls, part.pulls)
         return whole
-
-    @property
-    def rounding(self) -> tuple[float, float] | None:
-        """The sizes of steps and of own influences up to which they are rounding, where any that was counted is: count again, `above`."""
-        limits = NOISE * self.steps[1], NOISE * self.own.largest
-        return limits if self.steps[0] <= limits[0] or self.pulls <= limits[1] else None
 
 
 Part = tuple[Floats, Floats, Moved]  # difference, own, moved: see `Contrast.of`
 
 
-def contrasts(n: int, many: int, parts: Callable[[slice, Room], Iterable[Part]]) -> list[Contrast]:
-    """Of n rows, piece by piece, of which `parts` gives what each of so many metrics is made of, one after the other in the same room."""
+def contrasts(n: int, parts: Callable[[slice, Room], Iterable[Part]]) -> list[Contrast]:
+    """Of n rows, piece by piece, of which `parts` gives what each metric is made of, one after the other in the same room."""
 
-    def summed(above: list[tuple[float, float]]) -> list[Contrast]:
-        def stretch(rows: slice, room: Room) -> list[Contrast]:
-            made = [
-                [Contrast.of(*part, limit, room) for part, limit in zip(parts(some, room), above, strict=True)] for some in blocks(rows)
-            ]
-            return [Contrast.total(one) for one in zip(*made, strict=True)]
+    def stretch(rows: slice, room: Room) -> list[Contrast]:
+        made = [[Contrast.of(*part, room) for part in parts(some, room)] for some in blocks(rows)]
+        return [Contrast.total(one) for one in zip(*made, strict=True)]
 
-        return [Contrast.total(one) for one in zip(*by_stretch(n, lambda: Room(min(n, ROWS)), stretch), strict=True)]
-
-    whole = summed([(0.0, 0.0)] * many)
-    above = [one.rounding or (0.0, 0.0) for one in whole]
-    return whole if all(one.rounding is None for one in whole) else summed(above)
+    return [Contrast.total(one) for one in zip(*by_stretch(n, lambda: Room(min(n, ROWS)), stretch), strict=True)]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mlops_toolkit.stats.by_rows import Sides
 from mlops_toolkit.stats.conclude import Longest, Paired, Parts, Share, conclude, undefined
-from mlops_toolkit.stats.contrast import NOISE, Contrast
+from mlops_toolkit.stats.contrast import NOISE, Contrast, Moved
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.optimism import MOST, optimism
@@ -54,7 +54,7 @@ class Pair:
     head: Measured = field(default_factory=lambda: Measured(None))
     contrast: Contrast = field(default_factory=Contrast)
     clusters: _Clusters | None = None
-    above: tuple[float, float] = (0.0, 0.0)
+    above: float = 0.0
     shares: tuple[bool, int] = (True, 0)
     again: bool = False
     over: bool = False
@@ -99,33 +99,28 @@ class Pair:
         self.shape = self.shape if self.shape.labels else head.part(slice(0, 0))
         own = self.after.influence(head)
         if self.before is None or baseline is None:
-            difference, step, differs = own, own[:0], np.zeros(head.n, dtype=bool)
+            difference, share, differs = own, 0.0, np.zeros(head.n, dtype=bool)
         else:
             sign = 1.0 if self.metric.direction == "higher" else -1.0
             difference = sign * (own - self.before.influence(baseline))
             differs = Sides(baseline, head).differ(self.metric)
             share = sign * ((self.head.value or 0.0) - (self.base.value or 0.0)) / (rows.n if head.weight is None else rows.heavy)
-            step = difference + (share if head.weight is None else share * head.weight)
             if self.metric.family == "average-precision" and rows.n <= MOST:
                 self.held.append((self._ranked(baseline), self._ranked(head)))
         if self.clusters is None:
-            self.contrast = Contrast.total(
-                [self.contrast, Contrast.of(difference, own, (step, differs) if len(step) else None, self.above)]
-            )
+            moved = None if self.before is None else Moved(share, head.weight, differs)
+            self.contrast = Contrast.total([self.contrast, Contrast.of(difference, own, moved)])
         elif head.cluster is not None:
-            _by_cluster(self.clusters, head.cluster, (difference, own, step), differs, self.above[0])
+            step = own[:0] if self.before is None else difference + (share if head.weight is None else share * head.weight)
+            _by_cluster(self.clusters, head.cluster, (difference, own, step), differs, self.above)
 
     def ended(self) -> bool:
-        """Whether that was the last pass: not where what was counted may be rounding, whose size is only known now."""
-        if self.before is None or self.again or self.done:
+        """Whether that was the last pass: not where what was counted of clusters may be rounding, whose size is only known now."""
+        if self.before is None or self.again or self.done or self.clusters is None:
             self.over = True
             return True
-        if self.clusters is not None:
-            limit = NOISE * self.clusters.largest
-            self.again, self.above = self.clusters.least <= limit, (limit, 0.0)
-        else:
-            rounding = self.contrast.rounding
-            self.again, self.above = rounding is not None, rounding or (0.0, 0.0)
+        self.above = NOISE * self.clusters.largest
+        self.again = self.clusters.least <= self.above
         self.over = not self.again
         return self.over
 
