@@ -68,6 +68,14 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class Order:
+    """A metric that is a quantile: of which numbers, (n,) or a Measured where it is undefined, and 0 < q < 1 (see `metrics.quantiles`)."""
+
+    values: Callable[[Sample], Floats | Measured]
+    q: float
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric bound to its parameters.
 
@@ -80,6 +88,7 @@ class Metric:
     slope      the metric as a function of a Tally, where it is one: computed for many metrics and slices from one table
     means      the metric as a function of means, where it is one: computed chunk by chunk, in any number of pieces
     ranked     the metric as one of an order, where it is one
+    order      the metric as a quantile, where it is one
     reads      what of a Sample two models must differ in to differ in the metric: predictions, scores or probabilities, the argument's column
     """
 
@@ -96,4 +105,5 @@ class Metric:
     slope: Callable[[Tally], Slope] | None = None
     means: Means | None = None
     ranked: Ranked | None = None
+    order: Order | None = None
     reads: Literal["prediction", "scores", "columns"] = "prediction"

@@ -104,11 +104,14 @@ def of_table(slope: Callable[[Tally], Slope], table: Table, side: Side, many: fl
 def _steepest(slope: Slope, table: Table, sign: float) -> list[tuple[int, int]]:
     """The cells, and the label that their examples would be given instead, whose step is longest at first order."""
     targets, given = table.target, table.prediction
-    here = slope.predicted[given] + np.where(targets == given, slope.hit[targets], 0.0)
+    largest = max(float(np.abs(one).max(initial=0.0)) for one in (slope.predicted, slope.hit)) or 1.0
+    # To nine digits: which of two equal steps comes first must not hang on the order in which weights were added up.
+    predicted, hit = (np.round(one / largest, 9) for one in (slope.predicted, slope.hit))
+    here = predicted[given] + np.where(targets == given, hit[targets], 0.0)
     kinds = []
-    for to in (targets, *np.argsort(-sign * slope.predicted, kind="stable")[:_ANSWERS]):  # the right answer, and those that pull most
-        there = slope.predicted[to] + np.where(targets == to, slope.hit[to], 0.0)
-        gain = np.where(given == to, -np.inf, sign * (there - here))
+    for to in (targets, *np.argsort(-sign * predicted, kind="stable")[:_ANSWERS]):  # the right answer, and those that pull most
+        there = predicted[to] + np.where(targets == to, hit[to], 0.0)
+        gain = np.where(given == to, -np.inf, np.round(sign * (there - here), 9))
         answers = np.broadcast_to(to, len(targets))
         kinds += [
             (float(gain[cell]), int(cell), int(answers[cell])) for cell in np.argsort(-gain, kind="stable")[:_TRIED] if gain[cell] > 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.plug import did_you_mean
-from mlops_toolkit.stats.metric import Means, Metric
+from mlops_toolkit.stats.metric import Means, Metric, Order
 from mlops_toolkit.stats.metrics import quantiles
 from mlops_toolkit.stats.metrics.build import from_means, metric, plain_mean
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -35,13 +37,14 @@ def quantile(request: MetricRequest, where: str | None) -> Metric:
         )
     level = q
     signature = f"quantile column={column} q={q!r} method=linear weighted=midpoints/1"
-    return metric(
+    made = metric(
         request,
         signature,
         lambda sample: quantiles.linear(_values(column, sample, where), sample, level),
         where=where,
         reads="columns",
     )
+    return replace(made, order=Order(lambda sample: _values(column, sample, where), level))
 
 
 def _column(request: MetricRequest, where: str | None) -> str:

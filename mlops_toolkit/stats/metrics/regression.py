@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.stats.chunks import ROWS, by_chunk
-from mlops_toolkit.stats.metric import Level, Means, Measured, Metric
+from mlops_toolkit.stats.metric import Level, Means, Measured, Metric, Order
 from mlops_toolkit.stats.metrics.build import from_means, metric, numbers, plain_mean
 from mlops_toolkit.stats.metrics.quantiles import median
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -177,4 +178,5 @@ def median_absolute_error(request: MetricRequest, where: str | None) -> Metric:
     def measure(sample: Sample) -> Measured:
         return _without(sample) or median(_absolute(sample), sample)
 
-    return metric(request, "median-absolute-error weighted=averaged-inverted-cdf/1", measure, where=where)
+    made = metric(request, "median-absolute-error weighted=averaged-inverted-cdf/1", measure, where=where)
+    return replace(made, order=Order(lambda sample: _without(sample) or _absolute(sample), 0.5))

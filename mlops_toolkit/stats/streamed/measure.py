@@ -81,7 +81,11 @@ def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[
     through(blocks, asked.subsets, first)
     for one in made.values():
         for pair in one.pairs.values():
-            pair.settle(one.rows.support)
+            pair.plan(one.rows)
+    _narrowed(blocks, asked, made)
+    for one in made.values():
+        for pair in one.pairs.values():
+            pair.settle(one.rows)
     left = set(made) if any(one.pairs for one in made.values()) else set()
     while left:
         for name in left:
@@ -92,6 +96,21 @@ def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[
         ended = {name: [pair.ended() for pair in made[name].pairs.values()] for name in left}
         left = {name for name, each in ended.items() if not all(each)}
     return _answers(asked, made, confidence), _errors(asked, made)
+
+
+def _narrowed(blocks: Iterable[Block], asked: Asked, made: Mapping[Hashable, _Subset]) -> None:
+    """Pass by pass, what the values of quantiles need beyond the first one: four times at most."""
+
+    def look(name: Hashable, baseline: Sample | None, head: Sample) -> None:
+        for pair in made[name].pairs.values():
+            if pair.narrowing:
+                pair.look(baseline, head)
+
+    while left := {name for name, one in made.items() if any(pair.narrowing for pair in one.pairs.values())}:
+        through(blocks, {name: asked.subsets[name] for name in asked.subsets if name in left}, look)
+        for name in left:
+            for pair in made[name].pairs.values():
+                pair.looked()
 
 
 def _subset(asked: Asked, *, whole: bool) -> _Subset:

@@ -19,7 +19,7 @@ from mlops_toolkit.stats.optimism import MOST, optimism
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 from mlops_toolkit.stats.spread import Spread
 from mlops_toolkit.stats.streamed.rows import Rows
-from mlops_toolkit.stats.streamed.sides import Side, Support
+from mlops_toolkit.stats.streamed.sides import Narrowing, Side
 from mlops_toolkit.stats.tally import dense
 from mlops_toolkit.stats.unseen import of_sizes
 
@@ -72,10 +72,35 @@ class Pair:
             only = all(bool(np.all((one == 0) | (one == 1))) for one in columns)
             self.shares = only, self.shares[1] + (int(columns[0].sum()) if only else 0)
 
-    def settle(self, support: Support) -> None:
-        self.head = self.after.settle(support)
+    def plan(self, rows: Rows) -> None:
+        """Begin to narrow down what a first pass does not tell."""
+        for side in self._narrowing:
+            side.plan(rows)
+
+    @property
+    def narrowing(self) -> bool:
+        """Whether another pass is needed before the values are known."""
+        return any(side.narrowing for side in self._narrowing)
+
+    @property
+    def _narrowing(self) -> list[Narrowing]:
+        sides: tuple[object, ...] = (self.before, self.after)
+        return [side for side in sides if isinstance(side, Narrowing)]
+
+    def look(self, baseline: Sample | None, head: Sample) -> None:
+        for side, sample in ((self.before, baseline), (self.after, head)):
+            if isinstance(side, Narrowing) and side.narrowing and sample is not None:
+                side.look(sample)
+
+    def looked(self) -> None:
+        for side in self._narrowing:
+            if side.narrowing:
+                side.looked()
+
+    def settle(self, rows: Rows) -> None:
+        self.head = self.after.settle(rows)
         if self.before is not None:
-            self.base = self.before.settle(support)
+            self.base = self.before.settle(rows)
 
     @property
     def done(self) -> bool:

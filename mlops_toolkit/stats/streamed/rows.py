@@ -71,6 +71,14 @@ class Rows:
         return self.runs is not None and int(np.count_nonzero(self.runs)) != self.n
 
     @property
+    def units(self) -> float:
+        """How many independent rows of equal weight weigh as much (Kish 1965), which all rows are taken to be: (Σ m)²/Σ m² of m rows a cluster."""
+        if not self.clustered:
+            return float(self.n)
+        runs = self.runs.astype(np.float64)
+        return float(runs.sum() ** 2 / (runs**2).sum())
+
+    @property
     def longest_run(self) -> int:
         """The most rows of a cluster."""
         return int(self.runs.max(initial=1)) if self.clustered else 1

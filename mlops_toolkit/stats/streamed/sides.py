@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import positive_class, rarer
 from mlops_toolkit.stats.metrics.ranking import class_scores
 from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.streamed.order import OfOrder
+from mlops_toolkit.stats.streamed.rows import Rows
 
 COARSE = 1 << 12  # bins of the scores on a slice, of which there may be hundreds
 RANKED = ("roc-auc", "average-precision")
@@ -29,21 +31,28 @@ class Side(Protocol):
     def see(self, sample: Sample) -> None:
         """The first pass."""
 
-    def settle(self, support: Support) -> Measured:
+    def settle(self, rows: Rows) -> Measured:
         """The value, without influence."""
 
     def influence(self, sample: Sample) -> Floats:
         """The second pass: (n,)."""
 
 
-class Support(Protocol):
-    """How many independent rows of a subset there are of a class, by its number: of it, and of all others."""
+@runtime_checkable
+class Narrowing(Protocol):
+    """A side that needs more passes before its value is known: `plan` after the first, then `look` as long as it is `narrowing`."""
 
-    def __call__(self, label: int) -> tuple[int, int]: ...
+    @property
+    def narrowing(self) -> bool: ...
+    def plan(self, rows: Rows) -> None: ...
+    def look(self, sample: Sample) -> None: ...
+    def looked(self) -> None: ...
 
 
 def side(metric: Metric, some: Sample, *, whole: bool) -> Side | None:
     """To add up a metric; None where it cannot be added up. some: a few rows; whole: of all rows, not of one of many subsets."""
+    if metric.order is not None:
+        return OfOrder(metric)
     if metric.means is not None:
         return _OfTarget(metric) if metric.family == "r2" else _OfMeans(metric)
     return _OfScores(metric, some, whole) if metric.family in RANKED else None
@@ -92,7 +101,7 @@ class _OfMeans:
             raise ValueError(f"{self.metric.name} is no function of means")
         return self.metric.means.numbers(sample, about)
 
-    def settle(self, support: Support) -> Measured:
+    def settle(self, rows: Rows) -> Measured:
         if self.undefined is not None:
             return self.undefined
         if not self.sums or self.metric.means is None:
@@ -145,10 +154,10 @@ class _OfTarget(_OfMeans):
         self.shift.append(float((apart if weight is None else apart * weight).sum()))
         self.heavy += heaviness(sample)
 
-    def settle(self, support: Support) -> Measured:
+    def settle(self, rows: Rows) -> Measured:
         if self.undefined is None and self.sums and self.ends[0] == self.ends[1]:
             return Measured(None, state="constant-target")
-        found = super().settle(support)
+        found = super().settle(rows)
         if len(self.mean) != 2:
             return found
         off = math.fsum(self.shift) / self.heavy
@@ -191,14 +200,14 @@ class _OfScores:
             if scores is not None:
                 counted.add(scores, sample.target == c, sample.weight)
 
-    def settle(self, support: Support) -> Measured:
+    def settle(self, rows: Rows) -> Measured:
         if not self.counted:
             return Measured(None, state="no-scores")
         fewest, rare = None, None
         for c, counted in zip(self.classes, self.counted, strict=True):
-            held = _by_counts(self.labels[c], *support(c))
+            held = _by_counts(self.labels[c], *rows.support(c))
             if self.macro and held.state != "ok":
-                there = sum(support(one)[0] > 0 for one in self.classes)
+                there = sum(rows.support(one)[0] > 0 for one in self.classes)
                 return Measured(None, state="one-class" if there == 1 else "class-without-examples", support=0, rare=held.rare)
             if held.state != "ok":
                 return held

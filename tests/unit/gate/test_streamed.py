@@ -190,6 +190,8 @@ def test_streamed_is_whole(case: Case, kind: str) -> None:
     metrics = ["accuracy", "f1-macro", "kappa", "{mean: ms, better: lower}", "{mean: flag, better: higher}"]
     if case.probabilities and case.labels > 1:
         metrics += ["log-loss", "brier", "roc-auc:spam", "average-precision:spam"]
+    if not case.weights:
+        metrics += ["{quantile: ms, q: 0.9, better: lower}", "{quantile: flag, q: 0.5, better: lower}"]
     asked = (
         f'evaluate: {{run: x, task: classification, metrics: [{", ".join(metrics)}], slices: [part, {{long: "length > 50"}}]}}\n'
         "gate: {accuracy: {max-drop: 1pp, slices: {max-drop: 5pp}}, f1-macro: {max-drop: 2%, min: 0.5}}"
@@ -215,7 +217,7 @@ def test_a_regression_is_the_same_and_so_is_its_inferred_task(tmp_path: Path) ->
         files.append(tmp_path / f"{name}.parquet")
         frame = pl.DataFrame({"id": np.arange(n), "target": target, "prediction": target + rng.normal(size=n), "part": part})
         frame.write_parquet(files[-1])
-    asked = "evaluate: {run: x, metrics: [mae, rmse, r2, mape, pinball:0.9], slices: [part]}\ngate: {mae: {max-rise: 10%}}"
+    asked = "evaluate: {run: x, metrics: [mae, rmse, r2, mape, pinball:0.9, median-absolute-error], slices: [part]}\ngate: {mae: {max-rise: 10%}}"
     same(outcome(files, Table, asked), outcome(files, Stream, asked))
 
 
