@@ -183,7 +183,8 @@ def _slots(layout: Layout, scores: Scores, positive: Mask, room: Room) -> npt.ND
     """The places (n,) of examples in a table of the others by bin, then of the positives; ValueError where a score is NaN."""
     n = len(scores)
     bins, of_kind, index = layout.place(scores, room), room.cell[:n], room.index[:n]
-    np.multiply(positive.view(np.int8), np.int32(layout.bins), out=of_kind)
+    np.copyto(of_kind, positive)
+    of_kind *= layout.bins
     bins += of_kind
     np.copyto(index, bins)
     return index
