@@ -138,13 +138,24 @@ def from_run(run: Run, *, label: str, file: Callable[[str, str], Path | None]) -
             ) from error
         if path.name.endswith(".hashed.parquet"):
             hashed.add(suite)
-    small = {suite: table for suite, table in tables.items() if isinstance(table, Table)}  # others' further seeds would not fit into memory
-    made, lost = _seeds(run, small, label, file)
+    small = {suite: table for suite, table in tables.items() if isinstance(table, Table)}
+    made, lost = _seeds(run, small, label, file) if small or not tables else ({}, [])
     notes += lost
+    if len(run.seeds) > 1 and len(small) < len(tables):
+        notes.append(_one_seed(label, [suite for suite in tables if suite not in small], len(run.seeds)))
     # n is 0 where a number came from a metrics file: no predictions are behind it, though the suite may have some.
     bare = {name: value for name, value in run.metrics.items() if value.n == 0 or name.rpartition("/")[0] not in tables}
     found = Loaded(label=label, run=run, tables=tables, hashed=frozenset(hashed), scalars=bare, measures=run.measures, notes=tuple(notes))
     return replace(found, seeds=made, first=run.seeds[0].seed if run.seeds else run.seed or 0)
+
+
+def _one_seed(label: str, large: list[str], many: int) -> str:
+    """That of suites too large for memory the first seed alone is compared; how far seeds lie apart is told by the records, where they know."""
+    which = f" of {', '.join(large)}" if any(large) else ""
+    return (
+        f"the predictions{which} of {label} do not fit into memory: of its {many} seeds the first one's are compared, "
+        "and how far seeds lie apart is taken from the records, where they say so"
+    )
 
 
 def _seeds(

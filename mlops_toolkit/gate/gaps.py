@@ -165,7 +165,7 @@ def _paired(
         apart = "; ".join(f"{part.name}: {part.why}" for part in after[:NAMED] if part.why)
         return Paired(
             metric=called,
-            n=sum(part.sample.n for part in after),
+            n=sum(part.n for part in after),
             baseline=None,
             head=found.value if found else None,
             head_state="too-few-groups",
@@ -175,7 +175,7 @@ def _paired(
     used = [number for number, part in enumerate(after) if part.why is None]
     made = Paired(
         metric=called,
-        n=sum(after[number].sample.n for number in used),
+        n=sum(after[number].n for number in used),
         baseline=None,
         head=found.value,
         method="gap",

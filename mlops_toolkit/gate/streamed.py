@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_toolkit.config.schema import SliceRequest
-from mlops_toolkit.errors import UsageError
 from mlops_toolkit.gate import align, changed_rows, counted_curves, regrouped
 from mlops_toolkit.gate.discover import Asked as Searched
 from mlops_toolkit.gate.loaded import Answers
@@ -15,7 +14,7 @@ from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.stream.admit import Stream, admit
 from mlops_toolkit.predictions.stream.align import align as aligned
 from mlops_toolkit.predictions.stream.blocks import Blocks
-from mlops_toolkit.predictions.stream.extras import Extras, Part
+from mlops_toolkit.predictions.stream.extras import Extras, Part, sliceable
 from mlops_toolkit.predictions.stream.source import of_frame
 from mlops_toolkit.predictions.table import PROB, RESERVED, Table
 from mlops_toolkit.records.result import Charts, Examples, Search
@@ -23,6 +22,7 @@ from mlops_toolkit.stats import power
 from mlops_toolkit.stats.gaps import Group
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired
+from mlops_toolkit.stats.streamed.groups import groups
 from mlops_toolkit.stats.streamed.measure import Asked, measured
 
 UNSEARCHED = "slices that nobody declared were not searched: the examples are too many for memory"
@@ -78,11 +78,10 @@ class Streamed:
         return [found[metric.name] for metric in metrics]
 
     def groups(self, metric: Metric, column: str, least: int) -> tuple[Sequence[Group] | None, Sequence[Group]]:
-        raise UsageError(
-            "not-in-blocks",
-            f"the gap of {metric.name} by {column} cannot be computed of data that does not fit into memory",
-            hint="take it out of the gate, or evaluate on fewer examples",
-        )
+        extras, head = self.blocks.aligned.extras, self.blocks.aligned.head
+        sliceable(column, head, head.opened.schema)
+        parts = {part.name: part for part in extras.groups(column, self.blocks.facts.counts)}
+        return groups(self.blocks, metric, parts, self.blocks.some(), self.blocks.clusters, least=least, had=self.had(metric))
 
     def searched(self, asked: Searched) -> Search:
         self.work.notes.append(UNSEARCHED)

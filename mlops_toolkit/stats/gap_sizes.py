@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from mlops_toolkit.records.result import Needs
 from mlops_toolkit.stats.distributions import critical, normal_quantile
-from mlops_toolkit.stats.gaps import Group, Interval, oriented_values, own, shared, spans
+from mlops_toolkit.stats.gaps import Group, Interval, oriented_values, shared, spans
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.power import ENDLESS, POWER, round_up
 
@@ -31,7 +31,7 @@ def enough(metric: Metric, parts: Sequence[Group], limit: float, *, power: float
     beyond = max(values) - min(values) > limit
     level = shared(confidence, len(parts)) if beyond else confidence
     sides = [_sides(metric, part, value, level) for part, value in zip(parts, values, strict=True)]
-    have = [part.sample.n for part in parts]
+    have = [part.n for part in parts]
     further = 1 + normal_quantile(power) / critical(level)
 
     def decides(n: float) -> bool:
@@ -51,7 +51,7 @@ def enough(metric: Metric, parts: Sequence[Group], limit: float, *, power: float
 
 
 def _sides(metric: Metric, part: Group, value: float, level: float) -> Side:
-    ends = own(metric, part.sample, level)
+    ends = part.rows.own(level)
     if ends is None:
         return math.inf, math.inf
     low, high = ends if metric.direction == "higher" else (-ends[1], -ends[0])

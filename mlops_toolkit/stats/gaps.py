@@ -15,6 +15,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from mlops_toolkit.stats import single
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import paired
-from mlops_toolkit.stats.sample import Floats, Sample
+from mlops_toolkit.stats.sample import Codes, Floats, Sample
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, reach
 from mlops_toolkit.stats.tally import dense, uneven
 
@@ -34,6 +35,30 @@ _MANY = 1000  # right and wrong rows from which the exact interval and its appro
 _KNOWN = 0.1  # the part of the level that is spent on which groups are furthest apart, and which of them is the better one
 
 
+class Rows(Protocol):
+    """What a gap asks of a group's rows, as one model answers them: in memory (`Answered`), or added up in blocks.
+
+    clusters  the different ones among them, in order; None where rows are not clustered, or where no group shares one with another
+    off       by how much the value may be off, where it is counted by bins
+    """
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def clusters(self) -> Codes | None: ...
+    @property
+    def off(self) -> float: ...
+
+    def own(self, confidence: float) -> Interval | None:
+        """The interval of the group's value; None where there is too little to say."""
+
+    def by_cluster(self, before: Any = None) -> Floats:
+        """The oriented influence on the value (of how it changed since `before`, the same rows of the baseline), summed by cluster."""
+
+    def change(self, before: Any, confidence: float) -> Interval | None:
+        """The interval of how the value changed since `before`, oriented."""
+
+
 @dataclass(frozen=True)
 class Group:
     """One group's rows, and its value; `why` it has no part in the gap, None where it has.
@@ -42,9 +67,45 @@ class Group:
     """
 
     name: str
-    sample: Sample
+    rows: Rows
     value: float | None = None
     why: str | None = None
+
+    @property
+    def n(self) -> int:
+        """Examples."""
+        return self.rows.n
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A group's rows in memory."""
+
+    metric: Metric
+    sample: Sample
+    off = 0.0
+
+    @property
+    def n(self) -> int:
+        return self.sample.n
+
+    @property
+    def clusters(self) -> Codes | None:
+        return None if self.sample.cluster is None else np.unique(self.sample.cluster)
+
+    def own(self, confidence: float) -> Interval | None:
+        return own(self.metric, self.sample, confidence)
+
+    def by_cluster(self, before: Answered | None = None) -> Floats:
+        found = _influence(self.metric, self.sample)
+        if before is not None:
+            mine = self.sample
+            found = found - _influence(self.metric, replace(before.sample, target=mine.target, weight=mine.weight, cluster=mine.cluster))
+        return by_unit(found, dense(self.sample.cluster))
+
+    def change(self, before: Answered, confidence: float) -> Interval | None:
+        found = paired(self.metric, before.sample, self.sample, confidence=confidence)
+        return None if found.low is None or found.high is None else (found.low, found.high)
 
 
 @dataclass(frozen=True)
@@ -76,9 +137,14 @@ def groups(metric: Metric, sample: Sample, codes: npt.NDArray[np.intp], names: S
         elif measured.value is None:
             why = measured.state.replace("-", " ")
         elif own(metric, part, 0.95) is None:
-            why = f"{part.n:,} examples are too few for an interval"
-        found.append(Group(name, part, measured.value, why))
+            why = too_few(part.n)
+        found.append(Group(name, Answered(metric, part), measured.value, why))
     return tuple(found)
+
+
+def too_few(n: int) -> str:
+    """Why a group has no part in a gap."""
+    return f"{n:,} examples are too few for an interval"
 
 
 def gap(metric: Metric, parts: Sequence[Group], confidence: float) -> Gap | None:
@@ -184,36 +250,36 @@ def _grown(before: int, after: int, change: Interval, both: Interval) -> Interva
 def _differences(metric: Metric, parts: Sequence[Group], confidence: float) -> dict[Pair, Interval]:
     """The interval of each pair's difference, oriented."""
     if spans(parts):
-        influences = [_influence(metric, part.sample) for part in parts]
+        influences = [part.rows.by_cluster() for part in parts]
         made = _clustered(oriented_values(metric, parts), influences, parts, confidence)
         return made or dict.fromkeys(itertools.combinations(range(len(parts)), 2), (-math.inf, math.inf))
-    return _recovered(oriented_values(metric, parts), [_oriented(metric, own(metric, part.sample, confidence)) for part in parts])
+    ends = [_oriented(metric, part.rows.own(confidence)) for part in parts]
+    return _recovered(oriented_values(metric, parts), ends, [part.rows.off for part in parts])
 
 
 def _changes(metric: Metric, before: Sequence[Group], after: Sequence[Group], confidence: float) -> dict[Pair, Interval] | None:
     """The interval of how much each pair's difference changed, oriented; None where a group's change has no interval."""
     values = [new - old for old, new in zip(oriented_values(metric, before), oriented_values(metric, after), strict=True)]
     if spans(after):
-        influences = [
-            _influence(metric, new.sample) - _influence(metric, _as_head(old, new)) for old, new in zip(before, after, strict=True)
-        ]
+        influences = [new.rows.by_cluster(old.rows) for old, new in zip(before, after, strict=True)]
         return _clustered(values, influences, after, confidence)
     ends = list[Interval]()
     for old, new in zip(before, after, strict=True):
-        found = paired(metric, old.sample, new.sample, confidence=confidence)
-        if found.low is None or found.high is None:
+        found = new.rows.change(old.rows, confidence)
+        if found is None:
             return None
-        ends.append((found.low, found.high))
-    return _recovered(values, ends)
+        ends.append(found)
+    return _recovered(values, ends, [old.rows.off + new.rows.off for old, new in zip(before, after, strict=True)])
 
 
-def _recovered(values: Sequence[float], ends: Sequence[Interval]) -> dict[Pair, Interval]:
+def _recovered(values: Sequence[float], ends: Sequence[Interval], off: Sequence[float]) -> dict[Pair, Interval]:
+    """Of each pair's difference, from the groups' own ends, and by how much their values may be off."""
     found = {}
     for i, j in itertools.combinations(range(len(values)), 2):
         d, (below, above), (low, high) = values[i] - values[j], ends[i], ends[j]
         found[i, j] = (
-            d - math.hypot(values[i] - below, high - values[j]),
-            d + math.hypot(above - values[i], values[j] - low),
+            d - math.hypot(values[i] - below, high - values[j]) - (off[i] + off[j]),
+            d + math.hypot(above - values[i], values[j] - low) + (off[i] + off[j]),
         )
     return found
 
@@ -229,7 +295,7 @@ def _oriented(metric: Metric, ends: Interval | None) -> Interval:
 
 def spans(parts: Sequence[Group]) -> bool:
     """Whether rows of one cluster lie in two groups."""
-    clusters = [np.unique(part.sample.cluster) for part in parts if part.sample.cluster is not None]
+    clusters = [found for part in parts if (found := part.rows.clusters) is not None]
     return bool(clusters) and len(np.unique(np.concatenate(clusters))) < sum(map(len, clusters))
 
 
@@ -239,18 +305,13 @@ def _influence(metric: Metric, sample: Sample) -> Floats:
     return np.zeros(sample.n) if measured.influence is None else sign * measured.influence
 
 
-def _as_head(old: Group, new: Group) -> Sample:
-    """The baseline's answers with the head's weights, as they are compared."""
-    return replace(old.sample, target=new.sample.target, weight=new.sample.weight, cluster=new.sample.cluster)
-
-
 def _clustered(
     values: Sequence[float], influences: Sequence[Floats], parts: Sequence[Group], confidence: float
 ) -> dict[Pair, Interval] | None:
     """Student's t on the influences of both groups summed by cluster; None where one of the least counts is not met."""
     found = {}
     for i, j in itertools.combinations(range(len(parts)), 2):
-        cluster = dense(np.concatenate([parts[k].sample.cluster for k in (i, j)]))
+        cluster = dense(np.concatenate([one for k in (i, j) if (one := parts[k].rows.clusters) is not None]))
         spread = Spread.of(by_unit(np.concatenate([influences[i], -influences[j]]), cluster))
         if spread.error is None or spread.units < FEWEST_CLUSTERS or spread.active < FEWEST_ACTIVE or spread.flat(values[i] - values[j]):
             return None

@@ -91,7 +91,8 @@ class Spread:
     def df(self) -> int:
         """Degrees of freedom of Student's t."""
         excess = self.tail - 1 / self.units
-        return max(1, min(self.active - 1, int(2 / excess)) if excess > 0 else self.active - 1)
+        # A little more, that a whole number stays one in whatever order it was added up.
+        return max(1, min(self.active - 1, int(2 / excess * (1 + 1e-9))) if excess > 0 else self.active - 1)
 
 
 def _moments(x: Floats, powers: tuple[Floats | float, Floats | float, Floats | float]) -> tuple[float, float, float, tuple[float, float]]:

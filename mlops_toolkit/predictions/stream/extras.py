@@ -74,7 +74,7 @@ class Extras:
             samples.column(head, name, empty)
         for request in self.requests:
             if request.column is not None:
-                _sliceable(request.column, head, schema)
+                sliceable(request.column, head, schema)
 
     def columns(self, side: Answers, frame: pl.DataFrame, whose: str) -> dict[str, Array]:
         """The numbers of a block of a side, whose columns are in `frame`."""
@@ -146,7 +146,8 @@ class Extras:
         return [Part(f"{prefix}{text or groups.MISSING}", f"slice:{key}", code) for text, code in there]
 
 
-def _sliceable(name: str, head: Answers, schema: pl.Schema) -> None:
+def sliceable(name: str, head: Answers, schema: pl.Schema) -> None:
+    """UsageError where the head has no such column, or one whose values are no text."""
     if name not in head.columns:
         raise slices.unknown(name, [c for c in head.columns if not c.startswith(PROB)])
     if parsing.wordless(schema[name]):

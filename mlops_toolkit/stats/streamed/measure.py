@@ -23,6 +23,8 @@ from mlops_toolkit.stats.streamed.sides import RANKED, side
 from mlops_toolkit.stats.streamed.table import Table
 from mlops_toolkit.stats.tally import Cells, Slope, Tally
 
+OfShare = Callable[[int, int, float], tuple[float, float] | None]
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -53,10 +55,46 @@ class _Subset:
 
 
 def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[dict[str, dict[Any, Paired]], dict[str, float]]:
-    """(metric -> subset -> Paired, metric -> by how much its values may be off, where they may).
+    """(metric -> subset -> Paired, metric -> by how much its values may be off, where they may); as `added` says."""
+    made = added(blocks, asked)
+    return made.answers(confidence), made.errors
 
-    `blocks` is gone through twice, or a third time where what was counted may be rounding. UsageError `not-in-blocks` for a metric that
-    cannot be added up.
+
+@dataclass(frozen=True)
+class Added:
+    """Everything that was asked, added up: answers at any level of confidence."""
+
+    asked: Asked
+    subsets: Mapping[Hashable, _Subset]
+
+    def answers(self, confidence: float) -> dict[str, dict[Any, Paired]]:
+        """Metric -> subset -> Paired."""
+        return _answers(self.asked, self.subsets, confidence)
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Metric -> by how much its values may be off, where they may."""
+        return _errors(self.asked, self.subsets)
+
+    def off(self, metric: Metric, subset: Hashable) -> float:
+        """By how much a value of the head may be off."""
+        pair = self.subsets[subset].pairs.get(metric.name)
+        return 0.0 if pair is None else pair.after.error[0]
+
+    def rows(self, subset: Hashable) -> Rows:
+        """What is known of the rows of a subset."""
+        return self.subsets[subset].rows
+
+    def alone(self, metric: Metric, subset: Hashable, confidence: float, of_share: OfShare = wilson) -> Paired:
+        """A metric that only the head was asked for. of_share: the interval of so many right ones of so many."""
+        one = self.subsets[subset]
+        return _alone(metric, one, _cells(one), confidence, of_share)
+
+
+def added(blocks: Iterable[Block], asked: Asked) -> Added:
+    """Go through `blocks` twice, or a third time where what was counted may be rounding, and a few times more for quantiles.
+
+    UsageError `not-in-blocks` for a metric that cannot be added up.
     """
     _probe(blocks, asked)
     made: dict[Hashable, _Subset] = {name: _subset(asked, whole=part is None) for name, part in asked.subsets.items()}
@@ -95,7 +133,7 @@ def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[
         through(blocks, {name: asked.subsets[name] for name in asked.subsets if name in left}, second)
         ended = {name: [pair.ended() for pair in made[name].pairs.values()] for name in left}
         left = {name for name, each in ended.items() if not all(each)}
-    return _answers(asked, made, confidence), _errors(asked, made)
+    return Added(asked, made)
 
 
 def _narrowed(blocks: Iterable[Block], asked: Asked, made: Mapping[Hashable, _Subset]) -> None:
@@ -158,7 +196,7 @@ def _answers(asked: Asked, made: Mapping[Hashable, _Subset], confidence: float) 
     found: dict[str, dict[Any, Paired]] = {metric.name: {} for metric in (*asked.metrics, *asked.lonely)}
     for name, one in made.items():
         rows = one.rows
-        cells = one.table.cells(even=rows.even, heaviest=rows.heaviest, clustered=rows.clustered) if one.table else None
+        cells = _cells(one)
         for metric in asked.metrics:
             if metric.slope is not None and cells is not None:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -173,7 +211,12 @@ def _answers(asked: Asked, made: Mapping[Hashable, _Subset], confidence: float) 
 # --- a head without a baseline
 
 
-def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float) -> Paired:
+def _cells(one: _Subset) -> Cells | None:
+    rows = one.rows
+    return one.table.cells(even=rows.even, heaviest=rows.heaviest, clustered=rows.clustered) if one.table else None
+
+
+def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float, of_share: OfShare = wilson) -> Paired:
     """As `gate.align.alone`."""
     rows, share = one.rows, None
     longest: Longest = endless
@@ -190,7 +233,7 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float)
     own = None
     if spread is not None and value.value is not None:
         if share is not None and rows.even and not rows.clustered:
-            own = wilson(*share, confidence)
+            own = of_share(*share, confidence)
         else:
             own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence, longest=longest)
     trials = share[1] if share is not None and rows.even and not rows.clustered else None
