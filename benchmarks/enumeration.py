@@ -1,7 +1,9 @@
 """Tango's interval against its rivals, by exact enumeration: `python benchmarks/enumeration.py` writes enumeration.md.
 
-For n pairs of which a share q differs, and a margin m ≤ q: the exact probability that a change of exactly −m passes (nominal 2.5 %) and
-that a harmless change (0) does. A method passes where its lower end lies above −m; only outcomes near the boundary are looked at.
+For n pairs of which a share q differs, and a margin m ≤ q. Passing: the exact probability that a change of exactly −m passes (nominal
+2.5 %) and that a harmless change (0) does; a method passes where its lower end lies above −m. Failing: the exact probability that a change
+of exactly −m is failed (nominal 2.5 %) and that one of −2m is; a method fails where its upper end lies below −m. The gate passes by Tango's
+statistic and fails by it with its skewness taken off (`proportions.tango_claim`). Only outcomes near the boundary are looked at.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import numpy as np
 from scipy.stats import binom
 
 from mlops_toolkit.stats.distributions import critical
-from mlops_toolkit.stats.proportions import tango_statistic, wilson
+from mlops_toolkit.stats.proportions import tango_claim, tango_statistic, wilson
 
-Passes = Callable[[int, int, int, float], bool]  # (better, worse, n, margin)
+Passes = Callable[[int, int, int, float], bool]  # (better, worse, n, margin); fails likewise
 Z = critical(0.95)
 SIZES, SHARES, MARGINS = (20, 50, 100, 200, 400), (0.02, 0.05, 0.1, 0.2), (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -82,6 +84,51 @@ METHODS: dict[str, Passes] = {
 }
 
 
+# --- and where it fails
+
+
+def tango_fails(better: int, worse: int, n: int, margin: float) -> bool:
+    """The score statistic beyond −z."""
+    return tango_statistic(better, worse, n, -margin) < -Z
+
+
+def claim_fails(better: int, worse: int, n: int, margin: float) -> bool:
+    """The same with its skewness taken off: what the gate does."""
+    return tango_claim(better, worse, n, -margin) < -Z
+
+
+def tango_corrected_fails(better: int, worse: int, n: int, margin: float) -> bool:
+    """The score statistic with half a pair taken off."""
+    return tango_statistic(better + 0.5, max(0.0, worse - 0.5), n, -margin) < -Z if better + 0.5 <= n else False
+
+
+def wald_fails(better: float, worse: float, n: float, margin: float) -> bool:
+    """The observed variance."""
+    change = (better - worse) / n
+    return change + Z * math.sqrt(max(0.0, better + worse - n * change * change)) / n < -margin
+
+
+def agresti_min_fails(better: int, worse: int, n: int, margin: float) -> bool:
+    """Wald after adding half a pair to each of the four cells."""
+    return wald_fails(better + 0.5, worse + 0.5, n + 2, margin)
+
+
+def mover_fails(better: int, worse: int, n: int, margin: float) -> bool:
+    """From Wilson's ends of the two shares."""
+    up, down = better / n, worse / n
+    return up - down + math.hypot(wilson(better, n, 0.95)[1] - up, down - wilson(worse, n, 0.95)[0]) < -margin
+
+
+FAILING: dict[str, Passes] = {
+    "Tango less its skewness": claim_fails,
+    "Tango": tango_fails,
+    "Tango, corrected": tango_corrected_fails,
+    "Agresti–Min": agresti_min_fails,
+    "MOVER-Wilson": mover_fails,
+    "Wald": wald_fails,
+}
+
+
 def boundary(passes: Passes, n: int, margin: float) -> np.ndarray:
     """The fewest better pairs that pass, for every number of worse ones."""
     fewest, least = np.empty(n + 1, dtype=int), 0
@@ -99,7 +146,15 @@ def rate(fewest: np.ndarray, n: int, difference: float, disagree: float) -> floa
     return float((binom.pmf(worse, n, p_worse) * binom.sf(fewest - 1, n - worse, p_better / (1 - p_worse))).sum())
 
 
-def rows() -> Iterator[tuple[int, float, float, dict[str, tuple[float, float]]]]:
+def fail_rate(fewest: np.ndarray, n: int, difference: float, disagree: float) -> float:
+    """The probability of failing, from the fewest better pairs that are not failed."""
+    return 1 - rate(fewest, n, difference, disagree)
+
+
+Row = tuple[int, float, float, dict[str, tuple[float, float]]]
+
+
+def rows() -> Iterator[Row]:
     """n, q, m, and by method the probability to pass at the margin and where nothing changed."""
     for n in SIZES:
         for margin in MARGINS:
@@ -109,28 +164,71 @@ def rows() -> Iterator[tuple[int, float, float, dict[str, tuple[float, float]]]]
                     yield n, share, margin, {k: (rate(e, n, -margin, share), rate(e, n, 0.0, share)) for k, e in ends.items()}
 
 
-def main() -> None:
-    """Write the table."""
-    found = list(rows())
-    lines = [
-        "# Intervals for paired shares, enumerated",
+def failing_rows() -> Iterator[Row]:
+    """n, q, m, and by method the probability to be failed at the margin, and of a drop of twice that (NaN where q is less)."""
+    for n in (*SIZES, 1000):
+        for margin in MARGINS:
+            ends = {
+                name: boundary(lambda b, w, n, m, f=fails: not f(b, w, n, m), n, margin)  # type: ignore[misc]
+                for name, fails in FAILING.items()
+            }
+            for share in (margin, *(share for share in SHARES if share > margin)):
+                found = {}
+                for name, end in ends.items():
+                    twice = fail_rate(end, n, -2 * margin, share) if 2 * margin <= share else math.nan
+                    found[name] = (fail_rate(end, n, -margin, share), twice)
+                yield n, share, margin, found
+
+
+def page(found: list[Row], failing: list[Row]) -> Iterator[str]:
+    """The Markdown: both summaries first, then every cell."""
+    yield from ("# Intervals for paired shares, enumerated", "", "`python benchmarks/enumeration.py`: exact, nothing is drawn.", "")
+    yield from (
+        "## Passing",
         "",
-        "`python benchmarks/enumeration.py`. Each cell: passes at the margin / passes where nothing changed, in %.",
+        "| method | worst false pass | cells over 3.0 % | mean pass of a harmless change, n ≤ 200 |",
+        "|---|---|---|---|",
+    )
+    yield from _summary(METHODS, found, lambda n: n <= 200)
+    yield from (
         "",
-    ]
-    lines += ["| method | worst false pass | cells over 3.0 % | mean pass of a harmless change, n ≤ 200 |", "|---|---|---|---|"]
-    for name in METHODS:
+        "## Failing",
+        "",
+        "| method | worst false fail | cells over 3.0 % | mean fail of a drop of twice the margin |",
+        "|---|---|---|---|",
+    )
+    yield from _summary(FAILING, failing, lambda n: True)
+    yield from ("", "## Passing, every cell: passes at the margin / passes where nothing changed, in %", "")
+    yield from _cells(METHODS, found)
+    yield from ("", "## Failing, every cell: is failed at the margin / of a drop of twice that, in %", "")
+    yield from _cells(FAILING, failing)
+
+
+def _summary(methods: dict[str, Passes], found: list[Row], counts: Callable[[int], bool]) -> Iterator[str]:
+    for name in methods:
         mine = [by[name] for _, _, _, by in found if name in by]
         over = sum(false > 0.03 for false, _ in mine)
-        lines.append(
-            f"| {name} | {100 * max(f for f, _ in mine):.2f} % | {over} of {len(mine)} | {100 * np.mean([by[name][1] for n, _, _, by in found if n <= 200]):.1f} % |"
-        )
-    lines += ["", "| n | q | margin | " + " | ".join(METHODS) + " |", "|---|---|---|" + "---|" * len(METHODS)]
+        right = np.nanmean([by[name][1] for n, _, _, by in found if counts(n)])
+        yield f"| {name} | {100 * max(f for f, _ in mine):.2f} % | {over} of {len(mine)} | {100 * right:.1f} % |"
+
+
+def _cells(methods: dict[str, Passes], found: list[Row]) -> Iterator[str]:
+    yield "| n | q | margin | " + " | ".join(methods) + " |"
+    yield "|---|---|---|" + "---|" * len(methods)
     for n, share, margin, by in found:
-        cells = (f"{100 * by[name][0]:.2f} / {100 * by[name][1]:.1f}" if name in by else "–" for name in METHODS)
-        lines.append(f"| {n} | {share:.0%} | {margin:g} | " + " | ".join(cells) + " |")
+        cells = (_rates(*by[name]) if name in by else "–" for name in methods)
+        yield f"| {n} | {100 * share:g}% | {margin:g} | " + " | ".join(cells) + " |"
+
+
+def _rates(false: float, right: float) -> str:
+    return f"{100 * false:.2f} / " + ("–" if math.isnan(right) else f"{100 * right:.1f}")
+
+
+def main() -> None:
+    """Write the table."""
+    lines = list(page(list(rows()), list(failing_rows())))
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines[4:12]))
+    print("\n".join(lines[4:24]))
 
 
 if __name__ == "__main__":
