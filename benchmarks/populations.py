@@ -126,13 +126,25 @@ def _of_logits(target: Codes, logits: Floats, labels: tuple[str, ...], cluster: 
 
 
 def numbers(
-    rng: Rng, *, tail: str = "normal", disagree: float = 1.0, harm: float = 0.1, cluster: Codes | None = None, size: int = SIZE
+    rng: Rng,
+    *,
+    tail: str = "normal",
+    disagree: float = 1.0,
+    harm: float = 0.1,
+    grow: float = 0.0,
+    cluster: Codes | None = None,
+    size: int = SIZE,
 ) -> Population:
-    """Two regressions; the head errs afresh, by `harm` more, on `disagree` of the examples. tail: normal, t3, lognormal."""
+    """Two regressions; the head errs afresh, by `harm` more, on `disagree` of the examples. tail: normal, t3, lognormal.
+
+    grow: instead, the errors there become 1 + an exponential number of this mean times as large.
+    """
     size = size if cluster is None else len(cluster)
     target = rng.normal(size=size) + 5.0
     error = _errors(rng, tail, cluster, size)
     again = (1 + harm) * (0.7 * error + np.sqrt(1 - 0.49) * _errors(rng, tail, cluster, size))
+    if grow:
+        again = error * (1 + rng.exponential(grow, size))
     fresh = rng.random(size) < disagree
     sides = [
         Sample(size, target, target + values, cluster=cluster, columns={"judge": np.abs(values)})

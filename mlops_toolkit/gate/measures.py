@@ -140,7 +140,8 @@ def _repeated(
     if q is None and len({*values}) == 1 and len({*base}) < 2:
         return None if not apart else _unchanging(name, base, values, limits, direction, unit)
     head = np.asarray(values, dtype=np.float64)
-    own = repeats.alone(name, head, q, each=measure.each, confidence=confidence)
+    pauses = measure.noisy and direction == "lower"
+    own = repeats.alone(name, head, q, each=measure.each, confidence=confidence, pauses=pauses)
     paired = own
     if base:
         old = np.asarray(base, dtype=np.float64)
@@ -150,7 +151,7 @@ def _repeated(
             paired = repeats.apart(name, old, head, q, direction=direction, confidence=confidence)
             if not same:
                 paired = replace(paired, low=None, high=None, reason="other-hardware", message=OTHER_HARDWARE)
-        paired = replace(paired, head_low=own.head_low, head_high=own.head_high)
+        paired = replace(paired, head_low=own.head_low, head_high=own.head_high, head_message=own.head_message)
     return _check(name, paired, limits, direction, unit, confidence)
 
 

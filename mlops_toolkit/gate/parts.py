@@ -151,11 +151,12 @@ def _own(paired: Paired, limit: float | None, side: Side, confidence: float) -> 
     if paired.head is None:
         return Part("inconclusive", "beyond", paired.head_state, paired.message or "it has no value")
     word = "below" if side == "min" else "above"
-    if paired.head_low is None or paired.head_high is None:
-        sign = 1.0 if side == "min" else -1.0
-        leaning: Leaning = "beyond" if sign * paired.head < sign * limit else "inside"
-        return Part("inconclusive", leaning, paired.reason or "no-interval", paired.message or "too few examples for an interval")
     decision = (rule.decide_least if side == "min" else rule.decide_most)(paired.head, paired.head_low, paired.head_high, limit)
+    if paired.head_message is not None and decision.verdict == "inconclusive":
+        return Part("inconclusive", decision.leaning, "too-few", paired.head_message)
+    if paired.head_low is None and paired.head_high is None:
+        message = paired.message or "too few examples for an interval"
+        return Part("inconclusive", decision.leaning, paired.reason or "no-interval", message)
     if decision.verdict == "pass":
         return Part("pass")
     if decision.verdict == "fail":
@@ -165,8 +166,10 @@ def _own(paired: Paired, limit: float | None, side: Side, confidence: float) -> 
 
 def _p_beyond(paired: Paired, limit: float, side: Side, confidence: float) -> float:
     """One-sided p-value against "not beyond the limit", from the head's own interval taken as normal; for Holm's order alone."""
-    assert paired.head is not None and paired.head_low is not None and paired.head_high is not None  # noqa: S101, PT018  # the caller has looked
-    error = (paired.head_high - paired.head_low) / (2 * critical(confidence))
+    assert paired.head is not None  # noqa: S101  # the caller has looked
+    low = paired.head if paired.head_low is None else paired.head_low
+    high = paired.head if paired.head_high is None else paired.head_high
+    error = (high - low) / ((2 if None not in (paired.head_low, paired.head_high) else 1) * critical(confidence))
     sign = 1.0 if side == "min" else -1.0
     bound = (1 - confidence) / 2
     return min(bound * (1 - 1e-9), normal_tail(sign * (limit - paired.head) / error)) if error > 0 else 0.0

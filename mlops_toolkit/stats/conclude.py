@@ -27,7 +27,8 @@ class Paired:
     reason              too-few (examples of a class, contributing rows or clusters), or the state of an undefined side; None if the interval may decide; `message` says it in a sentence, with the counts
     standard_error      of the change
     disagree/better/worse  rows on which the two models differ in a way that the metric sees; of them better and worse on the head
-    head_low/head_high  interval of the head's own value, for min and max
+    head_low/head_high  interval of the head's own value, for min and max; one end alone where nothing is known of the other, then
+                        head_message says why
     baseline_state/head_state  as Measured.state
     trials              where the method is tango: the rows that count (all, or those of one class)
     df, steps           otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1; None where it is normal;
@@ -58,6 +59,7 @@ class Paired:
     worse: int = 0
     head_low: float | None = None
     head_high: float | None = None
+    head_message: str | None = None
     baseline_state: str = "ok"
     head_state: str = "ok"
     trials: int | None = None
@@ -109,7 +111,8 @@ class Parts:
 
     longest, own_longest   the longest steps of the change (oriented) and of the head's own value (not; None: as of the change), where the
                            metric is bounded
-    guard                  whether steps may hide that are much longer than those that differ here (a metric of scores)
+    guard                  whether steps may hide that are much longer than those that differ here (a metric of scores; those without
+                           bounds are guarded anyway)
     bias                   of the change, oriented
     """
 
@@ -218,7 +221,7 @@ def conclude(metric: Metric, n: int, baseline: Measured, head: Measured, parts: 
         bias=parts.bias,
     )
     message = _too_few(plain, parts, baseline.rare if plain.support == baseline.support else head.rare)
-    if message is None and parts.guard:
+    if message is None and (parts.guard or None in metric.bounds):
         return _ends(_guarded(plain, parts, confidence), confidence)
     if message is None:
         return _ends(plain, confidence)
@@ -249,12 +252,19 @@ def _within(metric: Metric, found: Paired) -> Paired:
 
 
 def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
-    """Against rare steps as long as a score can make them: a quarter of that, the less, the more the spread says that it has seen such."""
-    longest, variance = parts.longest(units(confidence, parts.difference.active)), (plain.standard_error or 0.0) ** 2
+    """Against rare steps that none of those that differ has shown: a quarter of the longest there may be, the less, the more the spread
+    says that it has seen such.
+
+    The longest is what a score can do; of a metric without bounds the largest pull that any example has on the head's own value: how long
+    the tail of errors is shows in all examples, also where few of them differ.
+    """
+    longest, error = parts.longest(units(confidence, parts.difference.active)), plain.standard_error or 0.0
+    seen = parts.difference.skewed if longest is not None else plain.steps
     if longest is None:
-        return plain
-    seen = parts.difference.skewed
-    down, up = (max(one, most / 4 / (1 + variance / most**2)) if most > 0 else one for one, most in zip(seen, longest, strict=True))
+        longest = (parts.own.size * max(parts.own.extremes),) * 2
+    down, up = (
+        max(one, most / 4 / (1 + error / most * (error / most))) if most > 0 else one for one, most in zip(seen, longest, strict=True)
+    )
     return replace(plain, steps=(down, up))
 
 

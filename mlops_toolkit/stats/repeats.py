@@ -12,6 +12,7 @@ baseline as many lie below their common quantile, up to the spread over the bloc
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,12 +62,28 @@ def in_turn(
     return _oriented(made, low, high, error, df, "in-turn")
 
 
-def alone(name: str, values: Floats, q: float | None, *, each: int = 1, confidence: float = 0.95) -> Paired:
-    """One list's own value and interval, as `head_low` and `head_high`."""
+PAUSE = 0.95  # a pause once in twenty: what a list is to have met before its mean is said to stay below anything
+
+
+def alone(name: str, values: Floats, q: float | None, *, each: int = 1, confidence: float = 0.95, pauses: bool = False) -> Paired:
+    """One list's own value and interval, as `head_low` and `head_high`.
+
+    pauses: now and then a value may be many times the others (a latency). Then a list that may well have met none says nothing of how
+    large the mean is at most: with fewer values than the 95th percentile needs there is no upper end, and `head_message` says so.
+    """
     one, low, high = _own(values, q, each, confidence)
     needed = None if q is None or low is not None else quantile(values, q, confidence=confidence, rounds=each)
     made = Paired(name, len(values), None, one, head_low=low, head_high=high)
+    if q is None and pauses and low is not None:
+        worth, least = int(len(values) / dependence(values, each) + 1e-9), fewest(PAUSE, confidence)
+        if worth < least:
+            made = replace(made, head_high=None, head_message=_unmet(worth, least, len(values)))
     return too_few(made, _short(q or 0.5, needed, len(values)), least=_values_needed(needed, len(values))) if needed else made
+
+
+def _unmet(worth: int, least: int, n: int) -> str:
+    have = f"{n:,} measurements" if worth >= n else f"{n:,} measurements, one after the other, are worth about {worth:,}: they"
+    return f"{have} may have missed a pause that comes once in twenty, and a pause can be of any length: a mean needs at least {least:,}"
 
 
 def _own(values: Floats, q: float | None, each: int, confidence: float) -> tuple[float, float | None, float | None]:

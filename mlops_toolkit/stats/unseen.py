@@ -24,7 +24,7 @@ from mlops_toolkit.stats.chunks import by_chunk
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
-from mlops_toolkit.stats.tally import Cells, Slope, Tally, summed, tally
+from mlops_toolkit.stats.tally import Cells, Slope, Tally, summed, tally, thin
 
 Side = Literal["lost", "gained"]  # in the metric's value, whichever of the two is better
 Mask = npt.NDArray[np.bool_]
@@ -154,7 +154,7 @@ _RANKED: Mapping[str, Callable[[float, float, float], float]] = {"roc-auc": _of_
 
 
 def of_scores(metric: Metric, sample: Sample, many: float) -> float | None:
-    """Of ROC-AUC, average precision and the Brier score; None for metrics that have no longest step."""
+    """Of ROC-AUC, average precision and the Brier score; None for metrics that have no longest step, and averages over thin classes."""
     target = sample.target
 
     def all_rows() -> float:
@@ -182,7 +182,10 @@ def of_sizes(
         classes, share = list(range(len(shape.labels))), 1 / len(shape.labels)
     else:
         classes, share = [shape.labels.index(metric.argument) if metric.argument is not None else int(shape.positive or 0)], 1.0
-    return max(share * formula(*of_class(c), many) for c in classes)
+    sizes = [of_class(c) for c in classes]
+    if thin(np.array([positives for positives, _ in sizes])):
+        return None
+    return max(share * formula(*size, many) for size in sizes)
 
 
 def _of_rows(target: Any, c: int, weight: Floats | None, n: int) -> tuple[float, float]:

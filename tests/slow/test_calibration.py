@@ -17,6 +17,9 @@ PART = {
     "numbers, t3 errors, 5% differ": 300,
     "numbers, lognormal errors, 100% differ": 300,
     "numbers, normal errors, 100% differ": 100,
+    "numbers, lognormal errors, 5% differ": 300,
+    "numbers, normal errors, a few grow": 1000,
+    "numbers, t3 errors, a few grow": 1000,
 }
 
 

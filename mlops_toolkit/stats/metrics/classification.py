@@ -16,7 +16,7 @@ from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.metrics.build import from_slope, positive_class, rows_of
 from mlops_toolkit.stats.sample import Floats, Sample
-from mlops_toolkit.stats.tally import Counts, Slope, Tally
+from mlops_toolkit.stats.tally import Counts, Slope, Tally, thin
 
 Mask = npt.NDArray[np.bool_]
 
@@ -51,20 +51,7 @@ def _balanced_accuracy(tally: Tally) -> Slope:
         state = "one-class" if present.sum() == 1 else "ok"
     support, rare = _rarest(tally.true_rows, present, tally.labels)
     found = _mean(_ratios(tally, _KINDS["recall"]), present.astype(np.float64) / present.sum(), state, support, rare)
-    return replace(found, thin=_thin(tally.true_rows[present]))
-
-
-_MANY_CLASSES = 20
-_THIN = 1 / 8
-
-
-def _thin(rows: Counts) -> bool:
-    """Whether most of many classes have hardly any examples: one example each is right or wrong, and varies not at all.
-
-    Of two equally good models, averages over 30 to 1,000 classes of one to four examples were "shown worse" or better in 5 to 58 % of
-    simulated comparisons, of twelve examples in 2 to 3 %. Of few classes the step of a single example is long enough to cover it.
-    """
-    return len(rows) >= _MANY_CLASSES and float((1 / np.maximum(rows, 1)).mean()) > _THIN
+    return replace(found, thin=thin(tally.true_rows[present]))
 
 
 # --- precision, recall, F1
@@ -145,7 +132,7 @@ def _macro(name: str) -> Callable[[Tally], Slope]:
         present = (tally.true_rows > 0) | (tally.predicted_rows > 0)
         state, support, rare = _gaps(name, tally, present)
         found = _mean(_ratios(tally, _KINDS[name]), present / present.sum(), state, support, rare)
-        return replace(found, thin=_thin(tally.true_rows[present]))
+        return replace(found, thin=thin(tally.true_rows[present]))
 
     return slope
 
@@ -158,8 +145,8 @@ def _weighted(name: str) -> Callable[[Tally], Slope]:
         share = tally.true / weight
         value = float((ratios.value * share).sum())
         by_size = (ratios.value - value) / weight  # the shares grow with the class, too
-        thin = _thin(tally.true_rows[tally.true_rows > 0])
-        return Slope(value, state, support, rare, ratios.true * share + by_size, ratios.predicted * share, ratios.hit * share, thin)
+        few = thin(tally.true_rows[tally.true_rows > 0])
+        return Slope(value, state, support, rare, ratios.true * share + by_size, ratios.predicted * share, ratios.hit * share, few)
 
     return slope
 

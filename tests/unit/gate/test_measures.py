@@ -67,6 +67,35 @@ def test_the_mean_may_be_named_and_a_measure_of_that_very_name_wins() -> None:
     assert (check(result, "p95:latency-ms").verdict, check(result, "p95:latency-ms").head) == ("fail", 70.0)
 
 
+@pytest.mark.parametrize(
+    ("n", "level", "verdict", "leaning"),
+    [
+        (5, 12, "inconclusive", "inside"),
+        (50, 12, "inconclusive", "inside"),
+        (5, 49.9, "inconclusive", "inside"),
+        (50, 80, "fail", None),
+        (90, 12, "pass", None),
+    ],
+)
+def test_a_mean_of_few_latencies_never_passes_max_since_a_pause_may_not_have_come_yet(
+    n: int, level: float, verdict: str, leaning: str | None
+) -> None:
+    values = level * np.exp(0.02 * np.random.default_rng(n).standard_normal(n))
+    found = check(assemble(request("gate: {latency-ms: {max: 50}}\n"), None, side(measures={"latency-ms": latency(values)})), "latency-ms")
+    assert (found.verdict, found.leaning) == (verdict, leaning)
+    if verdict == "inconclusive":
+        assert found.reason == "too-few"
+        assert "may have missed a pause that comes once in twenty" in (found.message or "")
+        assert "at least 72" in (found.message or "")
+        assert (found.head_low is not None, found.head_high) == (True, None)
+
+
+def test_a_list_of_what_does_not_pause_is_held_to_max_by_its_interval() -> None:
+    sizes = Measure((40.0, 41.0, 40.5, 39.9, 40.2), better="lower", noisy=False)
+    found = check(assemble(request("measures: {pages: lower}\ngate: {pages: {max: 50}}\n"), None, side(measures={"pages": sizes})), "pages")
+    assert found.verdict == "pass"
+
+
 def test_a_percentile_is_gated_by_the_base_branch_too() -> None:
     base = side(measures={"latency-ms": latency(drawn(1, 1500))})
     head = side(measures={"latency-ms": latency(drawn(2, 1500, 1.6))})

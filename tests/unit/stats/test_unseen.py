@@ -141,3 +141,39 @@ def test_an_average_over_many_classes_of_an_example_or_two_decides_nothing(name:
     got = paired(metric, *sides)
     assert (got.reason, got.low, got.head_low) == ("too-few", None, None)
     assert interval(metric, sides[1]) is None
+
+
+def equal_models(k: int, each: int, seed: int) -> list[Sample]:
+    """Two equally good models with `each` examples of each of k classes."""
+    rng = np.random.default_rng(seed)
+    target = np.repeat(np.arange(k), each).astype(np.int32)
+    made = []
+    for _ in range(2):
+        prob = np.asfortranarray(np.exp(2.5 * (2.5 * np.eye(k)[target] + rng.normal(size=(len(target), k)))))
+        prob = np.asfortranarray(prob / prob.sum(axis=1, keepdims=True))
+        made.append(Sample(len(target), target, prob.argmax(axis=1).astype(np.int32), tuple(map(str, range(k))), prob=prob))
+    return made
+
+
+@pytest.mark.parametrize("name", ["roc-auc", "average-precision"])
+@pytest.mark.parametrize(("weighted", "grouped"), [(False, False), (True, False), (False, True)])
+def test_a_mean_of_ranking_metrics_over_many_classes_of_an_example_or_two_decides_nothing(name: str, weighted: bool, grouped: bool) -> None:
+    sides = equal_models(40, 2, 5)
+    if weighted:
+        weight = np.random.default_rng(1).lognormal(0, 0.5, sides[0].n)
+        sides = [replace(side, weight=weight) for side in sides]
+    if grouped:
+        sides = [replace(side, cluster=(np.arange(side.n) // 2).astype(np.int32)) for side in sides]
+    got = paired(named(name), *sides)
+    assert (got.reason, got.low, got.head_low) == ("too-few", None, None)
+    assert "examples of class" in (got.message or "") or "rows of class" in (got.message or "")
+    assert interval(named(name), sides[1]) is None
+
+
+@pytest.mark.parametrize("name", ["roc-auc", "average-precision"])
+def test_few_classes_of_two_examples_and_many_of_a_dozen_have_an_interval(name: str) -> None:
+    for k, each in ((10, 2), (40, 12)):
+        got = paired(named(name), *equal_models(k, each, 6))
+        assert got.low is not None
+        assert got.high is not None
+        assert got.low < 0 < got.high
