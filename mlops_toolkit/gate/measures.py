@@ -151,7 +151,7 @@ def _repeated(
             paired = repeats.apart(name, old, head, q, direction=direction, confidence=confidence)
             if not same:
                 paired = replace(paired, low=None, high=None, reason="other-hardware", message=OTHER_HARDWARE)
-        paired = replace(paired, head_low=own.head_low, head_high=own.head_high, head_message=own.head_message)
+        paired = replace(paired, head_low=own.head_low, head_high=own.head_high, head_message=own.head_message, head_least=own.head_least)
     return _check(name, paired, limits, direction, unit, confidence)
 
 

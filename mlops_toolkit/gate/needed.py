@@ -89,6 +89,8 @@ def _of(name: Asked, paired: Paired, bounds: Bounds, confidence: float) -> Needs
     if name in ("min", "max"):
         limit = bounds.min if name == "min" else bounds.max
         assert limit is not None  # noqa: S101  # it is one that is asked
+        if name == "max" and paired.head_least is not None:  # no upper end yet
+            return Needs(n=paired.head_least)
         return _of_list(paired) or deciding.of_limit(paired, limit, "min" if name == "min" else "max", confidence=confidence)
     if paired.change is None:
         return Needs()

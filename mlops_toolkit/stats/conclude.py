@@ -28,7 +28,7 @@ class Paired:
     standard_error      of the change
     disagree/better/worse  rows on which the two models differ in a way that the metric sees; of them better and worse on the head
     head_low/head_high  interval of the head's own value, for min and max; one end alone where nothing is known of the other, then
-                        head_message says why
+                        head_message says why, head_least how many measurements would tell of it
     baseline_state/head_state  as Measured.state
     trials              where the method is tango: the rows that count (all, or those of one class)
     df, steps           otherwise: of the interval (see `spread`), df at most the contributing rows (clusters) − 1; None where it is normal;
@@ -60,6 +60,7 @@ class Paired:
     head_low: float | None = None
     head_high: float | None = None
     head_message: str | None = None
+    head_least: int | None = None
     baseline_state: str = "ok"
     head_state: str = "ok"
     trials: int | None = None

@@ -77,13 +77,18 @@ def alone(name: str, values: Floats, q: float | None, *, each: int = 1, confiden
     if q is None and pauses and low is not None:
         worth, least = int(len(values) / dependence(values, each) + 1e-9), fewest(PAUSE, confidence)
         if worth < least:
-            made = replace(made, head_high=None, head_message=_unmet(worth, least, len(values)))
+            made = replace(
+                made,
+                head_high=None,
+                head_message=_unmet(worth, least, len(values)),
+                head_least=math.ceil(least * len(values) / max(worth, 1)),
+            )
     return too_few(made, _short(q or 0.5, needed, len(values)), least=_values_needed(needed, len(values))) if needed else made
 
 
 def _unmet(worth: int, least: int, n: int) -> str:
-    have = f"{n:,} measurements" if worth >= n else f"{n:,} measurements, one after the other, are worth about {worth:,}: they"
-    return f"{have} may have missed a pause that comes once in twenty, and a pause can be of any length: a mean needs at least {least:,}"
+    have = f"{n:,} measurements" if worth >= n else f"{n:,} measurements, worth about {worth:,} independent ones,"
+    return f"{have} may have missed a pause that comes once in twenty, and a pause can be of any length; the mean needs at least {least:,}"
 
 
 def _own(values: Floats, q: float | None, each: int, confidence: float) -> tuple[float, float | None, float | None]:
