@@ -46,6 +46,8 @@ BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, Valu
 def load(path: Path, name: str | None = None, *, careful: bool = False) -> tuple[pl.DataFrame, Source]:
     """A file's rows as they stand and where they stand. InvalidFile where it holds no table; see `read` for the names and `careful`."""
     name = name or str(path)
+    if not careful and (frame := _whole_parquet(path)) is not None:
+        return frame, Source(name, "parquet")
     raw = _bytes(path, name)
     body = raw[len(BOM) :] if raw.startswith(BOM) else raw
     if not (body[:4096].strip() or body.strip()):
@@ -60,6 +62,19 @@ def load(path: Path, name: str | None = None, *, careful: bool = False) -> tuple
     if body.lstrip()[:1] in (b"{", b"["):
         return _json(body, name)
     return _csv(body, name)
+
+
+def _whole_parquet(path: Path) -> pl.DataFrame | None:
+    """A Parquet file without its bytes being read first; None where it is none, or not whole: its bytes tell why."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"PAR1":
+                return None
+        return pl.read_parquet(path, glob=False, memory_map=False)
+    except BROKEN:
+        return None
 
 
 def _bytes(path: Path, name: str) -> bytes:

@@ -90,14 +90,25 @@ def _clusters(frame: pl.DataFrame) -> Codes | None:
     return None
 
 
+def _copied(column: pl.Series, to: Floats) -> None:
+    """The column's numbers, written there chunk by chunk: as one array they would be copied twice."""
+    start = 0
+    for chunk in column.get_chunks():
+        to[start : start + len(chunk)] = chunk.to_numpy()
+        start += len(chunk)
+
+
 def _prob(table: Table, frame: pl.DataFrame, labels: tuple[str, ...]) -> Floats | None:
     """(n, len(labels)): a label without a column has what the others leave, of two labels; 0, of more (see the check of sums)."""
     given = [label for label in table.labels if PROB + label in frame.columns]
     if not given:
         return None
-    prob: Floats = np.zeros((frame.height, len(labels)), order="F")
-    for label in given:
-        prob[:, labels.index(label)] = frame[PROB + label].to_numpy()
+    prob: Floats = np.empty((frame.height, len(labels)), order="F")
+    for at, label in enumerate(labels):
+        if label in given:
+            _copied(frame[PROB + label], prob[:, at])
+        else:
+            prob[:, at] = 0.0
     if len(given) == 1 and len(table.labels) == 2:
         other = next(label for label in table.labels if label not in given)
         prob[:, labels.index(other)] = 1.0 - prob[:, labels.index(given[0])]

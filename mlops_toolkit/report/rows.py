@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -139,6 +140,12 @@ def _leans(check: Check) -> str:
 
 def row(check: Check, policy: str = "ask") -> Row:
     """The check in words."""
+    return replace(_row(check, policy), check=check)  # of several that are equal, this one
+
+
+@functools.lru_cache(maxsize=4096)
+def _row(check: Check, policy: str) -> Row:
+    """Several tables ask for each."""
     change, low, high = shown(check)
     tone, word = status(check, policy)
     baseline, head = _sides(check, low, high)
