@@ -1,25 +1,21 @@
 """The pull request's comment: a first line that reads well in the notification mail, then blocks in order of reading.
 
-What stands in it is decided here, how it is laid out in templates/comment.md.j2. Every block has a budget, so that the
+What stands in it is decided here, how it is laid out in `layout`. Every block has a budget, so that the
 whole of one model stays under MOST characters and a block under BLOCK; what is left out is counted.
 """
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from mlops_toolkit.config.project import page
 from mlops_toolkit.records.result import Difference, Example, MeasureRow, Result, Side
 from mlops_toolkit.report import escape, others, rows, slices, training, words
 from mlops_toolkit.report.findings import findings
+from mlops_toolkit.report.layout import Part, blocks
 from mlops_toolkit.report.sentence import verdict_sentence
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 T = TypeVar("T")
 MOST, BLOCK = 60_000, 20_000
@@ -49,7 +45,6 @@ _PLURAL = {
     "command": "command",
     "gate": "gate rule",
 }
-_ORDER = ("table", "notes", "others", "slices", "discovered", "examples", "charts", "measures", "changes", "next")
 
 
 @dataclass(frozen=True)
@@ -65,14 +60,6 @@ class Comment:
         return "\n\n".join([self.verdict_line, *self.blocks]) + "\n"
 
 
-@dataclass(frozen=True)
-class Part:
-    """The lines of a table or list that fit its budget, and how many did not."""
-
-    lines: tuple[str, ...] = ()
-    left: int = 0
-
-
 def comment(
     result: Result,
     *,
@@ -86,15 +73,8 @@ def comment(
     examples: how many fixed and how many broken examples are listed. explained: the address of a page on what an interval is.
     The same result gives the same text.
     """
-    module = _template().make_module(
-        {**_context(result, chart_urls or {}, chart_alts or {}, examples), "explained": escape.address(explained)}
-    )
-    made = (_tight(str(getattr(module, f"{block}_block")()), block) for block in _ORDER)
-    return Comment(verdict_line(result), tuple(block for block in made if block))
-
-
-def _tight(text: str, block: str) -> str:
-    return text.strip() if block in ("table", "next") and "```" in text else re.sub(r"\n{3,}", "\n\n", text.strip())
+    said = {**_context(result, chart_urls or {}, chart_alts or {}, examples), "explained": escape.address(explained)}
+    return Comment(verdict_line(result), blocks(said))
 
 
 def verdict_line(result: Result) -> str:
@@ -332,13 +312,3 @@ def _yaml(text: str | None) -> str | None:
     if not text or not text.strip() or len(text) > _YAML:
         return None
     return escape.fenced(text, "yaml")
-
-
-@functools.cache
-def _template() -> Template:
-    """Our template; what it gets is escaped already."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("mlops_toolkit.report", "templates")
-    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown
-    return made.get_template("comment.md.j2")

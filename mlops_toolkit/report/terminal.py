@@ -1,6 +1,6 @@
 """The comment on a terminal: rendered where it is one, else as Markdown whose tables stand in columns.
 
-Only the Markdown that templates/comment.md.j2 writes is understood; a general renderer costs a second of imports on a small
+Only the Markdown that `layout` writes is understood; a general renderer costs a second of imports on a small
 machine and breaks its tables at 100 columns.
 """
 
