@@ -162,7 +162,7 @@ def _normal_tail(z: Floats) -> Floats:
 def _sign_tail(worse: Ints, active: Ints) -> Floats:
     """P(at least so many of the changed rows got worse) where each is as likely to get better: exact (from 5,000 on the normal one)."""
     p = np.ones(len(worse))
-    for many in np.unique(active).tolist():
+    for many in np.flatnonzero(np.bincount(active)).tolist():
         of = active == many
         if many > _EXACT:
             p[of] = _normal_tail((2 * worse[of] - 1 - many) / math.sqrt(many))
