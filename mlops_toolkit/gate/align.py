@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlops_toolkit.config.schema import SliceRequest
@@ -35,7 +35,8 @@ COMMON = 0.95
 class Both:
     """Both sides of one suite, aligned; `baseline` None where there is none, or none that may be compared (then `refused`).
 
-    frame, before: the rows of the head and of the baseline, all columns.
+    frame, before: the rows of the head and of the baseline, all columns. tolerance: by how much the changes of metrics, by name, on all
+    rows may be off (see `nearly`).
     """
 
     head: Sample
@@ -44,6 +45,7 @@ class Both:
     missing: frozenset[str] = frozenset()
     refused: bool = False
     before: Any = None
+    tolerance: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ids(self) -> Any:
@@ -81,8 +83,9 @@ class Both:
         done: dict[str, dict[str | None, Paired]] = {}
         if comparable and self.baseline is not None:
             # "" cannot be a slice's name, so it stands for all rows
+            by_name = {k or "": v for k, v in rows.items()}
             found = paired_many(
-                comparable, self.baseline, self.head, confidence=confidence, rows_by_slice={k or "": v for k, v in rows.items()}
+                comparable, self.baseline, self.head, confidence=confidence, rows_by_slice=by_name, tolerance=self.tolerance
             )
             done |= {m.name: {k: found[k or ""][i] for k in rows} for i, m in enumerate(comparable)}
         done |= {m.name: {k: alone(m, self.head, v, confidence) for k, v in rows.items()} for m in lonely}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_toolkit.config.schema import SliceRequest
-from mlops_toolkit.gate import align, changed_rows, counted_curves, regrouped
+from mlops_toolkit.gate import align, changed_rows, counted_curves, nearly, regrouped
 from mlops_toolkit.gate.discover import Asked as Searched
 from mlops_toolkit.gate.loaded import Answers
 from mlops_toolkit.gate.work import Work
@@ -72,9 +72,7 @@ class Streamed:
         )
         found, off = measured(self.blocks, asked, confidence)
         for name, most in off.items():
-            self.work.notes.append(
-                f"{name}: so many examples are counted by bins of the score, not sorted; its values are right to within ±{_up(most)}, and its intervals are wider by that"
-            )
+            self.work.notes.append(nearly.said(name, most))
         return [found[metric.name] for metric in metrics]
 
     def groups(self, metric: Metric, column: str, least: int) -> tuple[Sequence[Group] | None, Sequence[Group]]:
@@ -104,14 +102,6 @@ class Streamed:
 
     def charts(self, names: tuple[str, str]) -> Charts:
         return counted_curves.charts(self.blocks, names)
-
-
-def _up(bound: float) -> str:
-    """One digit of a bound, and never less than it."""
-    text = f"{bound:.1g}"
-    if float(text) < bound:
-        text = f"{float(text) + 10.0 ** int(f'{bound:.0e}'.partition('e')[2]):.1g}"
-    return text
 
 
 def bring_together(

@@ -11,7 +11,7 @@ from mlops_toolkit.config import requests
 from mlops_toolkit.config.requests import apart as columns_of
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import discover, judge, redefined, regrouped, seeds, unlike, unpaired
+from mlops_toolkit.gate import discover, judge, nearly, redefined, regrouped, seeds, unlike, unpaired
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.gaps import judge_gaps
@@ -43,7 +43,7 @@ def judge_suite(
     with _explained(kept):
         grouped = regrouped.asked(request, name, base_table, table, asked, columns)
         both = aligned(work, base_table, table, columns, asked, salt, grouped)
-    both = regrouped.as_before(work, both, grouped)
+    both = nearly.allowed(request, name, regrouped.as_before(work, both, grouped), wanted)
     both = seeds.counted(request, name, both, baseline, head, columns, salt)
     metrics = [resolve(r, labels=both.labels, where=f"metrics of {name or 'evaluate'}") for r in wanted]
     for metric in metrics:
@@ -58,6 +58,7 @@ def judge_suite(
         rows: dict[str | None, Any] = {None: None, **dict(both.masks(asked))}
     for metric, results in zip(metrics, both.measured(metrics, rows, request.config.confidence), strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
+        nearly.noted(work, full, both, results[None])
         another = redefined.otherwise(request, baseline, head, name, metric, full)
         for slice_name, one in results.items():
             one = _recorded(work, request, baseline, head, name, metric, full, slice_name, one)

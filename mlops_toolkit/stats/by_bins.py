@@ -188,7 +188,8 @@ def _widened(made: Paired, curves: list[Curve]) -> Paired | None:
         return None
     change = made.change or 0.0
     down, up = ((change - made.low) / made.standard_error, (made.high - change) / made.standard_error)
-    made = replace(made, low=made.low - down * slack - bound, high=made.high + up * slack + bound)
+    error = made.standard_error + slack
+    made = replace(made, low=made.low - down * slack - bound, high=made.high + up * slack + bound, standard_error=error)
     if made.head_low is not None and made.head_high is not None:
         room = curves[1].bound + curves[1].slack * max(down, up)
         made = replace(made, head_low=max(0.0, made.head_low - room), head_high=min(1.0, made.head_high + room))

@@ -49,7 +49,7 @@ def paired_many(
     """`paired` for many metrics on many subsets: slice name -> a Paired a metric, in their order. None as rows means all of them.
 
     Metrics of labels share one count of the (target, baseline, head) table a slice. Without `rows_by_slice`: {"": all rows}.
-    tolerance: by how much the change of a metric, by name, may be off where that spares sorting (ROC-AUC and average precision; see
+    tolerance: by how much the change of a metric on all rows, by name, may be off where that spares sorting (ROC-AUC and average precision; see
     `by_bins`): a tenth of a margin is a good choice for millions of rows. A metric that is not named, or where the certified error would
     be larger, is computed exactly.
     """
@@ -116,7 +116,7 @@ class _Work:
             head = head.counted(uneven(head.weight), dense(head.cluster))
             baseline = baseline.counted(head.weight, head.cluster)
         two = Sides(baseline, head, None if rows is None else self.whole, rows)
-        found = _on(self.metrics, two, cells, self.confidence, self.tolerance)
+        found = _on(self.metrics, two, cells, self.confidence, self.tolerance if rows is None else {})
         if rows is None:
             self.whole = replace(two, baseline=baseline.lighter(), head=head.lighter())
             self.baseline.memory.update(self.whole.baseline.memory)

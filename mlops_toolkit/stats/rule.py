@@ -72,7 +72,7 @@ def p_fail(paired: Paired, margin: float) -> float:
         return tango_fails(paired.better, paired.worse, paired.trials, margin)
     if paired.standard_error is None:
         return 1.0
-    t = reached(-(paired.change - paired.bias + margin), paired.standard_error, paired.steps[1])
+    t = reached(-(paired.change - paired.bias + margin) - (paired.bound or 0.0), paired.standard_error, paired.steps[1])
     return normal_tail(t) if paired.df is None else t_tail(t, paired.df)
 
 

@@ -21,7 +21,8 @@ from mlops_toolkit.compare import sides
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.loaded import Answers, Loaded
-from mlops_toolkit.gate.streamed import UNSEARCHED, _up
+from mlops_toolkit.gate.nearly import up
+from mlops_toolkit.gate.streamed import UNSEARCHED
 from mlops_toolkit.predictions import read
 from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.predictions.stream import admit, parts, scratch, source, spool
@@ -248,7 +249,7 @@ def test_equal_weights_do_not_narrow_an_interval(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("bound", "said"), [(1.4e-4, 2e-4), (9.6e-5, 1e-4), (3e-5, 3e-5), (9.4e-5, 1e-4)])
 def test_a_bound_is_never_said_to_be_less_than_it_is(bound: float, said: float) -> None:
-    assert float(_up(bound)) == said
+    assert float(up(bound)) == said
 
 
 def test_an_id_that_stands_twice_is_named_as_the_file_has_it(tmp_path: Path) -> None:

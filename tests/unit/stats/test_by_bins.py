@@ -46,7 +46,7 @@ def test_the_change_is_right_within_its_bound_and_the_interval_holds_the_exact_o
     assert got.low <= exact.low < exact.high <= got.high  # type: ignore[operator]
     assert got.high - got.low <= 1.35 * (exact.high - exact.low) + 2 * got.bound  # type: ignore[operator]
     assert got.head_low <= exact.head_low < exact.head_high <= got.head_high  # type: ignore[operator]
-    assert got.standard_error == pytest.approx(exact.standard_error, rel=1e-2)
+    assert exact.standard_error <= got.standard_error <= 1.3 * exact.standard_error  # type: ignore[operator]
     assert got.disagree == pytest.approx(exact.disagree, rel=1e-3)
     assert got.better == pytest.approx(exact.better, rel=1e-2)
     assert (got.support, got.method, got.n) == (exact.support, exact.method, exact.n)
