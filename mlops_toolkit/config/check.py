@@ -27,6 +27,7 @@ def check(config: Config) -> Found:
     for name, rule in config.gate.items():
         yield from _rule(name, rule, config)
         yield from _against(name, rule, config)
+    yield from _called(config)
     yield from _names(config)
     yield from accepted(config)
 
@@ -156,6 +157,35 @@ def _rule(name: str, rule: Rule, config: Config) -> Found:
         )
     computed = suite is not None and not suite.metrics_file and name not in config.measures
     yield from limits(path, metric, rule, better, fraction=computed and bounded_fraction(metric))
+
+
+GATE = "gate"
+LIKE_A_PART = re.compile(r".* \[.*\]|.* against \S+", re.DOTALL)  # `accuracy [language=de]`, `recall gap [sex]`, `accuracy against release`
+
+
+def _called(config: Config) -> Found:
+    """No metric or measure is called like the whole gate, or like a part of another one's checks: `accepted:` could mean either."""
+    suites = (config.evaluate.suites or {"": config.evaluate}) if config.evaluate is not None else {}
+    listed = {
+        f"{suite}/{one.name}" if suite else one.name: (f"evaluate{f'.suites.{suite}' if suite else ''}.metrics[{i}]", one)
+        for suite, each in suites.items()
+        for i, one in enumerate(each.metrics)
+    }
+    usual = {
+        name
+        for name, (_, one) in listed.items()
+        if not one.own and one.name.rpartition("/")[2] in (one.family, f"{one.family}:{one.argument}")
+    }
+    places = {**{name: f"measures.{name}" for name in config.measures}, **{name: f"gate.{name}" for name in config.gate}}
+    places |= {name: path for name, (path, _) in listed.items()}
+    for name, path in places.items():
+        if name == GATE:
+            message = "a metric or measure cannot be called gate: in `accepted:` that is the gate as a whole"
+        elif LIKE_A_PART.fullmatch(name) and name not in usual and name.partition(":")[0] not in FAMILIES:
+            message = f"a metric or measure cannot be called {shown(name)}: so are called the checks of its slices, gaps and releases"
+        else:
+            continue
+        yield path, Problem("invalid-name", message, hint="give it another name")
 
 
 PINNED = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")

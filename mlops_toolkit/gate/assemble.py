@@ -56,7 +56,9 @@ def assemble(request: Request, baseline: Loaded | None, head: Loaded, *, salt: s
         discovered=work.discovered,
         measures=measures.rows(request, baseline, head),
         differences=differences.between(baseline.run, head.run) if baseline and baseline.run and head.run else (),
-        notes=tuple(dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes, *looks.notes(request)])),
+        notes=tuple(
+            dict.fromkeys([*_loosened(work, request), *work.notes, *settled.notes, *_asked_again(request, checks), *looks.notes(request)])
+        ),
         charts=work.charts,
         blocks=settled.blocks,
         exit=settled.exit,
@@ -78,6 +80,21 @@ def _yes(request: Request) -> Yes:
     """Of a fork's head it is the base branch's `accepted:` that counts."""
     standing = request.base_config.accepted if request.base_config else ()
     return Yes(standing if request.forks_gate else request.config.accepted, request.today, standing)
+
+
+def _asked_again(request: Request, checks: Sequence[Check]) -> list[str]:
+    """What is in the way because an improvement that an earlier change made is asked of this one, too."""
+    base = request.base_config.gate if request.base_config is not None else {}
+    left = [
+        check.metric
+        for check in checks
+        if check.improve is not None and check.verdict in ("fail", "inconclusive") and not check.warning and check.accepted is None
+        if check.metric in base and base[check.metric].improve_by is not None
+    ]
+    return [
+        f"{words.listed(list(dict.fromkeys(left)))}: `improve-by` stands on the base branch already, so it is asked of every change anew; "
+        "where it was reached, write what is to be kept (`max-drop` or `min`) in its place, and `accepted: [{check: gate, reason: …}]` beside it"
+    ] * bool(left)
 
 
 def _loosened(work: Work, request: Request) -> list[str]:

@@ -142,11 +142,16 @@ def withdraw(history: LocalHistory, entry: Entry, reason: str) -> Recorded:
 
 
 def release(history: LocalHistory, entry: Entry, name: str) -> Recorded:
-    """Say of a run that its model was released under a name: from now on `against: release` means it, until the next one is."""
+    """Say of a run that its model was released under a name; of the released runs of a line `against: release` means the newest one."""
     return _marked(history, entry, f"Release {entry.id}", released=name)
 
 
-def _marked(history: LocalHistory, entry: Entry, message: str, **changes: str) -> Recorded:
+def take_back(history: LocalHistory, entry: Entry) -> Recorded:
+    """Say of a run that its model was not released after all: its name is another run's now. It stays a baseline."""
+    return _marked(history, entry, f"{entry.id} is no release", released=None)
+
+
+def _marked(history: LocalHistory, entry: Entry, message: str, **changes: str | None) -> Recorded:
     """The run with these fields of its record changed, wherever it is kept: on the branch, in the outbox, on this machine."""
     done = Recorded(True)
 

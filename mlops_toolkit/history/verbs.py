@@ -245,7 +245,21 @@ def _release(history: LocalHistory, args: argparse.Namespace, world: Outside) ->
         why = "it was withdrawn" if entry.withdrawn else "it is of a fork" if entry.fork else "it was made with uncommitted changes"
         why = why if entry.status in ("succeeded", "reused") else f"it {entry.status}"
         raise UsageError("run-not-usable", f"run {entry.id} cannot be a release: {why}", hint="`mlops history list` shows others")
-    _done(upkeep.release(history, entry, name), f"run {entry.id} is released as {name}: `against: release` means it now", world)
+    others = [one for one in history.entries() if one.released and not one.withdrawn and one.key == entry.key and one.id != entry.id]
+    names = {one.id: run.released for one in others if (run := history.run(one.id)) is not None}
+    _done(upkeep.release(history, entry, name), f"run {entry.id} is released as {name}", world)
+    for one in (one for one in others if names.get(one.id) == name):
+        _done(upkeep.take_back(history, one), f"run {one.id}, which had that name, is no release any more", world)
+    newer = max(
+        (one for one in others if names.get(one.id) != name and one.started > entry.started), key=lambda one: one.started, default=None
+    )
+    on = f" of {entry.branch}" if entry.branch else ""
+    print(
+        f"run {newer.id} ({names.get(newer.id) or 'released'}) is newer: where a line has both, `against: release` means that one"
+        if newer is not None
+        else f"`against: release` means it now, for every change that starts from it or from later on the line{on}",
+        file=world.out,
+    )
 
 
 def _done(recorded: Recorded, sentence: str, world: Outside) -> None:

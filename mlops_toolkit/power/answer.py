@@ -84,7 +84,9 @@ def words(found: Answer) -> str:
         lines.append(f"{found.n:,} {plan.of} decide a margin of {shown(found.margin, fraction=fraction)}:")
         lines.append(f"  a harmless change passes in {_percent(found.passed)} of cases ({exact})")
         lines.append(f"  a harmless change needs a yes (when-uncertain: ask) in {_percent(found.asks)}")
-        lines.append(f"  a real drop of {shown(2 * (found.margin or 0), fraction=fraction)} merges unseen in {_percent(found.slips)}")
+        lines.append(
+            f"  a real {plan.worse} of {shown(2 * (found.margin or 0), fraction=fraction)} merges unseen in {_percent(found.slips)}"
+        )
     lines += ["", *_table(found), "", *plot(found)]
     return "\n".join(lines)
 
@@ -114,19 +116,23 @@ def _table(found: Answer) -> list[str]:
 
 
 def plot(found: Answer) -> list[str]:
-    """Margin against examples at the asked power, both on logarithmic scales, in characters; nothing where there is nothing to draw."""
-    points = [(row.n, m) for row in found.rows if (m := row.margins[POWERS.index(0.8)])]
+    """Margin against examples, both on logarithmic scales, in characters; nothing where there is nothing to draw.
+
+    It is the column of the power that was asked about, where the table has it, else of 80 %.
+    """
+    column = found.power if found.power in POWERS else 0.8
+    points = [(row.n, m) for row in found.rows if (m := row.margins[POWERS.index(column)])]
     if len(points) < 3:
         return []
     xs, ys = [math.log(n) for n, _ in points], [math.log(m) for _, m in points]
     (left, right), (low, high) = (min(xs), max(xs)), (min(ys), max(ys))
     grid = [[" "] * WIDTH for _ in range(HEIGHT)]
-    for column in range(WIDTH):
-        x = left + (right - left) * column / (WIDTH - 1)
+    for place in range(WIDTH):
+        x = left + (right - left) * place / (WIDTH - 1)
         k = max(i for i in range(len(xs)) if xs[i] <= x + 1e-9)
         after = min(k + 1, len(xs) - 1)
         y = ys[k] if after == k else ys[k] + (ys[after] - ys[k]) * (x - xs[k]) / (xs[after] - xs[k])
-        grid[HEIGHT - 1 - round((y - low) / ((high - low) or 1) * (HEIGHT - 1))][column] = "·"
+        grid[HEIGHT - 1 - round((y - low) / ((high - low) or 1) * (HEIGHT - 1))][place] = "·"
     if found.n and found.margin and left <= math.log(found.n) <= right and low <= math.log(found.margin) <= high:
         row = HEIGHT - 1 - round((math.log(found.margin) - low) / ((high - low) or 1) * (HEIGHT - 1))
         grid[row][round((math.log(found.n) - left) / (right - left) * (WIDTH - 1))] = "●"
@@ -135,7 +141,8 @@ def plot(found: Answer) -> list[str]:
     marks = [top if i == 0 else bottom if i == HEIGHT - 1 else "" for i in range(HEIGHT)]
     lines = [f"{mark.rjust(wide)} │{''.join(line).rstrip()}" for mark, line in zip(marks, grid, strict=True)]
     first, last = f"{points[0][0]:,}", f"{points[-1][0]:,} {found.plan.of}"
-    return [*lines, f"{' ' * wide} └{'─' * WIDTH}", f"{' ' * wide}  {first}{last.rjust(WIDTH - len(first))}"]
+    said = f"the same as a curve, for {column * 100:g} % (both scales logarithmic, ● what was asked):"
+    return [said, *lines, f"{' ' * wide} └{'─' * WIDTH}", f"{' ' * wide}  {first}{last.rjust(WIDTH - len(first))}"]
 
 
 def document(found: Answer) -> dict[str, Any]:

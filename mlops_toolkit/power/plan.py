@@ -36,7 +36,7 @@ LATEST = 20  # recorded comparisons
 class Plan:
     """A metric and its planned comparison. supposes: what is taken for granted, as sentences; n: examples there are, where known.
 
-    value: of the metric on the baseline, for margins that are a share of it
+    value: of the metric on the baseline, for margins that are a share of it; worse: what the metric does when the model gets worse
     """
 
     metric: str
@@ -46,6 +46,7 @@ class Plan:
     n: int | None = None
     value: float | None = None
     of: str = "examples"
+    worse: str = "drop"
 
 
 def _percent(value: float) -> str:
@@ -197,7 +198,7 @@ def recorded(metric: str, checks: Sequence[Check], confidence: float) -> Plan:
     if shares and known[0].method == "tango":
         middle = min(1.0, statistics.median(shares))
         said = f"the next two models differ as those of {count} did: on {_percent(middle)} of the examples (middle of {_percent(min(shares))} to {_percent(max(shares))})"
-        return Plan(metric, Shares(middle, confidence), (said,), fraction, n, known[0].baseline, of)
+        return Plan(metric, Shares(middle, confidence), (said,), fraction, n, known[0].baseline, of, _worse(known[0].direction))
     spreads = [
         (c.high - c.low) / 2 / critical(c.confidence, max(c.n - 1, 1)) * math.sqrt(c.n)
         for c in known
@@ -210,7 +211,11 @@ def recorded(metric: str, checks: Sequence[Check], confidence: float) -> Plan:
         )
     middle = statistics.median(spreads)
     said = f"the next two models differ as those of {count} did (standard error of {n:,}: {middle / math.sqrt(n):.3g})"
-    return Plan(metric, Means(middle, confidence), (said,), fraction, n, known[0].baseline, of)
+    return Plan(metric, Means(middle, confidence), (said,), fraction, n, known[0].baseline, of, _worse(known[0].direction))
+
+
+def _worse(direction: str) -> str:
+    return "drop" if direction == "higher" else "rise"
 
 
 def of_two(metric: Metric, found: Paired, confidence: float) -> Plan:
@@ -226,6 +231,7 @@ def of_two(metric: Metric, found: Paired, confidence: float) -> Plan:
             fraction,
             found.n,
             found.baseline,
+            worse=_worse(metric.direction),
         )
     if not found.standard_error:
         raise UsageError(
@@ -233,9 +239,8 @@ def of_two(metric: Metric, found: Paired, confidence: float) -> Plan:
         )
     said += f" (standard error {found.standard_error:.3g} at {found.n:,} examples)"
     least = math.ceil(FEWEST_EXAMPLES * found.n / found.support) if found.support else FEWEST_EXAMPLES
-    return Plan(
-        metric.name, Means(found.standard_error * math.sqrt(found.n), confidence, least=least), (said,), fraction, found.n, found.baseline
-    )
+    design = Means(found.standard_error * math.sqrt(found.n), confidence, least=least)
+    return Plan(metric.name, design, (said,), fraction, found.n, found.baseline, worse=_worse(metric.direction))
 
 
 def of_one(metric: Metric, sample: Sample, confidence: float) -> Plan:
@@ -256,4 +261,5 @@ def of_one(metric: Metric, sample: Sample, confidence: float) -> Plan:
     spread = error * math.sqrt(sample.n * ASSUMED)
     least = math.ceil(FEWEST_EXAMPLES * sample.n / measured.support) if measured.support else FEWEST_EXAMPLES
     said = f"{metric.name} is {measured.value:.4g} here, and a difference is taken to vary 4/9 as much as the value itself"
-    return Plan(metric.name, Means(spread, confidence, least=least), (said,), fraction, sample.n, measured.value)
+    design = Means(spread, confidence, least=least)
+    return Plan(metric.name, design, (said,), fraction, sample.n, measured.value, worse=_worse(metric.direction))

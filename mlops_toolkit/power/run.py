@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, world: World) -> int:
     with contextlib.nullcontext() if args.png else contextlib.suppress(OSError, MlopsError):
         if not args.png:
             prepare(picture.parent)
-        write_atomic(picture, curve.sample_size(_lines(found), _caption(found), at=_point(found), fraction=plan.fraction))
+        write_atomic(picture, curve.sample_size(_lines(found), _caption(found), at=_point(found), fraction=plan.fraction, of=plan.of))
         print(f"drawn: {args.png or PICTURE.as_posix()}", file=world.err)
     return 0
 

@@ -171,6 +171,30 @@ def test_a_withdrawn_run_is_neither_the_release_nor_pinned(repository: Repositor
     assert "was withdrawn" in repository.mlops("review", code=2).stderr
 
 
+def test_the_release_is_the_newest_on_the_line_whatever_was_marked_last_and_a_name_is_of_one_run(repository: Repository) -> None:
+    first = repository.record["id"]
+    merged(repository, 104)
+    second = release(repository, "v1.3")
+    said = repository.mlops("history", "release", first, "--as", "v1.2.0").stdout
+    assert f"run {first} is released as v1.2.0\n" in said
+    assert f"run {second} (v1.3) is newer: where a line has both, `against: release` means that one" in said
+    assert merged(repository, 106)["others"]["release"]["run"] == second
+    third: str = repository.record["id"]
+    said = repository.mlops("history", "release", third, "--as", "v1.3").stdout
+    assert f"run {second}, which had that name, is no release any more" in said
+    assert "`against: release` means it now" in said
+    repository.git("switch", "-q", "-c", "maintenance", "main~2")
+    repository.wrong(99)
+    repository.mlops("review")
+    release(repository, "v1.2.1")
+    result = merged(repository, 108)["others"]["release"]
+    assert (result["run"], result["label"]) == (third, "v1.3"), "the one of another branch is on no line of main"
+    repository.mlops("history", "release", second, "--as", "v1.4")
+    assert merged(repository, 110)["others"]["release"]["run"] == third, "the newest, not what was marked last"
+    shown = repository.mlops("history", "show", first).stdout
+    assert "v1.2.0" in shown
+
+
 def test_what_is_accepted_against_the_release_is_bound_to_the_value_and_ends_with_a_release_there(repository: Repository) -> None:
     merged(repository, 118)
     merged(repository, 135)

@@ -46,6 +46,22 @@ def test_a_broken_configuration_is_named_with_its_line_and_code_2(repository: Re
     assert "max-drop" in said
 
 
+def test_an_improvement_that_is_asked_for_is_taken_out_before_it_is_merged_or_said_to_stop_the_next_change(repository: Repository) -> None:
+    asks = CONFIG.replace("max-drop: 1pp", "improve-by: 1pp")
+    repository.git("switch", "-q", "-c", "better")
+    repository.write(mlops_yaml=asks)
+    repository.commit("Better")
+    said = repository.mlops("doctor").stdout
+    assert "· configuration: mlops.yaml: `improve-by` of accuracy is asked of every change for as long as it stands" in said
+    assert "before this is merged" in said
+    repository.git("switch", "-q", "main")
+    repository.git("merge", "-q", "better")
+    repository.git("switch", "-q", "-c", "next")
+    said = repository.mlops("doctor").stdout
+    assert "`improve-by` of accuracy was merged: every change is asked for that improvement anew" in said
+    assert "accepted: [{check: gate" in said
+
+
 def test_a_program_that_is_not_there_is_named(repository: Repository) -> None:
     repository.write(mlops_yaml=CONFIG.replace("run: python3 train.py", "run: LR=0.1 pythno train.py"))
     said = repository.mlops("doctor", code=5).stdout

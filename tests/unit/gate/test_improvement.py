@@ -135,6 +135,18 @@ def test_what_would_show_the_improvement_does() -> None:
     assert (shown.verdict, check(shown).reason) == ("fail", "not-improved"), "what is not there is shown not to be"
 
 
+def test_an_improvement_left_in_after_the_merge_says_why_it_stops_the_next_change_and_what_to_write() -> None:
+    first = compared(IMPROVE, 2, 2, base=GAIN)
+    assert not any("stands on the base branch" in note for note in first.notes), "it is this change that asks"
+    result = compared(IMPROVE, 2, 2, base=IMPROVE)
+    assert result.exit == 1
+    [told] = [note for note in result.notes if "stands on the base branch already" in note]
+    assert told.startswith("accuracy: `improve-by`")
+    kept = IMPROVE.replace("improve-by: 1pp", "max-drop: 1pp") + "accepted: [{check: gate, reason: reached}]\n"
+    after = compared(kept, 2, 2, base=IMPROVE)
+    assert (after.exit, [note for note in after.notes if "stands on" in note]) == (0, []), "what it says to do helps"
+
+
 # --- max-gain
 
 
