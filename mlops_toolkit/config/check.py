@@ -185,7 +185,7 @@ def _called(config: Config) -> Found:
             message = f"a metric or measure cannot be called {shown(name)}: so are called the checks of its slices, gaps and releases"
         else:
             continue
-        yield path, Problem("invalid-name", message, hint="give it another name")
+        yield path, Problem("invalid-name", message, hint="give it another name (of a metric: `name: …`)")
 
 
 PINNED = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")

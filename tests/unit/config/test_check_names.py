@@ -15,7 +15,7 @@ EVALUATE = "evaluate: {run: x, metrics: [accuracy"
     [
         ("gate: {gate: {max-drop: 1, better: higher}}\n", "cannot be called gate"),
         ("measures: {gate: lower}\n", "cannot be called gate"),
-        (EVALUATE + ", {mean: length, name: gate, better: lower}]}\n", "cannot be called gate"),
+        (EVALUATE + ", {mean: gate, better: lower}]}\n", "cannot be called gate"),
         (EVALUATE + ", {python: 'm.py:cost', name: 'accuracy gap [sex]', better: lower}]}\n", '"accuracy gap [sex]"'),
         ("gate: {'accuracy gap [sex]': {max: 0.1, better: lower}}\n", '"accuracy gap [sex]"'),
         ("gate: {'accuracy [language=de]': {max-drop: 1pp, better: higher}}\n", '"accuracy [language=de]"'),
@@ -35,7 +35,7 @@ def test_it_is_refused_with_its_place(text: str, named: str) -> None:
     "text",
     [
         "evaluate: {run: x, metrics: ['recall:a [b]']}\ngate: {'recall:a [b]': {max-drop: 1pp}}\n",
-        "evaluate: {run: x, metrics: [{mean: gate, better: lower}]}\n",
+        "evaluate: {run: x, metrics: [{mean: gate, name: gates, better: lower}]}\n",
         "evaluate: {suites: {safety: {run: x, metrics: [{mean: length, name: gate, better: lower}]}}}\n",
         "gate: {'gates per second': {max-drop: 1, better: higher}}\n",
     ],

@@ -13,6 +13,7 @@ from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.public import _needed
 from mlops_toolkit.records.result import Check, Result
+from mlops_toolkit.records.run import Measure
 from mlops_toolkit.report import comment, rows
 from mlops_toolkit.report.sentence import verdict_sentence
 from tests.unit.gate.drawn import config, request, run, side, table
@@ -199,3 +200,10 @@ def test_the_history_keeps_the_column_by_which_a_gap_is_judged() -> None:
     kept = pl.read_parquet(anonymise(answers, None, _needed(config(said("5pp")), "", answers.columns)))
     assert "sex" in kept.columns
     assert "comment" not in kept.columns
+
+
+def test_a_measure_that_is_called_like_the_gap_is_not_the_gap() -> None:
+    head = side(measures={NAME: Measure((0.0,), better="lower"), "recall:spam": Measure((0.9,), better="higher")})
+    with pytest.raises(InvalidFile) as caught:
+        assemble(request(said("5pp")), None, head)
+    assert caught.value.name == "gap-without-examples"
