@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +17,15 @@ from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import run as records
 from mlops_toolkit.records.run import Artifact, Data, Evaluation, Run
 from mlops_toolkit.system.clock import iso
-from mlops_toolkit.system.files import locked, write_atomic
+from mlops_toolkit.system.files import locked, sweep, write_atomic
 from mlops_toolkit.world import World
 
 if TYPE_CHECKING:
     from mlops_toolkit.predictions.table import Table
+
+
+ROOMS = ("baseline", "measure", "own-metric")  # below cache/: where another commit's files or model stand while somebody works with them
+FULL = "make room, or give this user leave to write there, and run it again"
 
 
 def predictions_path(folder: Path, suite: str) -> Path:
@@ -62,7 +67,8 @@ class Home:
             write_atomic(self.folder(record.id) / "run.json", text)
             write_atomic(self.state / "run.json", text)
         except OSError as error:
-            raise EnvironmentFailure("not-recorded", f"the run cannot be recorded: {error.strerror}", where=str(self.state)) from error
+            said = f"the run cannot be recorded: {error.strerror}"
+            raise EnvironmentFailure("not-recorded", said, where=str(self.state), hint=FULL) from error
         return record
 
     def keep(self, run_id: str, suite: str, table: Table | None, slices: tuple[str, ...] = ()) -> Evaluation:
@@ -77,7 +83,8 @@ class Home:
         try:
             write_atomic(path, content)
         except OSError as error:
-            raise EnvironmentFailure("not-recorded", f"the predictions cannot be kept: {error.strerror}", where=str(path)) from error
+            said = f"the predictions cannot be kept: {error.strerror}"
+            raise EnvironmentFailure("not-recorded", said, where=str(path), hint=FULL) from error
         data, ids = digests(table)
         return Evaluation(
             predictions=Artifact(path.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content)),
@@ -111,7 +118,11 @@ class Home:
             holding.__exit__(None, None, None)
 
     def _close(self) -> None:
-        """A run that is still `running` while nobody holds the lock was killed: its record says so from now on."""
+        """A run that is still `running` while nobody holds the lock was killed: its record says so from now on, and its rooms go."""
+        for room in ROOMS:
+            shutil.rmtree(self.state / "cache" / room, ignore_errors=True)
+        for folder in (self.state, *(self.state / "runs").glob("*"), *(self.state / "runs").glob("*/predictions")):
+            sweep(folder)
         for path in sorted((self.state / "runs").glob("*/run.json")):
             try:
                 record = records.loads(path.read_bytes(), where=str(path)) if b'"running"' in path.read_bytes() else None

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,25 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+
+
+def sweep(folder: Path, *, older: float = 60.0) -> None:
+    """Remove what `write_atomic` left in `folder` where its process was killed: of no process of this machine, and `older` seconds old."""
+    for path in folder.glob(".*.tmp"):
+        owner = path.name.split(".")[-3:-2]
+        with contextlib.suppress(OSError, ValueError):
+            if time.time() - path.stat().st_mtime > older and not _alive(int(owner[0]) if owner else 0):
+                path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager
