@@ -91,8 +91,19 @@ def jobs(args: argparse.Namespace, world: World) -> Sequence[Job | Broken]:
             return [_metrics_alone(args, world)]
         if all(kind == "record" for kind in kinds) and len(words) == 2:
             return [_records(args, world)]
-        raise
+        raise _alone(error, words, kinds, world.cwd) from None
     return each(paths, world, lambda loaded: _configured(loaded, args, world))
+
+
+def _alone(error: UsageError, words: Sequence[str], kinds: Sequence[str], cwd: Path) -> UsageError:
+    """What is missing where files are named and there is no configuration to compare a run by."""
+    for word, kind in zip(words, kinds, strict=True):
+        if kind == "name" and (cwd / word).exists():
+            what = "a folder" if (cwd / word).is_dir() else "no regular file"
+            return UsageError("no-such-file", f"{word} is {what}", hint="give a file of predictions, as CSV, Parquet or JSON lines")
+    if len(words) == 1 and kinds[0] in ("predictions", "metrics"):
+        error.hint = f"to compare two files, name both: mlops compare {shlex.quote(words[0])} OTHER\n{error.hint}"
+    return error
 
 
 def each(paths: Sequence[Path], world: World, make: Callable[[read.Loaded], Sequence[Job | Broken]]) -> list[Job | Broken]:
