@@ -17,10 +17,11 @@ from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import run as records
 from mlops_toolkit.records.run import Artifact, Data, Evaluation, Run
 from mlops_toolkit.system.clock import iso
-from mlops_toolkit.system.files import locked, sweep, write_atomic
+from mlops_toolkit.system.files import locked, sha256, sweep, write_atomic
 from mlops_toolkit.world import World
 
 if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
     from mlops_toolkit.predictions.table import Table
 
 
@@ -71,13 +72,16 @@ class Home:
             raise EnvironmentFailure("not-recorded", said, where=str(self.state), hint=FULL) from error
         return record
 
-    def keep(self, run_id: str, suite: str, table: Table | None, slices: tuple[str, ...] = ()) -> Evaluation:
+    def keep(self, run_id: str, suite: str, table: Table | Stream | None, slices: tuple[str, ...] = ()) -> Evaluation:
         """Write a suite's predictions, whole, into the run's folder; what the record says of them. EnvironmentFailure `not-recorded`."""
         from mlops_toolkit.predictions.anonymous import whole
         from mlops_toolkit.predictions.digest import digests
+        from mlops_toolkit.predictions.table import Table
 
         if table is None:
             return Evaluation()
+        if not isinstance(table, Table):
+            return self._keep_blocks(run_id, suite, table, slices)
         folder, content = self.folder(run_id), whole(table)
         path = predictions_path(folder, suite)
         try:
@@ -90,6 +94,24 @@ class Home:
             predictions=Artifact(path.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content)),
             data=Data(data, table.n, table.task, table.labels, ids),
             positive=table.positive,
+            slices=slices,
+        )
+
+    def _keep_blocks(self, run_id: str, suite: str, side: Stream, slices: tuple[str, ...]) -> Evaluation:
+        """The same of predictions of a size that is only ever read in blocks."""
+        from mlops_toolkit.predictions.stream import keep
+
+        folder = self.folder(run_id)
+        path = predictions_path(folder, suite)
+        try:
+            keep.keep(side, path)
+        except OSError as error:
+            raise EnvironmentFailure("not-recorded", f"the predictions cannot be kept: {error.strerror}", where=str(path)) from error
+        data, ids = keep.digests(side)
+        return Evaluation(
+            predictions=Artifact(path.relative_to(folder).as_posix(), sha256(path), path.stat().st_size),
+            data=Data(data, side.n, side.task, side.labels, ids),
+            positive=side.positive,
             slices=slices,
         )
 

@@ -26,6 +26,7 @@ from mlops_toolkit.evaluate.witness import CACHES, Seen, witness
 from mlops_toolkit.history import baseline, others
 from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.history.before import baseline_of
+from mlops_toolkit.home import predictions_path
 from mlops_toolkit.models import evaluation
 from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.evaluation import Change
@@ -80,13 +81,34 @@ def again(
     earlier = {run.id: run for run in ([base] if base else []) + also(job, record, history)}
     for run in earlier.values():
         for name, change in evaluation.changed(run, record, job.world.git).items():
-            if name not in tables or not change.again:
+            if (name not in tables and not _in_blocks(record, name, tables)) or not change.again:
                 continue
             if (change.measuring or change.contents) and not change.examples and not _apart(run):
                 continue  # its code is the model: what changed is what this run is about
             called = BASELINE if base is not None and run.id == base.id else "what the gate is held against too"
-            record = _asked(job, record, _Earlier(run, called), name, change, history, tables[name], env, prints)
+            one = _Earlier(run, called)
+            try:
+                head = tables[name] if name in tables else _whole(job, record, name)
+            except MlopsError as error:
+                job.say(f"{called} was not evaluated again: {error.message}")
+                record = _noted(record, one, name, error.message)
+                continue
+            record = _asked(job, record, one, name, change, history, head, env, prints)
     return record
+
+
+def _in_blocks(record: Run, name: str, tables: Mapping[str, Table]) -> bool:
+    """Whether a suite has predictions of a size that is only read in blocks."""
+    return name not in tables and name in record.evaluations and record.evaluations[name].predictions is not None
+
+
+def _whole(job: Job, record: Run, name: str) -> Table:
+    """Such predictions, in memory all the same. EnvironmentFailure `no-memory` where there is no room for both models' answers."""
+    from mlops_toolkit.predictions.stream.whole import fits
+
+    one, path = record.evaluations[name], predictions_path(job.folder(record.id), name)
+    fits(path, job.shown(path), why="asking another model again", times=2)
+    return read(path, task=one.data.task if one.data else None, positive=one.positive)
 
 
 @dataclass(frozen=True)

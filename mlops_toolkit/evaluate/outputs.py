@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import CommandFailed
@@ -20,6 +21,9 @@ from mlops_toolkit.predictions.metrics_file import read_metrics
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Measure
+
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
 
 EXAMPLE = """the evaluation writes one row per example, for instance
   import csv, os
@@ -56,11 +60,17 @@ class Places:
 
 @dataclass(frozen=True)
 class Written:
-    """What it wrote, read and checked."""
+    """What it wrote, read and checked. stream: predictions of a size that is only ever read in blocks; there is no table then."""
 
     table: Table | None = None
     measures: Mapping[str, Measure] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    stream: Stream | None = None
+
+    @property
+    def answers(self) -> Table | Stream | None:
+        """The predictions, however they are read."""
+        return self.table if self.stream is None else self.stream
 
 
 def places(suite: Suite, name: str, *, folder: Path, run_dir: Path) -> Places:
@@ -97,17 +107,20 @@ def _seen(path: Path) -> Seen:
     return tuple(seen)
 
 
-def collect(found: Places, suite: Suite, config: Config, *, what: str, ran: bool, since: float | None) -> Written:
+def collect(
+    found: Places, suite: Suite, config: Config, *, what: str, ran: bool, since: float | None, whole: str | None = "evaluating again"
+) -> Written:
     """Read what a suite's command wrote.
 
     what   names the command in errors: `evaluate.run`
     ran    whether a command ran; without one, the files of training are taken
     since  epoch seconds: without a command, a file older than this is left from before; None: any age will do
+    whole  what needs all predictions in memory; None: nothing does, and large ones are read in blocks
     CommandFailed `no-predictions`, `no-measures`, `no-metrics-file`, `stale-file`; InvalidFile for what cannot be read.
     """
-    table = measures = metrics = None
+    table = stream = measures = metrics = None
     if _there(found.predictions, ran=ran, since=since, what=what):
-        table = read(found.predictions.path, task=suite.task, positive=suite.positive, name=found.predictions.shown, careful=True)
+        table, stream = _answers(found.predictions, suite, whole)
     if _there(found.measures, ran=ran, since=since, what=what):
         measures = read_measures(found.measures.path, name=found.measures.shown, config=config)
     elif not found.measures.own:
@@ -116,9 +129,24 @@ def collect(found: Places, suite: Suite, config: Config, *, what: str, ran: bool
         if not _there(found.metrics, ran=ran, since=since, what=what):
             raise CommandFailed("no-metrics-file", f"{what} did not write {found.metrics.shown}", hint="or remove `metrics-file:`")
         metrics = read_metrics(found.metrics.path, found.metrics.shown)
-    if table is None and (not found.predictions.own or suite.metrics or suite.slices or not (measures or metrics)):
+    if table is None and stream is None and (not found.predictions.own or suite.metrics or suite.slices or not (measures or metrics)):
         raise CommandFailed("no-predictions", f"{what} ended well but wrote no predictions to {found.predictions.shown}", hint=EXAMPLE)
-    return Written(table, measures or {}, metrics or {})
+    return Written(table, measures or {}, metrics or {}, stream)
+
+
+def _answers(place: Place, suite: Suite, whole: str | None) -> tuple[Table | None, Stream | None]:
+    """The predictions in memory, or of a size that they are read in blocks. EnvironmentFailure `no-memory`."""
+    from mlops_toolkit.predictions.stream.source import is_large
+
+    if place.path.is_file() and is_large(place.path):
+        if whole is None:
+            from mlops_toolkit.predictions.stream.admit import read_stream
+
+            return None, read_stream(place.path, task=suite.task, positive=suite.positive, name=place.shown)
+        from mlops_toolkit.predictions.stream.whole import fits
+
+        fits(place.path, place.shown, why=whole)
+    return read(place.path, task=suite.task, positive=suite.positive, name=place.shown, careful=True), None
 
 
 def _there(place: Place, *, ran: bool, since: float | None, what: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.evaluate.job import Job
@@ -17,13 +19,16 @@ from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Fingerprints, Run, SeedRun
 from mlops_toolkit.system.files import sha256
 
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
+
 
 @dataclass(frozen=True)
 class Earlier:
     """A run whose evaluation is this one's: its record and its predictions by suite, plain; seeds: those of each further seed."""
 
     run: Run
-    tables: dict[str, Table]
+    tables: dict[str, Table | Stream]
     seeds: Mapping[int, Mapping[str, Table]] = field(default_factory=dict)
 
 
@@ -90,18 +95,32 @@ def _equal(record: Run, entries: object) -> list[Entry]:
     return found
 
 
-def _tables(job: Job, run: Run) -> dict[str, Table] | None:
+def _again(path: Path, task: str | None, positive: str | None, *, small: bool) -> tuple[Table | Stream, str]:
+    """Kept predictions and the digest of their data. small: in memory, whatever their size."""
+    from mlops_toolkit.predictions.stream.source import is_large
+
+    if not small and path.is_file() and is_large(path):
+        from mlops_toolkit.predictions.stream import keep
+        from mlops_toolkit.predictions.stream.admit import read_stream
+
+        side = read_stream(path, task=task, positive=positive)
+        return side, keep.digests(side)[0]
+    table = read(path, task=task, positive=positive)
+    return table, digests(table)[0]
+
+
+def _tables(job: Job, run: Run) -> dict[str, Table | Stream] | None:
     """The run's predictions where all of them lie here as they were written; the history's hashed ones have lost their ids."""
-    tables = {}
+    tables: dict[str, Table | Stream] = {}
     for name, kept in run.evaluations.items():
         if kept.data is None:
             continue
         path = predictions_path(job.folder(run.id), name)
         try:
-            table = read(path, task=kept.data.task, positive=kept.positive)
+            table, digest = _again(path, kept.data.task, kept.positive, small=len(run.seeds) > 1)
         except MlopsError:
             return None
-        if digests(table)[0] != kept.data.digest:
+        if digest != kept.data.digest:
             return None
         tables[name] = table
     return tables if set(run.evaluations) == set(job.suites) else None

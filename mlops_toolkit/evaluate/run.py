@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
-from mlops_toolkit.config.schema import Suite
+from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import Cancelled, InvalidFile, MlopsError, UsageError
 from mlops_toolkit.evaluate import baseline, outputs, own_metrics, pointed, rescored, reuse, say, seeds
 from mlops_toolkit.evaluate.job import Job
@@ -155,6 +155,15 @@ def _gpu(env: Mapping[str, str]) -> str | None:
     return ", ".join(found) or None
 
 
+def _scored(written: Written, config: Config, name: str) -> Scored:
+    """The numbers of one suite."""
+    if written.stream is not None:
+        from mlops_toolkit.predictions.stream.score import score as in_blocks
+
+        return in_blocks(written.stream, config, name)
+    return score(written.table, config, name) if written.table is not None else Scored({}, {}, {})
+
+
 @dataclass
 class _Attempt:
     """The evaluation of one run, its record growing as it goes."""
@@ -203,12 +212,19 @@ class _Attempt:
 
     def _collect(self, places: outputs.Places, suite: Suite, what: str) -> Written:
         try:
-            return outputs.collect(places, suite, self.job.loaded.config, what=what, ran=bool(suite.run), since=self._since())
+            whole, config = self._whole(suite), self.job.loaded.config
+            return outputs.collect(places, suite, config, what=what, ran=bool(suite.run), since=self._since(), whole=whole)
         except InvalidFile:
             kept = [self.job.shown(place.path) for place in (places.predictions, places.measures) if place.own and place.path.exists()]
             if kept:
                 self.job.say(f"what {what} wrote is kept for you to look at: {', '.join(kept)}")
             raise
+
+    def _whole(self, suite: Suite) -> str | None:
+        """What of a suite can only be done with all predictions in memory."""
+        if own := own_metrics.asked(suite):
+            return f"a metric of your own ({own[0].name})"
+        return "evaluating several seeds" if len(self.record.seeds) > 1 else None
 
     def take(self, earlier: reuse.Earlier) -> str:
         """Take over an equal evaluation's predictions and numbers; metrics are computed anew, as mlops.yaml asks for them now."""
@@ -226,7 +242,8 @@ class _Attempt:
         texts = []
         for name in self.job.suites:
             numbers = {key: metric for key, metric in source.metrics.items() if metric.n == 0}
-            texts.append(self._keep(name, Written(earlier.tables.get(name))))
+            known = earlier.tables.get(name)
+            texts.append(self._keep(name, Written(known) if known is None or isinstance(known, Table) else Written(stream=known)))
             self.record = replace(self.record, metrics={**numbers, **self.record.metrics})
         return "\n".join(texts)
 
@@ -276,7 +293,7 @@ class _Attempt:
         config, record = self.job.loaded.config, self.record
         prefixed = {f"{name}/{key}" if name else key: measure for key, measure in written.measures.items()}
         numbers = reported(written.metrics, config, name)
-        scored = score(written.table, config, name) if written.table is not None else Scored({}, {}, {})
+        scored = _scored(written, config, name)
         if written.table is not None:
             self.tables[name] = written.table
         if twice := next((key for key in numbers if key in scored.metrics), None):
@@ -286,7 +303,7 @@ class _Attempt:
                 where=self.job.loaded.at(self.job.place(name, "metrics-file")),
                 hint="drop it from the one or the other",
             )
-        kept = replace(self.job.keep(record.id, name, written.table, tuple(scored.slices)), reads=self.reads.get(name, {}))
+        kept = replace(self.job.keep(record.id, name, written.answers, tuple(scored.slices)), reads=self.reads.get(name, {}))
         if written.table is not None and kept.data is not None:
             digest = kept.data.digest
             env = self.environment()
@@ -300,4 +317,4 @@ class _Attempt:
             slices={**record.slices, **slices},
             measures={**record.measures, **prefixed},
         )
-        return say.suite(name, written.table, replace(scored, metrics={**scored.metrics, **numbers}), prefixed)
+        return say.suite(name, written.answers, replace(scored, metrics={**scored.metrics, **numbers}), prefixed)

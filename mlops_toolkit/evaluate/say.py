@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.predictions.score import Scored
 from mlops_toolkit.predictions.table import Table
@@ -11,10 +12,13 @@ from mlops_toolkit.records.run import Measure, MetricValue
 from mlops_toolkit.report.escape import plain
 from mlops_toolkit.report.words import count, value
 
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
+
 MOST_SLICES = 5
 
 
-def suite(name: str, table: Table | None, scored: Scored, measures: Mapping[str, Measure]) -> str:
+def suite(name: str, table: Table | Stream | None, scored: Scored, measures: Mapping[str, Measure]) -> str:
     """The lines about one suite, without a final newline."""
     lines = [_head(name, table)] if name or table is not None else []
     lines += _aligned([(plain(key, 60), *_number(metric, scored.units.get(key, ""))) for key, metric in scored.metrics.items()])
@@ -23,7 +27,7 @@ def suite(name: str, table: Table | None, scored: Scored, measures: Mapping[str,
     return "\n".join(lines)
 
 
-def _head(name: str, table: Table | None) -> str:
+def _head(name: str, table: Table | Stream | None) -> str:
     if table is None:
         return f"{name}:"
     task = table.task if table.task_has_target else "no targets"

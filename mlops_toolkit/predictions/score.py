@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,12 +61,29 @@ def suite_of(config: Config, name: str) -> Suite:
     return config.evaluate.suites[name] if name else config.evaluate
 
 
-def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricRequest, ...]:
+class Answers(Protocol):
+    """What of predictions, of whatever size, tells which metrics they can have."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def task_has_target(self) -> bool: ...
+    @property
+    def columns(self) -> list[str]: ...
+    @property
+    def extra(self) -> tuple[str, ...]: ...
+    @property
+    def positive(self) -> str | None: ...
+    @property
+    def source(self) -> str: ...
+
+
+def wanted_metrics(config: Config, name: str, table: Answers) -> tuple[MetricRequest, ...]:
     """The metrics listed; where none are, the task's usual ones and those that the gate names. UsageError `no-metrics` where that is none."""
     asked = suite_of(config, name).metrics
     if asked:
         return tuple(request for request in asked if not request.own)
-    columns = table.frame.columns
+    columns = table.columns
     probs = any(column.startswith(PROB) for column in columns)
     usual: tuple[MetricRequest, ...] = ()
     if table.task_has_target:
@@ -86,9 +104,9 @@ def wanted_metrics(config: Config, name: str, table: Table) -> tuple[MetricReque
     return found
 
 
-def _here(request: MetricRequest, table: Table) -> bool:
+def _here(request: MetricRequest, table: Answers) -> bool:
     """Whether a metric that only the gate names is one: `mean:latency-ms` may be of a measure."""
-    return request.family != "mean" or request.argument in table.frame.columns
+    return request.family != "mean" or request.argument in table.columns
 
 
 def _slices(suite: Suite, table: Table) -> Sequence[tuple[str, npt.NDArray[np.bool_]]]:
