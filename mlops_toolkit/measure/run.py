@@ -17,6 +17,7 @@ from typing import Any
 from mlops_toolkit.config import measures as known
 from mlops_toolkit.config import read
 from mlops_toolkit.config.forks import refuse_fork
+from mlops_toolkit.config.requests import check_name
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history import current
 from mlops_toolkit.history.base import History
@@ -55,11 +56,23 @@ def run(args: argparse.Namespace, world: World) -> int:
             raise UsageError(
                 "run-not-trained", f"run {record.id} is {record.status}: there is no model to measure", hint="run `mlops review` first"
             )
+        _free(job.name, record)
         made = job.measure(record, history)
+        for name in made:
+            _free(name, record)
         job.save(replace(record, measures={**record.measures, **made}))
     for name, one in made.items():
         print(f"{job.loaded.config.name} · {_said(name, one)}", file=world.out, flush=True)
     return 0
+
+
+def _free(name: str, record: Run) -> None:
+    """UsageError where a measure cannot be called so: `invalid-name`, or `duplicate-metric` where the run's predictions have that number."""
+    check_name(name, "measure")
+    if name in record.metrics:
+        raise UsageError(
+            "duplicate-metric", f"{name} is computed from the predictions already", where="--name", hint="give the measure another name"
+        )
 
 
 @dataclass(frozen=True)
