@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from mlops_toolkit.stats.binned import Counted, Curve, Layout
+from mlops_toolkit.stats.layout import BINS, FINER
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import positive_class, rarer
 from mlops_toolkit.stats.metrics.ranking import class_scores
@@ -181,10 +182,12 @@ class _OfScores:
             else [positive_class(metric.family, metric.argument, some.labels, some.positive, f"metric {metric.name}")]
         )
         self.counted: list[Counted] = []
+        # equal widths would do for ROC-AUC of all rows, but not of a slice whose scores are all near each other
+        finer = 1 if whole and metric.family == "roc-auc" else FINER
         for c in self.classes:
             scores = self._scores(some, c)
             if scores is not None:
-                self.counted.append(Counted(Layout.of(scores) if whole else Layout.of(scores, COARSE)))
+                self.counted.append(Counted(Layout.of(scores, BINS if whole else COARSE, finer)))
         self.curves: list[Curve] = []
 
     def _scores(self, sample: Sample, c: int) -> Floats | None:
