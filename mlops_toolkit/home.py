@@ -106,7 +106,8 @@ class Home:
         try:
             keep.keep(side, path)
         except OSError as error:
-            raise EnvironmentFailure("not-recorded", f"the predictions cannot be kept: {error.strerror}", where=str(path)) from error
+            said = f"the predictions cannot be kept: {error.strerror}"
+            raise EnvironmentFailure("not-recorded", said, where=str(path), hint=FULL) from error
         data, ids = keep.digests(side)
         return Evaluation(
             predictions=Artifact(path.relative_to(folder).as_posix(), sha256(path), path.stat().st_size),

@@ -17,7 +17,7 @@ from mlops_toolkit.predictions.table import PROB
 
 def hashed(side: Stream, salt: str) -> Stream:
     """The same rows with hashes for ids and clusters."""
-    parts = tuple(_parts(side, salt, side.columns))
+    parts = tuple(pieces(side, salt, side.columns))
     rows = Opened(parts, FileSource(side.source, "parquet"), pl.Schema(pl.read_parquet_schema(parts[0])), side.n)
     return admit(rows, task=side.task, positive=side.positive)
 
@@ -26,7 +26,7 @@ def anonymise(side: Stream, salt: str | None, keep: Iterable[str], path: Path) -
     """Write to `path` the Parquet file that `predictions.anonymous.anonymise` makes, but for the order of its rows."""
     wanted = {"id", "repeat", "score", "weight", "cluster", *keep} | ({"target", "prediction"} if side.task_has_target else set())
     columns = [c for c in side.columns if c in wanted or c.startswith(PROB)]
-    parts = list(_parts(side, salt, columns))
+    parts = list(pieces(side, salt, columns))
     with scratch.writing():
         path.parent.mkdir(parents=True, exist_ok=True)
         pl.scan_parquet(parts, glob=False).sink_parquet(path, compression="zstd", statistics=False, mkdir=True)
@@ -34,7 +34,8 @@ def anonymise(side: Stream, salt: str | None, keep: Iterable[str], path: Path) -
         part.unlink()
 
 
-def _parts(side: Stream, salt: str | None, columns: Sequence[str]) -> Iterable[Path]:
+def pieces(side: Stream, salt: str | None, columns: Sequence[str]) -> Iterable[Path]:
+    """These columns as a Table holds them, in Parquet files in the temporary folder, one a block."""
     folder = scratch.place("anonymous")
     for index, block in enumerate(side.opened.blocks(columns)):
         frame = head_view(side, block).with_columns(block["id"].cast(pl.String))

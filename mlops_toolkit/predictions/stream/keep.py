@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import polars as pl
 from mlops_toolkit.predictions.digest import digests_of
 from mlops_toolkit.predictions.stream import scratch
 from mlops_toolkit.predictions.stream.admit import Stream
-from mlops_toolkit.predictions.stream.anonymous import anonymise
+from mlops_toolkit.predictions.stream.anonymous import pieces
 from mlops_toolkit.predictions.stream.extras import head_view
 
 ROWS = 1_000_000  # about so many are put in order at a time
@@ -20,10 +23,20 @@ _KEYS = ("id", "repeat")
 
 
 def keep(side: Stream, path: Path) -> None:
-    """Write everything, previews included, to `path`: whole, or not at all."""
-    beside = path.with_name(f".{path.name}.tmp")
-    anonymise(side, None, side.columns, beside)
-    beside.replace(path)
+    """Write everything, previews included, to `path`: whole, or not at all. OSError where that disk does not take it."""
+    made = list(pieces(side, None, side.columns))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # as `files.sweep` knows it
+    try:
+        pl.scan_parquet(made, glob=False).sink_parquet(beside, compression="zstd", statistics=False)
+        beside.replace(path)
+    except pl.exceptions.ComputeError as error:
+        full = os.strerror(errno.ENOSPC) in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+    finally:
+        beside.unlink(missing_ok=True)
+        for piece in made:
+            piece.unlink()
 
 
 def digests(side: Stream) -> tuple[str, str]:
