@@ -1,11 +1,12 @@
 """Makes the pictures of this folder from a real run of the demo: `python docs/images/make.py`.
 
-The comment's needs Chromium and a font with emoji; `python docs/images/make.py charts` draws the others alone.
+It prints what `mlops bisect` says of its picture, which docs/erosion.md quotes. The comment's needs Chromium and a font with emoji; `python docs/images/make.py charts` draws the others alone.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,21 @@ sys.path.insert(0, str(HERE.parents[1]))
 from mlops_toolkit.records import result  # noqa: E402
 from mlops_toolkit.records.result import Check, Result, Side  # noqa: E402
 from mlops_toolkit.report import charts  # noqa: E402
+from tests.world.repository import CONFIG, make  # noqa: E402
+
+# A model of a given accuracy: of its errors most are those of the model before, as in a real line of models.
+MOVING = """\
+import json, os, pathlib, random
+said = json.loads(pathlib.Path("model/weights.json").read_text())
+rows = ["id,target,prediction,language"]
+for i in range(1500):
+    hard, anew = random.Random(i).random(), random.Random(f"{said['seed']}-{i}")
+    hard = anew.random() if anew.random() < 0.15 else hard
+    target = "spam" if i % 3 == 0 else "ham"
+    answer = target if hard < said["accuracy"] else {"spam": "ham", "ham": "spam"}[target]
+    rows.append(f"m{i},{target},{answer},{'de' if i % 4 == 0 else 'en'}")
+pathlib.Path(os.environ["MLOPS_PREDICTIONS"]).write_text("\\n".join(rows) + "\\n")
+"""
 
 LIGHT = {
     "page": "#ffffff",
@@ -117,7 +133,27 @@ def bounds_picture(folder: Path, runs: list[str]) -> None:
     (HERE / "bounds.png").write_bytes(charts.charts(both)[0].png)
 
 
+def bisect_picture() -> str:
+    """bisect.png, as `mlops bisect` draws it of a main whose accuracy goes up by four points and down again; what the command says.
+
+    The seventh model was merged without a run, so that the fall is between two commits.
+    """
+    levels = [0.90, 0.90, 0.90, 0.90, 0.94, 0.94, 0.94, 0.94, None, 0.90, 0.90]
+    with tempfile.TemporaryDirectory() as scratch:
+        made = make(Path(scratch), config=CONFIG.replace("max-drop: 1pp, slices: {max-drop: 3pp}", "max-drop: 4pp"))
+        made.write(evaluate_py=MOVING)
+        for number, level in enumerate(levels):
+            made.write(params_json=json.dumps({"accuracy": level or 0.90, "seed": number}))
+            made.commit(f"Model {number} (#{number + 10})")
+            if level is not None:
+                made.mlops("review", code=None)
+        said = made.mlops("bisect", "accuracy").stdout
+        (HERE / "bisect.png").write_bytes((made.root / ".mlops" / "bisect-accuracy.png").read_bytes())
+    return said
+
+
 def main() -> None:
+    print(bisect_picture())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "digits"
         command = [sys.executable, "-m", "mlops_toolkit", "demo", "--dir", str(folder)]

@@ -140,15 +140,26 @@ def _judged(
         worse=None,
     )
     alpha = (1 - confidence) / 2
-    return Judged(check, min(judged.p, alpha * (1 - 1e-9)) if check.verdict == "fail" and judged.p is not None else judged.p)
+    p = min(judged.p, alpha * (1 - 1e-9)) if check.verdict == "fail" and judged.p is not None else judged.p
+
+    def stricter(level: float) -> Needs | None:
+        own = check.max is not None and check.head is not None and check.head > check.max
+        found = _enough(metric, after, check.max or 0.0, level) if own else None
+        return found or judged.needs(level)
+
+    return Judged(check, p, stricter)
 
 
 def _needs(metric: Metric, check: Check, after: Sequence[Group], confidence: float) -> Needs | None:
     """What would decide the gap: of its own size, more of the smaller groups; of how much it grew, more of all of them."""
     if check.needs is None or check.reason not in OWN or check.max is None:
         return check.needs
-    found = gap_sizes.enough(metric, [part for part in after if part.why is None], check.max, confidence=confidence)
+    found = _enough(metric, after, check.max, confidence)
     return check.needs if found is None else replace(found, limit=check.needs.limit)
+
+
+def _enough(metric: Metric, after: Sequence[Group], most: float, confidence: float) -> Needs | None:
+    return gap_sizes.enough(metric, [part for part in after if part.why is None], most, confidence=confidence)
 
 
 def _paired(

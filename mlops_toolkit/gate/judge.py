@@ -77,7 +77,7 @@ def measured(subject: Subject, paired: Paired, bounds: Bounds, *, slice_name: st
         must=bounds.must,
         training=paired.luck.training if paired.luck else None,
     )
-    return Judged(check, part.p, lambda stricter: needed.at(paired, bounds, stricter))
+    return Judged(check, part.p, lambda stricter: needed.at(paired, bounds, stricter, confidence))
 
 
 def new(judged: Judged) -> Judged:

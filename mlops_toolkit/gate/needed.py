@@ -10,6 +10,7 @@ from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.parts import Asked, Part
 from mlops_toolkit.records.result import Check, Needs
 from mlops_toolkit.stats import deciding, power
+from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.paired import Paired
 
 EVALUATE = "it is decided once `mlops evaluate` can evaluate the baseline's model in the same way, on the same examples"
@@ -45,7 +46,7 @@ def of(paired: Paired, bounds: Bounds, part: Part, confidence: float) -> Needs |
     """What would decide a check that was judged by its interval; None where it is decided, and where no number of examples decides it."""
     if part.verdict == "pass" and part.reason == "large-gain" and bounds.gain is not None:
         return _known(deciding.of_change(paired, bounds.gain, confidence=confidence), paired.n)
-    if part.verdict != "inconclusive" or part.reason in INSTEAD or bounds.waiting:
+    if part.verdict != "inconclusive" or part.reason in INSTEAD:
         return None
     found = {name: _of(name, paired, bounds, confidence) for name, one in parts.each(paired, bounds, confidence).items() if _open(one)}
     if part.reason == "too-small":
@@ -56,13 +57,21 @@ def of(paired: Paired, bounds: Bounds, part: Part, confidence: float) -> Needs |
     return _all_of(list(found.values()))
 
 
-def at(paired: Paired, bounds: Bounds, confidence: float) -> Needs | None:
-    """What would show, at a stricter confidence, that the check fails by as much as it seems to."""
+def at(paired: Paired, bounds: Bounds, stricter: float, confidence: float) -> Needs | None:
+    """What would show, at a stricter confidence than the interval's, that the check fails by as much as it seems to."""
     asked = parts.least(bounds)
     if asked is not None and paired.change is not None and paired.change < asked:
-        return _known(deciding.of_change(paired, asked, confidence=confidence), paired.n)
+        return _known(deciding.of_change(paired, asked, confidence=stricter), paired.n)
+    if paired.head is not None and paired.head_low is not None and paired.head_high is not None:
+        further = critical(stricter) / critical(confidence)
+        low, high = (paired.head + further * (end - paired.head) for end in (paired.head_low, paired.head_high))
+        wide = replace(paired, head_low=low, head_high=high)
+        if bounds.min is not None and paired.head < bounds.min:
+            return _known(replace(deciding.of_limit(wide, bounds.min, "min", confidence=stricter), limit=None), paired.n)
+        if bounds.max is not None and paired.head > bounds.max:
+            return _known(replace(deciding.of_limit(wide, bounds.max, "max", confidence=stricter), limit=None), paired.n)
     if bounds.gain is not None and paired.change is not None and paired.change > bounds.gain:
-        return _known(deciding.of_change(paired, bounds.gain, confidence=confidence), paired.n)
+        return _known(deciding.of_change(paired, bounds.gain, confidence=stricter), paired.n)
     return None
 
 

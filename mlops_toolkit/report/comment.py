@@ -137,7 +137,15 @@ def _cells(cells: Sequence[str]) -> str:
 def _row(row: rows.Row) -> str:
     numbers = [escape.number(text) for text in (row.baseline, row.head, row.change)]
     bounds = ", ".join(escape.number(bound) for bound in row.allowed.split(", "))  # a wide table breaks between them
-    return _cells([name(row), *numbers, bounds, f"{row.icon} {escape.inline(row.word)}"])
+    return _cells([name(row), *numbers, bounds, f"{row.icon} {escape.inline(row.word + _of_slice(row))}"])
+
+
+def _of_slice(row: rows.Row) -> str:
+    """How many examples of a slice would tell, where its row is all that is said of it."""
+    needs = row.check.needs
+    if row.check.slice is None or row.tone != "open" or needs is None or needs.n is None or needs.together:
+        return ""
+    return f" (about {needs.n:,} {needs.of if needs.of != 'examples' else ''}".rstrip() + " would tell)"
 
 
 def name(row: rows.Row, *, starts: bool = False) -> str:

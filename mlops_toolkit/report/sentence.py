@@ -65,7 +65,7 @@ def _asks(asks: list[Row]) -> str:
         needed = f"about {first.needs.n:,} {escape.clean(first.needs.of, 60)} would decide it (have {have:,})"
     leaning = "undecided, leaning worse" if first.improve is None or (first.change or 0.0) < 0 else "undecided, less than asked"
     said = f"{leaning if first.leaning == 'beyond' else 'not proven'}: {detailed(asks[0])}"
-    return _joined([said, _more(len(asks) - 1, "undecided"), needed])
+    return _joined([said, needed, _more(len(asks) - 1, "undecided")])
 
 
 def _first_run(rows: tuple[Row, ...]) -> str:

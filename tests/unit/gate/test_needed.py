@@ -82,6 +82,14 @@ def many_slices() -> Result:
     return compared(gated("max-drop: 2pp, slices: {max-drop: 3pp}", more=", slices: [part]"), {**base, **part}, {**head, **part})
 
 
+def low_slice() -> dict[str, Any]:
+    """Forty slices of a hundred, of which the first two get 89 right."""
+    made = answers(4000, 0) | {"part": [f"p{i % 40:02}" for i in range(4000)]}
+    for i in (at + part for at in range(0, 40 * 11, 40) for part in (0, 1)):
+        made["prediction"][i] = {"cat": "dog", "dog": "cat"}[made["prediction"][i]]
+    return made
+
+
 CASES: dict[str, tuple[Callable[[], Result], str | None, str]] = {
     # name -> the comparison, the reason of its undecided check, and what is said of it
     "margin": (lambda: compared(gated("max-drop: 1pp"), shifted(2000, 0, 0), shifted(2000, 44, 36)), None, r"about 3,\d\d0 examples \(have 2,000\), or a margin of 1.5 pp"),
@@ -95,6 +103,20 @@ CASES: dict[str, tuple[Callable[[], Result], str | None, str]] = {
     "too few clusters": (lambda: compared(gated("max-drop: 2pp"), users(shifted(400, 0, 0), 8), users(shifted(400, 11, 4), 8)), "too-few", r"about \d+ clusters \(have 8\)"),
     "too few that differ": (lambda: compared(gated("max-rise: 0.1", "mae"), numbers(60, 0, 1), {**numbers(60, 0, 1), "prediction": [*numbers(5, 1, 1)["prediction"], *numbers(60, 0, 1)["prediction"][5:]]}, task="regression"), "too-few", r"about [\d,]+ examples \(have 60\)"),
     "every row alike": (lambda: compared(gated("max-rise: 0.1", "mae"), {"target": [0.0] * 50, "prediction": [1.0] * 50}, {"target": [0.0] * 50, "prediction": [1.05] * 50}, task="regression"), "too-few", "no number of examples"),
+    "min on a first run": (
+        lambda: compared(gated("max-drop: 1pp, min: 0.91"), None, shifted(400, 0, 0)),
+        "near-min",
+        r"about \d,\d\d0 examples \(have 400\)",
+    ),
+    "min, one of many": (
+        lambda: compared(
+            gated("slices: {min: 0.95}", more=", slices: [part]"),
+            None,
+            low_slice(),
+        ),
+        "multiplicity",
+        r"about \d+ examples \(have 100\)",
+    ),
     "small slice": (lambda: compared(gated("max-drop: 2pp, slices: {max-drop: 3pp, min-examples: 200}", more=", slices: [{odd: \"target = 'cat'\"}]"), shifted(300, 0, 0), shifted(300, 3, 3)), "too-small", r"about [\d,]+ examples \(have 150\)"),
     "many slices": (many_slices, "multiplicity", r"about \d+ examples \(have 100\) if it is what it looks like"),
     "gap": (lambda: assemble(request(said("5pp")), None, side(people({"female": 80, "male": 45}, size=2000, few=0))), "near-max", r"about \d+,\d+0 examples of each of 2 groups \(have 2,000\) if it is what it looks like, or a max of"),
