@@ -46,7 +46,7 @@ def enough(metric: Metric, parts: Sequence[Group], limit: float, *, power: float
         middle = (few + many) / 2
         few, many = (few, middle) if decides(middle) else (middle, many)
     growing = [index for index, one in enumerate(have) if one < many]
-    of = f"examples of {parts[growing[0]].name}" if len(growing) == 1 else f"examples of each of {len(growing)} groups"
+    of = f'examples of the group "{parts[growing[0]].name}"' if len(growing) == 1 else f"examples of each of {len(growing)} groups"
     return Needs(n=round_up(many), of=of, have=min(have), as_seen=True)
 
 

@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Callable[[], Result], str | None, str]] = {
     "small slice": (lambda: compared(gated("max-drop: 2pp, slices: {max-drop: 3pp, min-examples: 200}", more=", slices: [{odd: \"target = 'cat'\"}]"), shifted(300, 0, 0), shifted(300, 3, 3)), "too-small", r"about [\d,]+ examples \(have 150\)"),
     "many slices": (many_slices, "multiplicity", r"about \d+ examples \(have 100\) if it is what it looks like"),
     "gap": (lambda: assemble(request(said("5pp")), None, side(people({"female": 80, "male": 45}, size=2000, few=0))), "near-max", r"about \d+,\d+0 examples of each of 2 groups \(have 2,000\) if it is what it looks like, or a max of"),
-    "gap of a small group": (lambda: assemble(request(said("7.6pp")), None, side(people({"female": 160, "male": 160, "other": 2}, size=4000, few=150))), "near-max", r"about [\d,]+ examples of other \(have 150\) if it is what it looks like"),
+    "gap of a small group": (lambda: assemble(request(said("7.6pp")), None, side(people({"female": 160, "male": 160, "other": 2}, size=4000, few=150))), "near-max", r"about [\d,]+ examples of the group .other. \(have 150\) if it is what it looks like"),
     "gap that grew": (lambda: assemble(request(said("{max-rise: 2pp}")), side(people({"female": 60, "male": 50}, size=600)), side(people({"female": 63, "male": 52}, size=600))), None, r"about [\d,]+ examples \(have 1,200\)"),
     "one group": (lambda: assemble(request(said("5pp")), None, side(people({}, size=20))), "too-few-groups", "two groups must each have"),
     "seeds": (lambda: lucky("12%"), None, r"\d+ seeds \(have 1\)"),
@@ -266,7 +266,7 @@ def test_as_many_of_the_smaller_group_as_are_asked_for_decide_the_gap() -> None:
     parts = groups(accuracy, exact, np.repeat([0, 1], [n_large, 200]), ("large", "small"))
     wanted = gap_sizes.enough(accuracy, parts, limit)
     assert wanted is not None
-    assert (wanted.of, wanted.have) == ("examples of small", 200)
+    assert (wanted.of, wanted.have) == ('examples of the group "small"', 200)
     rng = np.random.default_rng(1)
     share = float(np.mean([verdict(rng, wanted.n or 0) for _ in range(400)]))
     assert 0.74 <= share <= 0.9
