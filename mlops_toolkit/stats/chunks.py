@@ -13,10 +13,10 @@ S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
-ROWS = 1 << 15
+ROWS = 1 << 16  # half a megabyte a column: with fewer, asking for the interpreter would take as long as computing
 _WORKERS = 4  # numpy lets go of the interpreter while it computes; more would only wait for memory
-_WORTHWHILE = 4 * ROWS
-_STRETCH = 8 * ROWS
+_WORTHWHILE = 2 * ROWS
+_STRETCH = 4 * ROWS
 _ROOMS = 2  # threads that work in rooms: a third would wait for the interpreter, which each asks for every ten microseconds
 
 
