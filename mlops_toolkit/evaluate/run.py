@@ -26,7 +26,8 @@ from mlops_toolkit.models import evaluation, made_of, prints
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.models.parameters import built_in
 from mlops_toolkit.models.pointed import place_of
-from mlops_toolkit.predictions.score import Scored, reported, score
+from mlops_toolkit.predictions.score import Scored, reported
+from mlops_toolkit.predictions.sized import score
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Command, Environment, Run, Status
 from mlops_toolkit.system import gpu, supervise
@@ -157,11 +158,7 @@ def _gpu(env: Mapping[str, str]) -> str | None:
 
 def _scored(written: Written, config: Config, name: str) -> Scored:
     """The numbers of one suite."""
-    if written.stream is not None:
-        from mlops_toolkit.predictions.stream.score import score as in_blocks
-
-        return in_blocks(written.stream, config, name)
-    return score(written.table, config, name) if written.table is not None else Scored({}, {}, {})
+    return score(written.answers, config, name) if written.answers is not None else Scored({}, {}, {})
 
 
 @dataclass

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.schema import Suite
 from mlops_toolkit.config.yaml_text import shown
@@ -15,10 +16,13 @@ from mlops_toolkit.home import Home
 from mlops_toolkit.models import prints
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.predictions.metrics_file import read_metrics
-from mlops_toolkit.predictions.read import read
-from mlops_toolkit.predictions.score import reported, score, suite_of
+from mlops_toolkit.predictions.score import reported, suite_of
+from mlops_toolkit.predictions.sized import answers, score
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Measure, MetricValue
+
+if TYPE_CHECKING:
+    from mlops_toolkit.predictions.stream.admit import Stream
 
 NOTHING = "give what it answered: --predictions FILE (one row per example), or its numbers: --metrics FILE"
 
@@ -27,7 +31,7 @@ NOTHING = "give what it answered: --predictions FILE (one row per example), or i
 class Answers:
     """By suite (`` is the only one's name) its predictions and the slices they were scored on; and the numbers, by the names that the comment uses."""
 
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    tables: Mapping[str, Table | Stream] = field(default_factory=dict)
     sliced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, MetricValue]] = field(default_factory=dict)
@@ -41,10 +45,10 @@ def gather(args: argparse.Namespace, home: Home) -> Answers:
     InvalidFile and UsageError as of the predictions, measures and metrics of an evaluation.
     """
     config, cwd = home.loaded.config, home.world.cwd
-    tables = {}
+    tables: dict[str, Table | Stream] = {}
     for suite, file in _by_suite(args.predictions, home).items():
         asked = suite_of(config, suite)
-        tables[suite] = read(cwd / file, task=asked.task, positive=asked.positive, name=file, careful=True)
+        tables[suite] = answers(cwd / file, task=asked.task, positive=asked.positive, name=file, careful=True)
     measures = read_measures(cwd / args.measures, name=args.measures, config=config) if args.measures else {}
     numbers = reported(read_metrics(cwd / args.metrics, args.metrics), config) if args.metrics else {}
     if not (tables or numbers) and not computed_here(home):

@@ -105,3 +105,18 @@ def test_a_baseline_is_asked_again_where_there_is_room_and_else_nothing_is_decid
     assert "asking another model again needs all predictions in memory" in note
     repository.mlops("review", "--again", code=None, FREE=str(10**12))
     assert "evaluated again" in " ".join(repository.report["notes"])
+
+
+def test_answers_of_a_model_from_elsewhere_are_recorded_in_blocks(repository: Repository) -> None:
+    repository.mlops("review")
+    path = repository.root / ".mlops" / "runs" / repository.record["id"] / "predictions" / "main.parquet"
+    repository.write(
+        mlops_yaml=CONFIG.replace(
+            "train: {run: python3 train.py, output: model/, inputs: [train.py, params.json], params: params.json}\n", "model: model.lock\n"
+        )
+    )
+    wanted = repository.record
+    repository.mlops("record", "model", "--predictions", str(path))
+    assert repository.record["metrics"] == wanted["metrics"]
+    assert repository.record["evaluations"][""]["data"] == wanted["evaluations"][""]["data"]
+    assert _ids(repository)[:3] == ["mail-0", "mail-1", "mail-2"]
