@@ -21,6 +21,11 @@ class Command:
     codes: tuple[int, ...] = (0,)
 
 
+def compiled(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The environment of commands whose modules are compiled once, at the first run, as pip leaves those that it installs."""
+    return {**{key: value for key, value in env.items() if key != "PYTHONDONTWRITEBYTECODE"}, "PYTHONPYCACHEPREFIX": str(folder)}
+
+
 def once(command: Command) -> float:
     """Seconds of wall time of one run; a command that fails ends the benchmark."""
     started = time.perf_counter()

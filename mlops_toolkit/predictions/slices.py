@@ -28,7 +28,8 @@ def masks(frame: pl.DataFrame, requests: tuple[SliceRequest, ...]) -> list[tuple
     for request in requests:
         if request.column is not None:
             parts = by_value(frame, request.column)
-            found += [(f"{request.column}={value}", parts.codes == code) for code, value in enumerate(parts.names)]
+            codes = parts.codes.astype(np.uint8)  # there are few: bytes are compared eight times as quickly
+            found += [(f"{request.column}={value}", codes == code) for code, value in enumerate(parts.names)]
             continue
         rows = conditions.mask(frame, request.where or "", f"slice {request.name}")
         if not rows.any():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.chunks import blocks, by_chunk, by_stretch
+from mlops_toolkit.stats.chunks import blocks, by_chunk, by_stretch, in_order
 from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.contrast import NOISE, Contrast, Moved, Part, Room, contrasts
 from mlops_toolkit.stats.metric import Means, Measured, Metric
@@ -99,7 +99,7 @@ def seen(contribution: Floats) -> Mask:
 def from_rows(metric: Metric, sides: Sides, confidence: float) -> Paired:
     """By the influences (n,) of both models."""
     head = sides.head
-    before, after = metric.measure(sides.baseline), metric.measure(head)
+    before, after = in_order((sides.baseline, head), metric.measure, rows=head.n)
     if before.value is None or after.value is None or before.influence is None or after.influence is None:
         return undefined(metric, head.n, before, after)
     sign = 1 if metric.direction == "higher" else -1

@@ -70,7 +70,7 @@ def _weighted(positive: Mask, scores: Floats, sample: Sample) -> float:
         parts, wholes = (ones, zeros), (ones, zeros)
     else:
         cluster = sample.cluster[order]
-        parts = (_within(ones, cluster), _within(zeros, cluster))
+        parts = (_within(ones, cluster, end), _within(zeros, cluster, end))
         wholes = (summed(cluster, ones, int(cluster.max()) + 1)[cluster], summed(cluster, zeros, int(cluster.max()) + 1)[cluster])
     kept = [
         _kept(run - part, all_, whole)
@@ -88,12 +88,13 @@ def _kept(without: Floats, all_: float, own: Floats) -> Floats:
     return np.divide(np.maximum(without, 0.0) * all_, left, out=np.zeros_like(without), where=left > 1e-9 * all_)
 
 
-def _within(values: Floats, cluster: Codes) -> Floats:
-    """Running sums within each cluster, by place."""
+def _within(values: Floats, cluster: Codes, end: npt.NDArray[np.intp]) -> Floats:
+    """Running sums within each cluster, by place; of places that end together (n,), since their scores are equal, up to the last."""
     grouped = np.argsort(cluster, kind="stable")
-    runs, codes = np.cumsum(values[grouped]), cluster[grouped]
+    runs, codes, ends = np.cumsum(values[grouped]), cluster[grouped], end[grouped]
+    last = np.append(np.flatnonzero((codes[1:] != codes[:-1]) | (ends[1:] != ends[:-1])), len(values) - 1)
     starts = np.append(0, np.flatnonzero(np.diff(codes)) + 1)
     before = np.append(0.0, runs)[starts]
     found = np.empty(len(values))
-    found[grouped] = runs - np.repeat(before, np.diff(np.append(starts, len(values))))
+    found[grouped] = (runs - np.repeat(before, np.diff(np.append(starts, len(values)))))[np.repeat(last, np.diff(last, prepend=-1))]
     return found

@@ -24,7 +24,7 @@ __all__ = ["Paired", "paired", "paired_many"]
 
 Rows = npt.NDArray[Any]
 
-_BATCH = 1 << 18  # rows
+_BATCH = 1 << 19  # rows
 
 
 def paired(metric: Metric, baseline: Sample, head: Sample, *, confidence: float = 0.95, rows: Rows | None = None) -> Paired:

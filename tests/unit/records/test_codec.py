@@ -110,3 +110,10 @@ def test_records_fit_the_published_schema() -> None:
 @pytest.mark.parametrize("name", sorted(results.ALL))
 def test_results_fit_the_published_schema(name: str) -> None:
     validator("result.schema.json").validate(codec.to_json(results.ALL[name]()))
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
+def test_text_is_what_the_standard_library_writes(value: Any) -> None:
+    expected = json.dumps(codec.to_json(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    assert codec.dumps(value) == expected

@@ -30,17 +30,20 @@ def by_hand(sample: Sample) -> float:
             return float(weight[some & (sample.target == label)].sum())
 
         everything = np.ones(sample.n, dtype=bool)
-        found, missed = (share(above & others, c) * share(everything, c) / share(others, c) for c in (1, 0))
+        found, missed = (share(above & others, c) * share(everything, c) / (share(others, c) or 1) for c in (1, 0))
         if found + missed > 0:
             more += weight[i] * (share(above, 1) / float(weight[above].sum()) - found / (found + missed))
     return more / share(everything, 1)
 
 
+@pytest.mark.parametrize("digits", [17, 1])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("clusters", [None, 12])
-def test_it_leaves_every_positive_out_with_its_cluster(weighted: bool, clusters: int | None) -> None:
+def test_it_leaves_every_positive_out_with_its_cluster(weighted: bool, clusters: int | None, digits: int) -> None:
     rng = np.random.default_rng(1)
     sample = drawn(rng, 80)
+    assert sample.score is not None
+    sample = replace(sample, score=np.round(sample.score, digits))
     weight = rng.uniform(0.5, 2, 80) if weighted else None
     cluster = None if clusters is None else rng.integers(0, clusters, 80).astype(np.int32)
     sample = replace(sample, weight=weight, cluster=cluster)
@@ -61,3 +64,10 @@ def test_what_is_left_is_right_on_average() -> None:
     too_good, told = np.mean([value - whole for value, _ in found]), np.mean([more for _, more in found])
     assert too_good > 0.02
     assert told == pytest.approx(too_good, abs=0.01)
+
+
+@pytest.mark.parametrize(("positives", "others"), [(1, 5), (5, 0), (2, 1)])
+def test_one_positive_or_no_others_leave_nothing_undefined(positives: int, others: int) -> None:
+    target = np.array([1] * positives + [0] * others, dtype=np.int32)
+    sample = Sample(len(target), target, target, ("no", "yes"), score=np.arange(len(target), dtype=np.float64), positive=1)
+    assert optimism(named("average-precision"), sample) == pytest.approx(by_hand(sample), abs=1e-12)
