@@ -158,10 +158,10 @@ def _own(paired: Paired, limit: float | None, side: Side, confidence: float) -> 
         message = paired.message or "too few examples for an interval"
         return Part("inconclusive", decision.leaning, paired.reason or "no-interval", message)
     if decision.verdict == "pass":
-        return Part("pass")
+        return Part("pass", p=1.0)  # one of those among which one may fail by chance
     if decision.verdict == "fail":
         return Part("fail", None, f"{word}-{side}", f"{word} the allowed {limit:g}", _p_beyond(paired, limit, side, confidence))
-    return Part("inconclusive", decision.leaning, f"near-{side}", f"too close to the allowed {limit:g} to say")
+    return Part("inconclusive", decision.leaning, f"near-{side}", f"too close to the allowed {limit:g} to say", 1.0)
 
 
 def _p_beyond(paired: Paired, limit: float, side: Side, confidence: float) -> float:

@@ -83,9 +83,9 @@ def many_slices() -> Result:
 
 
 def low_slice() -> dict[str, Any]:
-    """Forty slices of a hundred, of which the first two get 89 right."""
+    """Forty slices of a hundred, of which the first gets 89 right."""
     made = answers(4000, 0) | {"part": [f"p{i % 40:02}" for i in range(4000)]}
-    for i in (at + part for at in range(0, 40 * 11, 40) for part in (0, 1)):
+    for i in range(0, 40 * 11, 40):
         made["prediction"][i] = {"cat": "dog", "dog": "cat"}[made["prediction"][i]]
     return made
 

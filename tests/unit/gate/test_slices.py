@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlops_toolkit.gate.assemble import assemble
@@ -85,3 +86,16 @@ def test_a_value_that_only_one_side_has_is_a_slice_as_the_head_says() -> None:
     assert check(result, slice_name="language=de").verdict == "fail"
     without = {name: values for name, values in base.items() if name != "language"}
     assert assemble(request(said("min: 0.1")), side(without), side(head)).checks == result.checks
+
+
+@pytest.mark.slow
+def test_of_twenty_slices_that_lie_exactly_on_their_min_one_fails_seldom() -> None:
+    draw, many, size, times, failed = np.random.default_rng(0), 20, 200, 80, 0
+    text = "evaluate: {run: x, metrics: [accuracy], slices: [part]}\ngate: {accuracy: {slices: {min: 0.9}}}\n"
+    target = ["cat" if i % 2 else "dog" for i in range(many * size)]
+    for _ in range(times):
+        wrong = draw.random(many * size) < 0.1
+        prediction = [{"cat": "dog", "dog": "cat"}[t] if w else t for t, w in zip(target, wrong, strict=True)]
+        head = side({"target": target, "prediction": prediction, "part": [f"p{i % many:02}" for i in range(many * size)]})
+        failed += assemble(request(text), None, head).exit == 1
+    assert failed / times <= 0.05 + 3 * (0.05 * 0.95 / times) ** 0.5
