@@ -33,8 +33,8 @@ SCORES = ("roc-auc", "average-precision", "roc-auc:b", "average-precision:b", "l
 NUMBERS = ("mae", "rmse", "r2", "mape", "pinball:0.9", "median-absolute-error", "mean:judge", "quantile:judge")
 ALLOWED, NOMINAL = 0.03, 0.025
 COVERAGE = 0.93
-ROUND, LARGE_ROUND, FIRST = 100, 20, 2  # draws of a round, of many examples; rounds of every cell before those in doubt get more
-DOUBTFUL = ("numbers", "rare: 95", "clusters of 6", "clusters of 20", "nearly always right")
+ROUND, LARGE_ROUND, FIRST = 100, 20, 1  # draws of a round, of many examples; rounds of every cell before those in doubt get more
+DOUBTFUL = ("numbers", "rare: 95", "clusters of 6", "clusters of 20")
 
 
 @dataclass

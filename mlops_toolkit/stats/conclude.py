@@ -253,20 +253,24 @@ def _within(metric: Metric, found: Paired) -> Paired:
 
 
 def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
-    """Against rare steps that none of those that differ has shown: a quarter of the longest there may be, the less, the more the spread
-    says that it has seen such.
+    """Against rare steps that none of those that differ has shown (see `guarded`).
 
     The longest is what a score can do; of a metric without bounds the largest pull that any example has on the head's own value: how long
     the tail of errors is shows in all examples, also where few of them differ.
     """
     longest, error = parts.longest(units(confidence, parts.difference.active)), plain.standard_error or 0.0
-    seen = parts.difference.skewed if longest is not None else plain.steps
-    if longest is None:
-        longest = (parts.own.size * max(parts.own.extremes),) * 2
+    if longest is not None:
+        return replace(plain, steps=guarded(parts.difference.skewed, error, longest))
+    return replace(plain, steps=guarded(plain.steps, error, (parts.own.size * max(parts.own.extremes),) * 2))
+
+
+def guarded(seen: tuple[float, float], error: float, longest: tuple[float, float]) -> tuple[float, float]:
+    """Steps down and up that are at least a quarter of the longest there may be, the less, the more the standard error says that such
+    were seen."""
     down, up = (
         max(one, most / 4 / (1 + error / most * (error / most))) if most > 0 else one for one, most in zip(seen, longest, strict=True)
     )
-    return replace(plain, steps=(down, up))
+    return down, up
 
 
 def _bounded(plain: Paired, parts: Parts, confidence: float) -> Paired | None:

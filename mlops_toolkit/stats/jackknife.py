@@ -10,13 +10,15 @@ groups are the same, so it is the differences of their values without each group
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from mlops_toolkit.stats.conclude import Paired, too_few
+from mlops_toolkit.stats.conclude import Paired, guarded, too_few
+from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.sample import Floats
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, reach
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, distance
 
 Left = Sequence[float | None]
 
@@ -41,8 +43,9 @@ def own_interval(value: float | None, left_out: Left, confidence: float) -> tupl
     spread = spread_of(values)
     if spread.error is None or spread.flat(value) or spread.active < FEWEST_ACTIVE:
         return None
-    down, up = reach(confidence, spread.df, spread.skew)
-    return value - down * spread.error, value + up * spread.error
+    t = critical(confidence, spread.df)
+    down, up = (distance(t, spread.error, step) for step in spread.steps)
+    return value - down, value + up
 
 
 def paired(
@@ -69,23 +72,29 @@ def paired(
         return too_few(made, f"only {active} of {len(new)} groups of examples tell the two models apart (at least {FEWEST_ACTIVE})")
     assert spread.error is not None  # noqa: S101  # it is not flat
     df = min(spread.df, active - 1)
-    down, up = reach(confidence, df, spread.skew)
+    steps = guarded(replace(spread, active=active).steps, spread.error, _longest(spread_of(new)))
+    down, up = (distance(critical(confidence, df), spread.error, step) for step in steps)
     return Paired(
         name,
         n,
         baseline,
         head,
         change,
-        change - down * spread.error,
-        change + up * spread.error,
+        change - down,
+        change + up,
         standard_error=spread.error,
         method="jackknife",
         head_low=made.head_low,
         head_high=made.head_high,
         clusters=len(new),
         df=df,
-        steps=(max(0.0, -spread.skew) * spread.error, max(0.0, spread.skew) * spread.error),
+        steps=steps,
     )
+
+
+def _longest(own: Spread) -> tuple[float, float]:
+    """What a group of the head's pulls at most: how long a step may be that none of those that differ has shown."""
+    return (own.size * max(own.extremes),) * 2
 
 
 def _numbers(left_out: Left) -> Floats | None:
