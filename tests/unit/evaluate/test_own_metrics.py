@@ -26,6 +26,13 @@ def test_groups_are_the_same_whatever_the_order_and_even() -> None:
     assert grouped(table({"id": [*columns["id"][1:], "new"], **answers(900, 100)}), 100, "d").digest != one.digest
 
 
+def test_small_files_fall_into_fewer_groups_unless_somebody_says_how_many() -> None:
+    for n, count in ((15, 15), (60, 20), (400, 40), (2500, 100), (10_000, 100)):
+        columns = {"id": [f"r{i}" for i in range(n)], **answers(n, 0)}
+        assert grouped(table(columns), None, "d").count == count
+    assert grouped(table(columns), 300, "d").count == 300
+
+
 def test_clusters_are_never_torn_apart() -> None:
     columns = {**answers(900, 100), "cluster": [f"user-{i % 40}" for i in range(1000)]}
     found = grouped(table(columns), 100, "d")

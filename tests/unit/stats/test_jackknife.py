@@ -117,3 +117,20 @@ def test_at_the_margin_it_passes_and_fails_as_seldom_as_it_should(n: int, disagr
     most = 0.03 + 3 * math.sqrt(0.03 * 0.97 / draws)
     assert passed / draws <= most
     assert failed / draws <= most
+
+
+def test_a_few_errors_that_grew_do_not_pass_since_few_groups_have_shown_how_much() -> None:
+    rng, n, count, draws = np.random.default_rng(11), 400, 40, 300
+    size = 40_000
+    target = rng.normal(0, 3, size)
+    error = rng.normal(0, 1, size)
+    grown = np.where(rng.random(size) < 0.05, error * (1 + rng.exponential(1.5, size)), error)
+    margin = rmse(target, target + grown) - rmse(target, target + error)
+    passed = 0
+    for _ in range(draws):
+        rows, groups = rng.integers(0, size, n), rng.permutation(n) % count
+        sides = [(target[rows], target[rows] + errors[rows]) for errors in (error, grown)]
+        left = [left_out(rmse, *side, groups, count) for side in sides]
+        got = jackknife.paired("cost", n, *(rmse(*side) for side in sides), (left[0], left[1]), direction="lower", confidence=0.95)
+        passed += got.low is not None and got.low > -margin
+    assert passed / draws <= 0.03 + 3 * math.sqrt(0.03 * 0.97 / draws)
