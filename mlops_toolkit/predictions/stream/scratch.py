@@ -31,12 +31,27 @@ def folder() -> Path:
     if held is None:
         with writing():
             _sweep(Path(tempfile.gettempdir()))
-            made = Path(tempfile.mkdtemp(prefix=PREFIX))
-            descriptor = os.open(made / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = _mine[os.getpid()] = made, descriptor
+            while (made := _made()) is None:
+                pass
+        held = _mine[os.getpid()] = made
         atexit.register(clear)
     return held[0]
+
+
+def _made() -> tuple[Path, int] | None:
+    """A new folder and its lock; None where another process swept it before the lock was ours, taking it for one that was left behind."""
+    made = Path(tempfile.mkdtemp(prefix=PREFIX))
+    descriptor = -1
+    try:
+        descriptor = os.open(made / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if (made / LOCK).stat().st_ino == os.fstat(descriptor).st_ino:
+            return made, descriptor
+    except (FileNotFoundError, BlockingIOError):
+        pass
+    if descriptor >= 0:
+        os.close(descriptor)
+    return None
 
 
 def place(name: str) -> Path:

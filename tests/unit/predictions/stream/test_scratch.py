@@ -75,3 +75,19 @@ def test_a_spool_gives_back_what_it_was_given_in_as_few_bytes_as_hold_it(tmp_pat
     spool.close()
     assert not tmp_path.exists()
     scratch.clear()
+
+
+MANY = """
+from mlops_toolkit.predictions.stream import scratch
+for _ in range(150):
+    (scratch.folder() / "held").write_text("x")
+    scratch.clear()
+"""
+
+
+def test_one_that_is_being_made_is_not_swept_by_others(tmp_path: Path) -> None:
+    """Between the making of a folder and its lock another process may take it for one that was left: a new one is made then."""
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    several = [subprocess.Popen([sys.executable, "-c", MANY], env=env) for _ in range(5)]
+    assert [one.wait(120) for one in several] == [0] * 5
+    assert not list(tmp_path.iterdir())
