@@ -130,9 +130,11 @@ class Contrast:
         n, room = len(own), room or Room(len(own))
         square = room.square[:n]
         made = cls(Moments.of(difference, square), Moments.of(own, square), contribute=n)
-        size, small = square, (NOISE * made.own.largest) ** 2  # the squares of the influences are what was left there
-        if not _SAFE < made.own.largest < 1 / _SAFE:
-            size, small = np.abs(own), NOISE * made.own.largest
+        small = NOISE * made.own.largest
+        if _SAFE < made.own.largest < 1 / _SAFE:
+            size, small = square, small * small  # the squares of the influences are what was left there
+        else:
+            size = np.abs(own)
         if n and not float(size.min()) > small:
             made.contribute = int(np.count_nonzero(size > small))
         if n and moved is not None:
