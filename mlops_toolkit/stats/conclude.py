@@ -256,12 +256,14 @@ def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
     """Against rare steps that none of those that differ has shown (see `guarded`).
 
     The longest is what a score can do; of a metric without bounds the largest pull that any example has on the head's own value: how long
-    the tail of errors is shows in all examples, also where few of them differ.
+    the tail of errors is shows in all examples, also where few of them differ. There the hidden step comes on top of what was seen: a tail
+    that has shown steps to one side has longer ones.
     """
     longest, error = parts.longest(units(confidence, parts.difference.active)), plain.standard_error or 0.0
     if longest is not None:
         return replace(plain, steps=guarded(parts.difference.skewed, error, longest))
-    return replace(plain, steps=guarded(plain.steps, error, (parts.own.size * max(parts.own.extremes),) * 2))
+    hidden = guarded((0.0, 0.0), error, (parts.own.size * max(parts.own.extremes),) * 2)
+    return replace(plain, steps=(plain.steps[0] + hidden[0], plain.steps[1] + hidden[1]))
 
 
 def guarded(seen: tuple[float, float], error: float, longest: tuple[float, float]) -> tuple[float, float]:

@@ -125,7 +125,8 @@ def test_gains_turned_to_losses_are_judged_as_such() -> None:
     for name in ("f1-macro", "average-precision", "accuracy", "log-loss"):
         one, other = (paired(named(name), *sides) for sides in ((base["classes"], head["classes"]), (head["classes"], base["classes"])))
         for margin in (0.0, 0.01):
-            assert p_fail(one.turned(), margin) == pytest.approx(p_fail(other, margin), rel=1e-9)
+            # what hides in the tail of log-loss is read off the head's own examples, which are others here
+            assert p_fail(one.turned(), margin) == pytest.approx(p_fail(other, margin), rel=1e-3 if name == "log-loss" else 1e-9)
 
 
 @pytest.mark.parametrize("name", ["balanced-accuracy", "f1-macro", "precision-macro", "f1-weighted"])
