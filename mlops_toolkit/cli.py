@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "record": "mlops_toolkit.record.run:run",
     "measure": "mlops_toolkit.measure.run:run",
     "power": "mlops_toolkit.power.run:run",
+    "inspect": "mlops_toolkit.inspection.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }
@@ -187,6 +188,19 @@ def _measure(parser: Parser) -> None:
     )
 
 
+def _inspect(parser: Parser) -> None:
+    parser.description = (
+        "Say what a stored model is, without loading it: its format, what goes in and comes out, its files by digest, what it was trained "
+        "with and what serves it."
+    )
+    parser.add_argument("model", metavar="MODEL", help="a folder that mlops.save wrote, a model's file, or the id of a recorded run")
+    _config(parser)
+    parser.add_argument(
+        "--golden", action="store_true", help="load it and see whether it answers its golden examples as it did (needs its packages)"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as one JSON document, and nothing else, on standard output")
+
+
 def _power(parser: Parser) -> None:
     parser.description = (
         "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
@@ -265,6 +279,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "record": ("register a model that was trained elsewhere", _record),
     "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
     "power": ("how many examples a margin needs, before the test set exists", _power),
+    "inspect": ("what a stored model is: format, inputs and outputs, files", _inspect),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw, release", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }

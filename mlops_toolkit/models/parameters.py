@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlops_toolkit.config import measures as known
+from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.formats import manifest
 from mlops_toolkit.records.run import Measure, Run
 
 # Files that may hold weights that are not counted here.
@@ -48,6 +50,8 @@ _HEADER = 100_000_000  # bytes, of a safetensors header: more is no header
 
 def count(model: Path) -> int | None:
     """The parameters of a model's file or folder; None where they cannot be counted for certain."""
+    if (model / manifest.NAME).is_file():
+        return _of_saved(model)
     files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file()) if model.is_dir() else []
     kinds = {path.suffix.casefold() for path in files}
     found = kinds & set(READERS)
@@ -59,6 +63,15 @@ def count(model: Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError, AttributeError, zipfile.BadZipFile):
         return None
     return sum(counts) or None
+
+
+def _of_saved(model: Path) -> int | None:
+    """Of a folder that mlops.save wrote, which says which file holds the weights and which holds them once more."""
+    try:
+        said = manifest.read(model)
+    except MlopsError:
+        return None
+    return next((found for part in (said.native, said.served) if (found := count(model / part.file)) is not None), None)
 
 
 def built_in(run: Run, model: Path | None) -> dict[str, Measure]:

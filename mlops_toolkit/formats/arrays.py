@@ -1,0 +1,97 @@
+"""From what a script has at hand (arrays, tensors, a frame, texts) to named arrays, and back to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.formats.signature import dtype_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FORMS = "give an array, a tensor, a tuple of them, a list of texts, a frame, or a dictionary {name: array}, one row an example"
+
+
+def named(example: Any, names: Sequence[str] | None = None) -> dict[str, NDArray[np.generic]]:
+    """The example as arrays by name; text as object arrays of str.
+
+    names: of the inputs, where the example has none of its own (default: `input`, `input-1`, …; `text` for texts).
+    UsageError `bad-example` where it has no rows, holds something else, or its arrays hold different numbers of rows.
+    """
+    made = {name: _array(value, name) for name, value in _parts(example, names).items()}
+    if not made:
+        raise UsageError("bad-example", "the example holds nothing", where="example", hint=FORMS)
+    for name, array in made.items():
+        if array.ndim == 0:
+            raise UsageError("bad-example", f'"{name}" is one value, not rows', where="example", hint=FORMS)
+        if not len(array):
+            raise UsageError(
+                "bad-example", f'"{name}" holds no rows', where="example", hint="a few real rows: they become the golden examples"
+            )
+    rows = {name: len(array) for name, array in made.items()}
+    if len(set(rows.values())) > 1:
+        said = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise UsageError("bad-example", f"its inputs hold different numbers of rows: {said}", where="example", hint=FORMS)
+    return made
+
+
+def _parts(example: Any, names: Sequence[str] | None) -> dict[str, Any]:
+    if isinstance(example, Mapping):
+        return {str(name): value for name, value in example.items()}
+    if hasattr(example, "columns") and hasattr(example, "__getitem__"):  # a frame of pandas or polars
+        return {str(name): example[name] for name in example.columns}
+    texts = isinstance(example, list) and example and all(isinstance(one, str) for one in example)
+    several = list(example) if isinstance(example, tuple) else [example]
+    if names is None:
+        names = ["text"] if texts else ["input" if i == 0 else f"input-{i}" for i in range(len(several))]
+    if len(names) != len(several):
+        raise UsageError("bad-example", f"{len(names)} names for {len(several)} inputs", where="inputs", hint="as many names as inputs")
+    return dict(zip(map(str, names), several, strict=True))
+
+
+def _array(value: Any, name: str) -> NDArray[Any]:
+    import numpy as np
+
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    if hasattr(value, "toarray"):  # sparse
+        value = value.toarray()
+    if hasattr(value, "numpy") and not isinstance(value, np.ndarray):
+        value = value.numpy()
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:  # ragged
+        raise UsageError("bad-example", f'"{name}" is no array: {error}', where="example", hint=FORMS) from error
+    if array.dtype.kind == "U" or (array.dtype == object and all(isinstance(one, str) for one in array.reshape(-1))):
+        return array.astype(object)
+    if array.dtype.kind not in "biuf" or dtype_of(array) is None:
+        raise UsageError("bad-example", f'"{name}" is of type {array.dtype}', where="example", hint="numbers, truth values or text")
+    return np.ascontiguousarray(array) if array.ndim else array
+
+
+def largest_difference(
+    ours: Mapping[str, NDArray[Any]], theirs: Mapping[str, NDArray[Any]], *, relative: float, absolute: float
+) -> float | None:
+    """The largest difference of numbers, None where the answers are not the same: other names, shapes, texts, whole numbers, NaN, or floats
+    further apart than `absolute + relative·|theirs|`."""
+    import numpy as np
+
+    if list(ours) != list(theirs):
+        return None
+    largest = 0.0
+    for name, a in ours.items():
+        b = theirs[name]
+        if a.shape != b.shape:
+            return None
+        if a.dtype.kind == "f" and b.dtype.kind == "f":
+            if not np.allclose(a, b, rtol=relative, atol=absolute, equal_nan=True):
+                return None
+            apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
+            apart = apart[np.isfinite(apart)]
+            largest = max(largest, float(apart.max()) if apart.size else 0.0)
+        elif not bool((a.astype(object) == b.astype(object)).all()):
+            return None
+    return largest

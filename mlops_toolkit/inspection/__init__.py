@@ -1,0 +1,1 @@
+"""`mlops inspect MODEL`: what a stored model is, without loading it."""

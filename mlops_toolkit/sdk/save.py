@@ -1,0 +1,196 @@
+"""`mlops.save`: a trained model becomes a folder that any process can load, with its signature, its environment and golden examples."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_toolkit._version import __version__
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.formats import arrays, base, golden, manifest
+from mlops_toolkit.formats.load import load
+from mlops_toolkit.formats.manifest import Manifest, Part
+from mlops_toolkit.formats.refused import refuse
+from mlops_toolkit.formats.signature import Signature, described, dtype_of
+from mlops_toolkit.sdk.convert import Asked, converted
+
+if TYPE_CHECKING:
+    from mlops_toolkit.formats.signature import Arrays
+
+ENVIRONMENT = "environment.txt"
+PROVEN = 1000  # rows of the example, at most, on which a conversion is held against the original
+
+
+def save(
+    model: Any,
+    to: str | os.PathLike[str],
+    *,
+    example: Any,
+    inputs: Sequence[str] | None = None,
+    labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    units: Mapping[str, str] | None = None,
+    dynamic: Mapping[str, Sequence[int]] | None = None,
+    builder: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    code: Sequence[str | os.PathLike[str]] = (),
+    files: Sequence[str | os.PathLike[str]] = (),
+    packages: Sequence[str] = (),
+    onnx: bool = True,
+) -> Path:
+    """Write `model` to the folder `to` (what was there goes); returns the folder.
+
+    model      an estimator, module, Booster, Keras model, ONNX graph, SavedModel folder, or the path of a `predict.py` with a class Model
+    example    real inputs, one row an example, as the model is called with them: some become golden examples, up to 1,000 prove the conversion
+    inputs     names of the inputs, where the example has none (columns, a dictionary)
+    labels     what the classes are called, in order; or {output: names}
+    units      {input or output: unit}, as people write it
+    dynamic    {input: axes} that may have any length beside the first
+    builder    of a PyTorch module: `module:function` that builds it, called with `arguments`; `code` are its files
+    files      of a handler: what its `load(folder)` reads; `packages` what it imports
+    onnx       False: serve it with its own framework, without converting it
+
+    UsageError: `unknown-model`, `executing-format`, `bad-example`, `no-way-back` and what a format has to say.
+    """
+    if isinstance(model, str | os.PathLike) and not str(model).endswith(".py"):
+        refuse(Path(model))
+    row = base.of(model)
+    given = arrays.named(example, inputs)
+    place = Path(to)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    options = {"builder": builder, "arguments": arguments, "code": code, "files": files, "packages": packages}
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
+        folder = Path(temporary) / "model"
+        folder.mkdir()
+        _write(folder, row, model, given, options, _Said(labels, units, dynamic or {}, onnx))
+        _settle(folder, place)
+    return place
+
+
+class _Said:
+    """What a person said about the numbers, and whether a conversion is wanted."""
+
+    def __init__(self, labels: Any, units: Mapping[str, str] | None, dynamic: Mapping[str, Sequence[int]], onnx: bool) -> None:
+        self.labels, self.units, self.dynamic, self.onnx = labels, units, dynamic, onnx
+
+
+def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: Mapping[str, Any], said: _Said) -> None:
+    native = row.write(model, folder, base.Wanted(given, options))
+    if isinstance(model, str | os.PathLike):  # a file or folder is not yet a model that answers
+        model = row.read(folder, native)
+    bare = Signature(described(given, dynamic=said.dynamic, units=said.units), ())
+    answer = row.answers(model, bare, native)
+    known = {name: array[:PROVEN] for name, array in given.items()}
+    rows = golden.rows_of(known)
+    first = {name: array[:rows] for name, array in known.items()}
+    outputs = answer(first)
+    _checked(outputs, rows)
+    signature = Signature(bare.inputs, described(outputs, units=said.units, labels=_labels(model, outputs, said.labels)))
+    part: Part | None = None
+    reason: str | None = "not asked for"
+    if said.onnx:
+        asked = Asked(model, known, folder / "model.onnx", said.dynamic)
+        part, reason = converted(asked, row.name, signature, row.answers(model, signature, native))
+    if part is None and row.name == "safetensors" and not native.options.get("builder"):
+        raise UsageError(
+            "no-way-back",
+            f"the module could not be turned into ONNX ({reason}), and weights alone cannot be loaded again",
+            hint='name the function that builds it: mlops.save(model, FOLDER, example=x, builder="net:build", code=["net.py"])',
+        )
+    golden.write(folder, first, outputs)
+    (folder / ENVIRONMENT).write_text(environment(), encoding="utf-8")
+    served = part or native
+    made = Manifest(
+        native,
+        served,
+        signature,
+        {"name": row.framework, "version": _version(row.framework) or platform.python_version()},
+        _runtime(served),
+        platform.python_version(),
+        rows,
+        manifest.digests(folder),
+        reason if part is None else None,
+        f"mlops-toolkit {__version__}",
+    )
+    (folder / manifest.NAME).write_bytes(manifest.written(made))
+    for form in {True, part is not None}:  # what was written is what will be loaded
+        load(folder, served=form).golden()
+
+
+def _checked(outputs: Arrays, rows: int) -> None:
+    for name, array in outputs.items():
+        if array.ndim == 0 or len(array) != rows:
+            shape = list(array.shape)
+            raise UsageError(
+                "bad-output", f'of {rows} examples the output "{name}" has the shape {shape}', hint="one row an example, in order"
+            )
+        if dtype_of(array) is None:
+            raise UsageError("bad-output", f'the output "{name}" is of type {array.dtype}', hint="numbers, truth values or text")
+
+
+def _labels(model: Any, outputs: Arrays, said: Any) -> dict[str, Sequence[str]]:
+    """Names of classes by output: as said, else as the model itself has them."""
+    if isinstance(said, Mapping):
+        unknown = sorted(set(map(str, said)) - set(outputs))
+        if unknown:
+            raise UsageError("bad-labels", f"there is no output {unknown[0]!r} (outputs: {', '.join(outputs)})", where="labels")
+        return {str(name): [str(one) for one in names] for name, names in said.items()}
+    own = getattr(model, "classes_", None)
+    names = [str(one) for one in (said if said is not None else own if own is not None and getattr(own, "ndim", 1) == 1 else ())]
+    if not names:
+        return {}
+    found: dict[str, Sequence[str]] = {name: names for name, array in outputs.items() if array.ndim == 2 and array.shape[1] == len(names)}
+    if said is not None and not found:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+        raise UsageError("bad-labels", f"{len(names)} labels, and no output has a last axis of that length: {shapes}", where="labels")
+    if "label" in outputs and outputs["label"].dtype.kind in "iu":
+        found["label"] = names
+    return found
+
+
+def _runtime(part: Part) -> tuple[str, ...]:
+    """What must be installed where it answers, each at the version it has here."""
+    wanted = [*base.named(part.format).packages, *part.options.get("packages", ())]
+    if part.format == "keras":
+        backend = __import__("keras").backend.backend()
+        wanted.append(next((name for name in (backend, f"{backend}-cpu") if _version(name)), backend))
+    return tuple(f"{name}=={version}" for name in dict.fromkeys(wanted) for version in [_version(name)] if version)
+
+
+def _version(name: str) -> str | None:
+    """Of a distribution, or of its build for the processor alone (tensorflow-cpu)."""
+    found = (one.version for spelling in (name, f"{name}-cpu") for one in importlib.metadata.distributions(name=spelling))
+    return next(found, None)
+
+
+def environment() -> str:
+    """Every distribution that is installed here, a line each, as `pip install -r` reads it."""
+    found = {}
+    for one in importlib.metadata.distributions():
+        name = one.metadata["Name"]
+        if name:
+            found[name.lower().replace("_", "-")] = one.version
+    return f"# Python {platform.python_version()}\n" + "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
+
+
+def _settle(folder: Path, place: Path) -> None:
+    """Put what was built into its place; what stood there goes. Killed between the two moves, the former folder lies beside, whole."""
+    former = None
+    if place.exists() or place.is_symlink():
+        if place.is_file() or not (any(place.iterdir()) is False or (place / manifest.NAME).exists()):
+            raise UsageError(
+                "model-in-the-way",
+                f"{place} holds something else than a saved model",
+                where="to",
+                hint="name a folder of its own, or empty that one",
+            )
+        former = folder.parent / "former"
+        place.rename(former)
+    folder.rename(place)
+    if former is not None:
+        shutil.rmtree(former, ignore_errors=True)
