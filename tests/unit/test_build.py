@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from mlops_toolkit.arguments import parser
 from mlops_toolkit.build import take_inputs
-from mlops_toolkit.cli import parser
 from mlops_toolkit.errors import UsageError
 
 TOKEN = "ghs_0123456789abcdef"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_toolkit import cli, plug
+from mlops_toolkit import arguments, cli, plug
 from mlops_toolkit.cli import main
 
 
@@ -117,7 +117,7 @@ def test_broken_predictions_are_the_users_file(files: Path) -> None:
 
 
 def test_every_verb_of_the_table_exists() -> None:
-    assert set(cli.VERBS) == set(cli.HELP)
+    assert set(cli.VERBS) == set(arguments.HELP)
     for verb in cli.VERBS:
         assert callable(plug.load("verb", cli.VERBS, verb))
 

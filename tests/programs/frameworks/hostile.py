@@ -62,9 +62,13 @@ def tensorflow() -> Any:
     return Writing()
 
 
-for kind in sys.argv[1:]:
+def said(kind: str) -> dict[str, str | None]:
     try:
         mlops.save(globals()[kind](), Path("model"), example={"input": X} if kind == "tensorflow" else X)
-        print(json.dumps({"kind": kind, "error": None}))
     except MlopsError as error:
-        print(json.dumps({"kind": kind, "error": error.name, "message": str(error)}))
+        return {"kind": kind, "error": error.name, "message": str(error)}
+    return {"kind": kind, "error": None}
+
+
+for name in sys.argv[1:]:
+    print(json.dumps(said(name)))
