@@ -16,7 +16,6 @@ from mlops_toolkit.compare import called, heads, others, reported, ruling, sides
 from mlops_toolkit.config import flags, read
 from mlops_toolkit.config.schema import Config, Evaluate, HistoryOptions
 from mlops_toolkit.errors import Cancelled, Defect, MlopsError, UsageError, of_system
-from mlops_toolkit.gate.held import scope
 from mlops_toolkit.gate.loaded import Loaded, Other
 from mlops_toolkit.gate.request import Request
 from mlops_toolkit.history import baseline, current, lineage
@@ -296,6 +295,8 @@ def against(loaded: read.Loaded, head: Loaded, run: Run | None, args: argparse.N
     if refused := reported.refused(run, config, base_config, world.clock.now().date()):
         raise refused
     looks, look = tries.looks(history.entries(), own)
+    from mlops_toolkit.gate.held import scope  # here: it loads numpy, and files are to be read before that is done
+
     lucky = "recipe" in (scope(config), scope(base_config or config))
     request = Request(
         config=config,

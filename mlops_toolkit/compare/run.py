@@ -6,12 +6,14 @@ import argparse
 import contextlib
 import importlib
 import threading
+from typing import TYPE_CHECKING
 
-from mlops_toolkit.compare import gather
-from mlops_toolkit.compare.gather import Broken, Job
 from mlops_toolkit.errors import PRECEDENCE
-from mlops_toolkit.records.result import Result
-from mlops_toolkit.world import World
+
+if TYPE_CHECKING:
+    from mlops_toolkit.compare.gather import Broken, Job
+    from mlops_toolkit.records.result import Result
+    from mlops_toolkit.world import World
 
 
 def run(args: argparse.Namespace, world: World) -> int:
@@ -19,8 +21,11 @@ def run(args: argparse.Namespace, world: World) -> int:
 
     What is wrong with one of several is that one's outcome; what is wrong with the only one, or with all, is raised.
     """
-    # numpy and polars take longer to load than all of the rest: they do while git answers where to look.
+    # numpy and polars take longer to load than all of the rest: they do while git answers where to look, and what decides
+    # while files are read.
     threading.Thread(target=_load, daemon=True).start()
+    from mlops_toolkit.compare import gather
+
     found = gather.jobs(args, world)
     from mlops_toolkit.compare.decide import decide
     from mlops_toolkit.compare.perform import perform
@@ -28,7 +33,7 @@ def run(args: argparse.Namespace, world: World) -> int:
     outcomes: list[tuple[Job, Result]] = []
     broken: list[Broken] = []
     for one in found:
-        if isinstance(one, Broken):
+        if isinstance(one, gather.Broken):
             broken.append(one)
             continue
         with gather.standing_in(broken, one.path, world, one.run.matrix if one.run else None):
@@ -51,5 +56,5 @@ def run(args: argparse.Namespace, world: World) -> int:
 def _load() -> None:
     """Whatever is wrong with an import is said where it is asked for."""
     with contextlib.suppress(Exception):
-        importlib.import_module("mlops_toolkit.compare.decide")
-        importlib.import_module("mlops_toolkit.compare.perform")
+        for name in ("predictions.read", "compare.decide", "compare.perform"):
+            importlib.import_module(f"mlops_toolkit.{name}")

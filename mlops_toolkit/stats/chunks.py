@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,10 +16,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ROWS = 1 << 16  # half a megabyte a column: with fewer, asking for the interpreter would take as long as computing
-_WORKERS = 4  # numpy lets go of the interpreter while it computes; more would only wait for memory
+_WORKERS = 2  # more would wait for the interpreter, which each asks for after every operation: four took a sixth longer than two
 _WORTHWHILE = 2 * ROWS
 _STRETCH = 4 * ROWS
 _ROOMS = 2  # threads that work in rooms: a third would wait for the interpreter, which each asks for every ten microseconds
+
+
+_mine = threading.local()  # `working`: the thread is one of several that work side by side already
 
 
 def by_chunk(n: int, work: Callable[[slice], T]) -> list[T]:
@@ -55,21 +60,51 @@ def by_stretch(n: int, room: Callable[[], R], work: Callable[[slice, R], T]) -> 
 def in_order(items: Iterable[S], work: Callable[[S], T], *, rows: int, workers: int | None = None) -> Iterator[T]:
     """The answers in the order of the items, of which a few are worked at at once where there are many `rows` in all.
 
-    What overflows or is no number is left to the caller to find in the answer: no warnings.
+    Within what is worked at so already, one after the other. What overflows or is no number is left to the caller to find in the
+    answer: no warnings.
     """
-
-    def quietly(item: S) -> T:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            return work(item)
-
-    if rows < _WORTHWHILE:
-        yield from map(quietly, items)
+    if rows < _WORTHWHILE or getattr(_mine, "working", False):
+        yield from (_quietly(work, item) for item in items)
         return
     waiting, rest, many = [], iter(items), workers or _WORKERS
-    with ThreadPoolExecutor(many) as pool:
+    with _pool(many) as pool:
         for item in rest:
-            waiting.append(pool.submit(quietly, item))
+            waiting.append(pool.submit(_quietly, work, item))
             if len(waiting) > 2 * many:
                 yield waiting.pop(0).result()
         for one in waiting:
             yield one.result()
+
+
+class Start(Protocol):
+    """Has something worked at beside what follows, or at once; gives what waits for its answer."""
+
+    def __call__(self, work: Callable[[S], T], item: S) -> Callable[[], T]: ...
+
+
+@contextlib.contextmanager
+def beside(rows: int) -> Iterator[Start]:
+    """For pieces of work that have nothing to do with each other, begun as they come where there are many `rows` in all."""
+    if rows < _WORTHWHILE or getattr(_mine, "working", False):
+        yield _at_once
+        return
+    with _pool(_WORKERS) as pool:
+        try:
+            yield lambda work, item: pool.submit(_quietly, work, item).result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun never will
+            raise
+
+
+def _at_once(work: Callable[[S], T], item: S) -> Callable[[], T]:
+    answer = _quietly(work, item)
+    return lambda: answer
+
+
+def _quietly(work: Callable[[S], T], item: S) -> T:
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        return work(item)
+
+
+def _pool(many: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(many, initializer=lambda: setattr(_mine, "working", True))

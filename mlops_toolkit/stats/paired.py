@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlops_toolkit.stats.by_bins import from_bins
 from mlops_toolkit.stats.by_rows import Sides, from_means, from_rows, seen
-from mlops_toolkit.stats.chunks import in_order
+from mlops_toolkit.stats.chunks import Start, beside
 from mlops_toolkit.stats.conclude import Longest, Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -57,10 +57,18 @@ def paired_many(
     joint = _joint(baseline, head) if any(metric.slope for metric in metrics) else None
     work = _Work(metrics, baseline, replace(head), joint, confidence, tolerance or {})
     asked = {"": None} if rows_by_slice is None else rows_by_slice
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite in the end has a named state or no interval
-        found = {name: work.on(rows) for name, rows in asked.items() if rows is None}  # first: slices look things up in it
-        for batch in _batches({name: rows for name, rows in asked.items() if rows is not None}):
-            found |= zip(batch, work.batch(list(batch.values())), strict=True)
+    batches = list(_batches({name: rows for name, rows in asked.items() if rows is not None}))
+    several = sum(len(rows) for batch in batches for rows in batch.values()) >= head.n
+    found: dict[str, tuple[Paired, ...]] = {}
+    with (
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),  # what is not finite in the end has a named state or no interval
+        beside(head.n if several and work.by_rows else 0) as start,
+    ):
+        whole = work.whole_of(start) if len(batches) < len(asked) else None  # first: slices look things up in it
+        for batch in batches:
+            found |= zip(batch, work.batch(list(batch.values()), start), strict=True)
+        of_all = whole() if whole else ()
+    found |= {name: of_all for name, rows in asked.items() if rows is None}
     return {name: found[name] for name in asked}
 
 
@@ -95,9 +103,9 @@ class _Work:
         """Whether any metric needs more than the table of labels."""
         return not (self.joint and all(metric.slope for metric in self.metrics))
 
-    def batch(self, slices: Sequence[Rows]) -> list[tuple[Paired, ...]]:
+    def batch(self, slices: Sequence[Rows], start: Start) -> list[tuple[Paired, ...]]:
         """The comparisons on each of some slices (indices)."""
-        if not self.by_rows:  # done before a thread has started
+        if not self.by_rows:
             return [self.on(rows) for rows in slices]
         together, ends = np.concatenate(slices), np.cumsum([len(rows) for rows in slices]).tolist()
         baseline, head = self.baseline.take(together), self.head.take(together)
@@ -106,40 +114,76 @@ class _Work:
             part = slice(ends[which] - len(slices[which]), ends[which])
             return self.on(slices[which], (baseline.part(part), head.part(part)))
 
-        return list(in_order(range(len(slices)), one, rows=ends[-1]))
+        return [answer() for answer in [start(one, which) for which in range(len(slices))]]
 
-    def on(self, rows: Rows | None, sides: tuple[Sample, Sample] | None = None) -> tuple[Paired, ...]:
-        """The comparisons on some rows (indices; None: all), of which `sides` has the Samples."""
-        cells = self.joint.cells(rows) if self.joint else None
-        baseline, head = sides or (self.baseline, self.head)
-        if self.by_rows:
-            head = head.counted(uneven(head.weight), dense(head.cluster))
-            baseline = baseline.counted(head.weight, head.cluster)
-        two = Sides(baseline, head, None if rows is None else self.whole, rows)
-        found = _on(self.metrics, two, cells, self.confidence, self.tolerance if rows is None else {})
-        if rows is None:
-            self.whole = replace(two, baseline=baseline.lighter(), head=head.lighter())
-            self.baseline.memory.update(self.whole.baseline.memory)
-            self.head.memory.update(self.whole.head.memory)
-        return found
+    def on(self, rows: Rows, sides: tuple[Sample, Sample] | None = None) -> tuple[Paired, ...]:
+        """The comparisons on some rows (indices), of which `sides` has the Samples."""
+        found = _Found(Sides(*self._counted(*(sides or (self.baseline, self.head))), self.whole, rows), self._cells(rows), self.confidence)
+        return found.of(self.metrics)
+
+    def whole_of(self, start: Start) -> Callable[[], tuple[Paired, ...]]:
+        """The comparisons on all rows, when they are asked for; slices may be begun before that.
+
+        Orders of all examples take long, and nothing of them is looked up.
+        """
+        sides = Sides(*self._counted(self.baseline, self.head))
+        found = _Found(sides, self._cells(None), self.confidence, self.tolerance)
+        ranked = [metric for metric in self.metrics if metric.ranked is not None]
+        rest = [metric for metric in self.metrics if metric.ranked is None]
+        known = dict(zip(map(id, rest), found.of(rest), strict=True))
+        for metric in ranked:
+            if metric.name not in self.tolerance:  # what is counted by bins keeps nothing of the length of the data
+                sides.differ(metric)
+        self.whole = replace(sides, baseline=sides.baseline.lighter(), head=sides.head.lighter(), memory=dict(sides.memory))
+        self.baseline.memory.update(self.whole.baseline.memory)
+        self.head.memory.update(self.whole.head.memory)
+        answer = start(found.of, ranked)
+
+        def all_of_them() -> tuple[Paired, ...]:
+            made = known | dict(zip(map(id, ranked), answer(), strict=True))
+            return tuple(made[id(metric)] for metric in self.metrics)
+
+        return all_of_them
+
+    def _cells(self, rows: Rows | None) -> Cells | None:
+        return self.joint.cells(rows) if self.joint else None
+
+    def _counted(self, baseline: Sample, head: Sample) -> tuple[Sample, Sample]:
+        """Both as they are counted by rows: weights that are all equal are none, clusters are 0…G−1."""
+        if not self.by_rows:
+            return baseline, head
+        head = head.counted(uneven(head.weight), dense(head.cluster))
+        return baseline.counted(head.weight, head.cluster), head
 
 
-def _on(
-    metrics: Sequence[Metric], sides: Sides, cells: Cells | None, confidence: float, tolerance: Mapping[str, float]
-) -> tuple[Paired, ...]:
-    baseline, head = sides.baseline, sides.head
-    means = [metric for metric in metrics if metric.means and not (metric.slope and cells) and head.cluster is None]
-    of_means = dict(zip(map(id, means), from_means(means, sides, confidence), strict=True))
+@dataclass(frozen=True)
+class _Found:
+    """What metrics come to on some rows. tolerance: see `paired_many`."""
 
-    def one(metric: Metric) -> Paired:
-        if metric.slope and cells:
-            return from_cells(metric, metric.slope, cells, confidence)
-        if id(metric) in of_means:
-            return of_means[id(metric)]
-        near = from_bins(metric, baseline, head, tolerance[metric.name], confidence) if metric.name in tolerance else None
-        return near or from_rows(metric, sides, confidence)
+    sides: Sides
+    cells: Cells | None
+    confidence: float
+    tolerance: Mapping[str, float] = field(default_factory=dict)
 
-    return tuple(one(metric) for metric in metrics)
+    def of(self, metrics: Sequence[Metric]) -> tuple[Paired, ...]:
+        """Some metrics, in their order."""
+        head, cells = self.sides.head, self.cells
+        means = [metric for metric in metrics if metric.means and not (metric.slope and cells) and head.cluster is None]
+        of_means = dict(zip(map(id, means), from_means(means, self.sides, self.confidence), strict=True))
+
+        def one(metric: Metric) -> Paired:
+            if metric.slope and cells:
+                return from_cells(metric, metric.slope, cells, self.confidence)
+            if id(metric) in of_means:
+                return of_means[id(metric)]
+            return self._near(metric) or from_rows(metric, self.sides, self.confidence)
+
+        return tuple(one(metric) for metric in metrics)
+
+    def _near(self, metric: Metric) -> Paired | None:
+        if metric.name not in self.tolerance:
+            return None
+        return from_bins(metric, self.sides.baseline, self.sides.head, self.tolerance[metric.name], self.confidence)
 
 
 def _joint(baseline: Sample, head: Sample) -> Joint | None:

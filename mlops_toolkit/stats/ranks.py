@@ -109,7 +109,7 @@ def standing(scores: npt.NDArray[Any], positive: Mask) -> Standing:
         last = _told_apart(scores, rows, alike)
         if last is not None:
             return _with_ties(Ranking(rows, last), positive[rows])
-        again = np.union1d(alike, alike + 1)
+        again = _and_next(alike)
         ranked[again] = positive[rows[again]]
     at = np.flatnonzero(ranked)
     above: Rows = np.empty(n, kind)
@@ -190,8 +190,8 @@ def _told_apart(scores: npt.NDArray[Any], rows: Rows, places: npt.NDArray[np.int
     """Sorts anew what the leading bits could not tell apart; which places (n,) are the last ones of a score, None where no two agree."""
     before, after = scores[rows[places]], scores[rows[places + 1]]
     if np.any(before != after):
-        where = np.union1d(places, places + 1)
-        run = np.cumsum(~np.isin(where - 1, places, assume_unique=True))
+        where = _and_next(places)
+        run = np.cumsum(np.isin(where - 1, places, assume_unique=True, invert=True))
         some = rows[where]
         rows[where] = some[np.lexsort((some, -scores[some], run))]
         before, after = scores[rows[places]], scores[rows[places + 1]]
@@ -201,6 +201,13 @@ def _told_apart(scores: npt.NDArray[Any], rows: Rows, places: npt.NDArray[np.int
     last = np.ones(len(rows), dtype=bool)
     last[places[same]] = False
     return last
+
+
+def _and_next(places: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Places in rising order, with those that follow them, each once; numpy's own union would load its masked arrays first."""
+    both = np.sort(np.concatenate([places, places + 1]), kind="stable")
+    once: npt.NDArray[np.intp] = both[np.append(True, both[1:] != both[:-1])]
+    return once
 
 
 def _falling(scores: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
