@@ -14,6 +14,7 @@ from mlops_toolkit.stats.chunks import blocks, by_chunk, by_stretch, in_order
 from mlops_toolkit.stats.conclude import Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.contrast import NOISE, Contrast, Moved, Part, Room, contrasts
 from mlops_toolkit.stats.metric import Means, Measured, Metric
+from mlops_toolkit.stats.of_errors import Asked, Errors, Key, Linear
 from mlops_toolkit.stats.optimism import optimism
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.single import own_longest, zeros_and_ones
@@ -160,7 +161,6 @@ def _concluded(metric: Metric, sides: Sides, before: Measured, after: Measured, 
 
 def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> list[Paired]:
     """By two passes over the rows, unclustered, for all metrics together: for the means, and for what the rows add to the differences."""
-    n = sides.head.n
     found: dict[int, Paired] = {}
     pairs: dict[int, _Pair] = {}
     for i, metric in enumerate(metrics):
@@ -169,26 +169,64 @@ def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> li
             found[i] = made
         else:
             pairs[i] = made
-
-    def sums_of(rows: slice, _: None) -> list[list[tuple[float, ...]]]:
-        both = [(some, sides.parts(some)) for some in blocks(rows)]
-        return [[pair.sums(some, parts) for pair in pairs.values()] for some, parts in both]
-
-    def contrasts_of(rows: slice, room: Room) -> Iterator[Part]:
-        parts = sides.parts(rows)
-        return (pair.part(rows, parts, room) for pair in pairs.values())
-
-    sums = [one for stretch in by_stretch(n, lambda: None, sums_of) for one in stretch] if pairs else []
-    for (i, pair), of_pair in zip(list(pairs.items()), zip(*sums, strict=True), strict=True):
-        undefined_ = pair.settle(list(of_pair))
-        if undefined_ is not None:
-            found[i] = undefined_
-            del pairs[i]
-    if pairs:
-        made_of = contrasts(n, contrasts_of)
-        for (i, pair), one in zip(pairs.items(), made_of, strict=True):
-            found[i] = pair.concluded(one, confidence)
+    for passes in (_Passes, _OfErrors):
+        held = {i: pair for i, pair in pairs.items() if bool(pair.means.columns) == (passes is _OfErrors)}
+        if not held:
+            continue
+        for (i, pair), sums in zip(list(held.items()), passes(sides).sums(list(held.values())), strict=True):
+            undefined_ = pair.settle(sums)
+            if undefined_ is not None:
+                found[i] = undefined_
+                del held[i]
+        if held:
+            for (i, pair), one in zip(held.items(), passes(sides).contrasts(list(held.values())), strict=True):
+                found[i] = pair.concluded(one, confidence)
     return [found[i] for i in range(len(metrics))]
+
+
+class _Passes:
+    """Of any numbers."""
+
+    def __init__(self, sides: Sides) -> None:
+        self.sides, self.n = sides, sides.head.n
+
+    def sums(self, pairs: Sequence[_Pair]) -> list[list[tuple[float, ...]]]:
+        """For each pair the sums of its baseline's numbers and of its head's, piece by piece."""
+
+        def stretch(rows: slice, _: None) -> list[list[tuple[float, ...]]]:
+            both = [(some, self.sides.parts(some)) for some in blocks(rows)]
+            return [[pair.sums(some, parts) for pair in pairs] for some, parts in both]
+
+        sums = [one for found in by_stretch(self.n, lambda: None, stretch) for one in found]
+        return [list(of_pair) for of_pair in zip(*sums, strict=True)]
+
+    def contrasts(self, pairs: Sequence[_Pair]) -> list[Contrast]:
+        """What the influences of each pair come to, once its means are known."""
+        differ = [self.sides.differ(pair.metric) for pair in pairs]
+
+        def parts(rows: slice, room: Room) -> Iterator[Part]:
+            both = self.sides.parts(rows)
+            return (pair.part(rows, both, differs[rows], room) for pair, differs in zip(pairs, differ, strict=True))
+
+        return contrasts(self.n, parts)
+
+
+class _OfErrors(_Passes):
+    """Of those that are of the errors (see `of_errors`)."""
+
+    def sums(self, pairs: Sequence[_Pair]) -> list[list[tuple[float, ...]]]:
+        sums = self._errors(pairs).sums(centred=any("centred" in pair.means.columns for pair in pairs))
+        return [list(zip(*(sums[key] for side in pair.keys for key in side), strict=True)) for pair in pairs]
+
+    def contrasts(self, pairs: Sequence[_Pair]) -> list[Contrast]:
+        return self._errors(pairs).contrasts([pair.asked() for pair in pairs])
+
+    def _errors(self, pairs: Sequence[_Pair]) -> Errors:
+        target, before, after = (
+            np.asarray(x, dtype=np.float64) for x in (self.sides.head.target, self.sides.baseline.prediction, self.sides.head.prediction)
+        )
+        middle = next((pair.head.about for pair in pairs if "centred" in pair.means.columns), 0.0)
+        return Errors(target, (before, after), self.sides.head.weight, middle)
 
 
 class _Pair:
@@ -196,8 +234,8 @@ class _Pair:
 
     def __init__(self, metric: Metric, sides: Sides, baseline: _Side, head: _Side) -> None:
         self.metric, self.sides, self.baseline, self.head = metric, sides, baseline, head
-        self.before = self.after = Measured(None)
-        self.differs = sides.differ(metric)
+        self.means, self.before, self.after = head.means, Measured(None), Measured(None)
+        self.keys = tuple([(column, 0 if column == "centred" else which) for column in head.means.columns] for which in (0, 1))
 
     @classmethod
     def of(cls, metric: Metric, sides: Sides) -> _Pair | Paired:
@@ -208,6 +246,8 @@ class _Pair:
             raise ValueError(f"{metric.name} is no function of means")
         made: list[_Side] = []
         for which, side in enumerate((sides.baseline, sides.head)):
+            if which:
+                side.knowing(sides.baseline)
             about = metric.means.about(side)
             if isinstance(about, Measured):
                 return undefined(metric, side.n, *([about, about] if not made else [Measured(0.0), about]))
@@ -227,12 +267,29 @@ class _Pair:
             return undefined(self.metric, self.sides.head.n, self.before, self.after)
         return None
 
-    def part(self, rows: slice, parts: tuple[Sample, Sample], room: Room) -> Part:
+    def part(self, rows: slice, parts: tuple[Sample, Sample], differs: Mask, room: Room) -> Part:
         n, higher, weight = rows.stop - rows.start, self.metric.direction == "higher", self.sides.head.weight
         pull, own = self.baseline.influence(rows, parts[0], room.pull[:n], room), self.head.influence(rows, parts[1], room.own[:n], room)
         difference = np.subtract(*((own, pull) if higher else (pull, own)), out=room.difference[:n])
-        change = ((self.after.value or 0.0) - (self.before.value or 0.0)) * (1 if higher else -1)
-        return difference, own, Moved(change / self.head.heavy, None if weight is None else weight[rows], self.differs[rows])
+        return difference, own, Moved(self.share, None if weight is None else weight[rows], differs)
+
+    @property
+    def share(self) -> float:
+        """Of a row of weight 1, of the change (+ is better)."""
+        change = ((self.after.value or 0.0) - (self.before.value or 0.0)) * (1 if self.metric.direction == "higher" else -1)
+        return change / self.head.heavy
+
+    def asked(self) -> Asked:
+        """What is to be found of a metric of the errors."""
+        sign, means = 1 if self.metric.direction == "higher" else -1, dict[Key, float]()
+        own, difference = dict[Key, float](), dict[Key, float]()
+        for side, keys, by in ((self.head, self.keys[1], sign), (self.baseline, self.keys[0], -sign)):
+            means |= zip(keys, side.mean, strict=True)
+            for key, slope in zip(keys, side.slopes, strict=True):
+                difference[key] = difference.get(key, 0.0) + by * slope
+        own |= zip(self.keys[1], self.head.slopes, strict=True)
+        heavy, difference_ = self.head.heavy, Linear.of_slopes(difference, means, self.head.heavy)
+        return Asked(Linear.of_slopes(own, means, heavy), difference_, self.share / difference_.scale)
 
     def concluded(self, made_of: Contrast, confidence: float) -> Paired:
         if not math.isfinite(made_of.own.largest):

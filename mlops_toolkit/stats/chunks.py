@@ -10,7 +10,9 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
 S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
@@ -18,7 +20,7 @@ R = TypeVar("R")
 ROWS = 1 << 16  # half a megabyte a column: with fewer, asking for the interpreter would take as long as computing
 _WORKERS = 2  # more would wait for the interpreter, which each asks for after every operation: four took a sixth longer than two
 _WORTHWHILE = 2 * ROWS
-_STRETCH = 4 * ROWS
+STRETCH = 4 * ROWS
 _ROOMS = 2  # threads that work in rooms: a third would wait for the interpreter, which each asks for every ten microseconds
 
 
@@ -34,6 +36,18 @@ def blocks(rows: slice) -> Iterator[slice]:
     """Rows from start to stop, `ROWS` at a time."""
     for start in range(rows.start, rows.stop, ROWS):
         yield slice(start, min(start + ROWS, rows.stop))
+
+
+def aligned(rows: int, many: int) -> Floats:
+    """Several arrays to compute in, (many, rows), which start where a line of the cache does, and each a few lines further into its page.
+
+    Else every store would touch two lines, and take twice as long; and what several arrays hold of one row would fight for the same lines.
+    """
+    line = 64 // 8
+    apart = -(-rows // line) * line + 9 * line
+    held = np.empty(many * apart + line)
+    start = -held.ctypes.data // 8 % line
+    return held[start : start + many * apart].reshape(many, apart)[:, :rows]
 
 
 def by_stretch(n: int, room: Callable[[], R], work: Callable[[slice, R], T]) -> Iterator[T]:
@@ -53,7 +67,7 @@ def by_stretch(n: int, room: Callable[[], R], work: Callable[[slice, R], T]) -> 
         finally:
             free.put(mine)
 
-    stretches = (slice(start, min(start + _STRETCH, n)) for start in range(0, n, _STRETCH))
+    stretches = (slice(start, min(start + STRETCH, n)) for start in range(0, n, STRETCH))
     yield from in_order(stretches, one, rows=n, workers=_ROOMS)
 
 

@@ -14,14 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.chunks import ROWS, blocks, by_stretch
+from mlops_toolkit.stats.chunks import ROWS, aligned, blocks, by_stretch
 from mlops_toolkit.stats.sample import Floats
 from mlops_toolkit.stats.spread import Spread
 
-_SAFE = 1e-70
+SAFE = 1e-70  # no power up to the fourth of numbers from here to its inverse overflows, or vanishes beside the largest
 NOISE = 1e-12  # a contribution below this share of the largest one is rounding
-
-_ROUNDED = 4e-15  # and a difference, below this share of what it is the difference of
+ROUNDED = 4e-15  # and a difference, below this share of what it is the difference of
 
 
 class Moved(NamedTuple):
@@ -37,7 +36,7 @@ class Room:
     """Scratch of one thread for up to `rows` rows: of those who make the numbers, and of those who count them."""
 
     def __init__(self, rows: int) -> None:
-        self.own, self.pull, self.difference, self.step, self.square = (np.empty(rows) for _ in range(5))
+        self.own, self.pull, self.difference, self.step, self.square = aligned(rows, 5)
         self.more = np.empty(rows, bool)
 
 
@@ -63,14 +62,23 @@ class Moments:
         if not 0 < largest < math.inf:
             return cls(len(x), largest, *([0.0 if largest == 0 else math.nan] * 3))
         scale = largest
-        if _SAFE < largest < 1 / _SAFE:
-            scale = 1.0  # no power of it leaves the numbers there are
+        if SAFE < largest < 1 / SAFE:
+            scale = 1.0
         else:
             x = x / largest
         square = np.multiply(x, x, out=room)
         second, third, fourth = (float(square.sum()), float(np.einsum("i,i->", square, x)), float(np.einsum("i,i->", square, square)))
         by = scale / largest
         return cls(len(x), largest, second * by * by, third * by**3, fourth * by**4, min(0.0, least), max(0.0, most))
+
+    @classmethod
+    def summed(cls, count: int, least: float, most: float, powers: Iterable[float], scale: float) -> Moments:
+        """Of numbers that are `scale` > 0 times others: from the least and the most of those and Σ x², Σ x³ and Σ x⁴ (see `SAFE`)."""
+        largest = max(most, -least)
+        if largest == 0:
+            return cls(count)
+        second, third, fourth = (sum_ / largest**power for power, sum_ in enumerate(powers, 2))
+        return cls(count, largest * scale, second, third, fourth, min(0.0, least) * scale, max(0.0, most) * scale)
 
     def merge(self, other: Moments) -> None:
         """Take in the sums of other numbers."""
@@ -131,7 +139,7 @@ class Contrast:
         square = room.square[:n]
         made = cls(Moments.of(difference, square), Moments.of(own, square), contribute=n)
         small = NOISE * made.own.largest
-        if _SAFE < made.own.largest < 1 / _SAFE:
+        if SAFE < made.own.largest < 1 / SAFE:
             size, small = square, small * small  # the squares of the influences are what was left there
         else:
             size = np.abs(own)
@@ -150,7 +158,7 @@ class Contrast:
             step = np.multiply(moved.weight, share, out=room.step[:n])
             step += difference
             share = 0.0
-        small = max(NOISE * max(self.difference.largest, largest), _ROUNDED * self.own.largest)
+        small = max(NOISE * max(self.difference.largest, largest), ROUNDED * self.own.largest)
         more = room.more[:n]
         np.greater(step, small - share, out=more)
         self.better = int(np.count_nonzero(np.logical_and(more, moved.differs, out=more)))

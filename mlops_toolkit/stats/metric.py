@@ -10,6 +10,7 @@ from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.tally import Slope, Tally
 
 Direction = Literal["higher", "lower"]
+Column = Literal["absolute", "square", "centred"]  # |prediction − target|, its square, and that of the target's distance from the middle
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Means:
     at       the metric at those means. An example's influence is w/Σw · Σ slope·(number − mean)
     about    of the whole sample: what `numbers` must know of the others (a mean), and the state; or a Measured where it is undefined
     dear     whether the numbers take longer to compute than to keep; then they hang on the row alone, and not on `about`
+    columns  where they are of the errors: which (see `of_errors`); `about` is then the middle of the targets where "centred" is among them
     """
 
     numbers: Callable[[Sample, float], tuple[Floats, ...]]
     at: Callable[[tuple[float, ...]], Level]
     about: Callable[[Sample], tuple[str, float] | Measured]
     dear: bool = False
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class Sample:
             self.memory[what] = compute()
         return self.memory[what]
 
+    def knowing(self, other: Sample) -> None:
+        """Remember what the other one does that hangs on the targets and weights alone, if they are the same."""
+        if self.target is other.target and self.weight is other.weight:
+            self.memory.update({what: known for what, known in other.memory.items() if isinstance(what, tuple) and what[0] == "of targets"})
+
     def counted(self, weight: Floats | None, cluster: Codes | None) -> Sample:
         """The same rows counting the same, otherwise written: what is remembered of them holds."""
         made = replace(self, weight=weight, cluster=cluster)

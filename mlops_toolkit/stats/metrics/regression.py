@@ -10,8 +10,8 @@ import numpy as np
 
 from mlops_toolkit.config.schema import MetricRequest
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.stats.chunks import ROWS, by_chunk
-from mlops_toolkit.stats.metric import Level, Means, Measured, Metric, Order
+from mlops_toolkit.stats.chunks import ROWS, STRETCH, aligned, by_stretch
+from mlops_toolkit.stats.metric import Column, Level, Means, Measured, Metric, Order
 from mlops_toolkit.stats.metrics.build import from_means, metric, numbers, plain_mean
 from mlops_toolkit.stats.metrics.quantiles import median
 from mlops_toolkit.stats.sample import Floats, Sample
@@ -32,7 +32,7 @@ def _without(sample: Sample) -> Measured | None:
     return Measured(None, state="no-predictions") if sample.target is None or sample.prediction is None else None
 
 
-def _mean(number: Number, at: Callable[[tuple[float, ...]], Level] = plain_mean) -> Means:
+def _mean(number: Number, at: Callable[[tuple[float, ...]], Level] = plain_mean, *columns: Column) -> Means:
     """A function of the mean of one number an example."""
 
     def of(sample: Sample, _: float) -> tuple[Floats]:
@@ -41,12 +41,12 @@ def _mean(number: Number, at: Callable[[tuple[float, ...]], Level] = plain_mean)
     def about(sample: Sample) -> tuple[str, float] | Measured:
         return _without(sample) or ("ok", 0.0)
 
-    return Means(of, at, about)
+    return Means(of, at, about, columns=columns)
 
 
 def mae(request: MetricRequest, where: str | None) -> Metric:
     """The mean of |prediction − target|."""
-    return from_means(request, "mae/1", _mean(_absolute), where=where)
+    return from_means(request, "mae/1", _mean(_absolute, plain_mean, "absolute"), where=where)
 
 
 def _error(sample: Sample) -> Floats:
@@ -81,7 +81,7 @@ def _square(sample: Sample) -> Floats:
 
 def rmse(request: MetricRequest, where: str | None) -> Metric:
     """√ of the mean of (prediction − target)²."""
-    return from_means(request, "rmse/1", _mean(_square, _root), where=where)
+    return from_means(request, "rmse/1", _mean(_square, _root, "square"), where=where)
 
 
 def _root(mean: tuple[float, ...]) -> Level:
@@ -97,34 +97,35 @@ def r2(request: MetricRequest, where: str | None) -> Metric:
         centred *= centred
         return _square(sample), centred
 
-    return from_means(request, "r2/1", Means(of, _explained, _middle), where=where)
+    return from_means(request, "r2/1", Means(of, _explained, _middle, columns=("square", "centred")), where=where)
 
 
 def _middle(sample: Sample) -> tuple[str, float] | Measured:
     """The mean target: it only has to be near, since (target − mean)² has its least sum there."""
     if without := _without(sample):
         return without
-    middle: float | None = sample.once("middle", lambda: _middle_of_all(sample))
+    middle: float | None = sample.once(("of targets", "middle"), lambda: _middle_of_all(sample))
     return Measured(None, state="constant-target") if middle is None else ("ok", middle)
 
 
 def _middle_of_all(sample: Sample) -> float | None:
     """None where all targets are the same."""
     (target, _), weight = _pair(sample), sample.weight
-    parts = by_chunk(sample.n, lambda rows: _middle_of(target[rows], None if weight is None else weight[rows]))
-    if min(part[2] for part in parts) == max(part[3] for part in parts):
-        return None
-    heavy = math.fsum(part[1] for part in parts)
-    return float(target[0] + _fsum(part[0] + part[1] * (part[4] - target[0]) for part in parts) / heavy)
-
-
-def _middle_of(target: Floats, weight: Floats | None) -> tuple[float, float, float, float, float]:
-    """(Σ w·(target − first), Σ w, least, largest, first) of some rows: differences, since the targets may be large and near each other."""
     first = float(target[0])
-    apart = target - first
-    if weight is None:
-        return float(apart.sum()), float(len(target)), float(target.min()), float(target.max()), first
-    return float((weight * apart).sum()), float(weight.sum()), float(target.min()), float(target.max()), first
+
+    def stretch(rows: slice, room: Floats) -> tuple[float, float, bool]:
+        """Σ w·(target − first), Σ w, and whether they differ: differences, since the targets may be large and near each other."""
+        apart = np.subtract(target[rows], first, out=room[: rows.stop - rows.start])
+        varied, heavy = bool(apart[-1] != 0) or bool(apart.any()), float(len(apart))
+        if weight is not None:
+            heavy = float(weight[rows].sum())
+            apart *= weight[rows]
+        return float(np.add.reduce(apart)), heavy, varied
+
+    parts = list(by_stretch(sample.n, lambda: aligned(min(sample.n, STRETCH), 1)[0], stretch))
+    if not any(varied for _, _, varied in parts):
+        return None
+    return first + _fsum(part[0] for part in parts) / math.fsum(part[1] for part in parts)
 
 
 def _fsum(parts: Iterable[float]) -> float:
