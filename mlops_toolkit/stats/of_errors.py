@@ -186,7 +186,7 @@ class Linear:
             scale = factors[first]
             factors = dict(sorted(zip(factors, found, strict=True), key=lambda one: (one[0] != first, abs(one[1]) != 1)))
         terms = [factor * means[key] for key, factor in factors.items()]
-        mean = math.fsum(terms) if all(map(math.isfinite, terms)) else sum(terms)
+        mean = sum(terms)
         return cls(factors, 0.0 if abs(mean) <= _RESIDUE * sum(map(abs, terms)) else mean, scale / heavy)
 
     def of(self, columns: Mapping[Key, Floats], weight: Floats | None, out: Floats, scratch: Floats) -> Floats:
