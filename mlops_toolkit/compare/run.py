@@ -6,14 +6,12 @@ import argparse
 import contextlib
 import importlib
 import threading
-from typing import TYPE_CHECKING
 
+from mlops_toolkit.compare import gather
+from mlops_toolkit.compare.gather import Broken, Job
 from mlops_toolkit.errors import PRECEDENCE
-
-if TYPE_CHECKING:
-    from mlops_toolkit.compare.gather import Broken, Job
-    from mlops_toolkit.records.result import Result
-    from mlops_toolkit.world import World
+from mlops_toolkit.records.result import Result
+from mlops_toolkit.world import World
 
 
 def run(args: argparse.Namespace, world: World) -> int:
@@ -22,10 +20,8 @@ def run(args: argparse.Namespace, world: World) -> int:
     What is wrong with one of several is that one's outcome; what is wrong with the only one, or with all, is raised.
     """
     # numpy and polars take longer to load than all of the rest: they do while git answers where to look, and what decides
-    # while files are read.
+    # while files are read. What is imported above needs neither: two threads that import at once wait for each other at every file.
     threading.Thread(target=_load, daemon=True).start()
-    from mlops_toolkit.compare import gather
-
     found = gather.jobs(args, world)
     from mlops_toolkit.compare.decide import decide
     from mlops_toolkit.compare.perform import perform
@@ -33,7 +29,7 @@ def run(args: argparse.Namespace, world: World) -> int:
     outcomes: list[tuple[Job, Result]] = []
     broken: list[Broken] = []
     for one in found:
-        if isinstance(one, gather.Broken):
+        if isinstance(one, Broken):
             broken.append(one)
             continue
         with gather.standing_in(broken, one.path, world, one.run.matrix if one.run else None):
