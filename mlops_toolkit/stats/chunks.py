@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -24,7 +24,7 @@ STRETCH = 4 * ROWS
 _ROOMS = 2  # threads that work in rooms: a third would wait for the interpreter, which each asks for every ten microseconds
 
 
-_mine = threading.local()  # `working`: the thread is one of several that work side by side already
+_mine = threading.local()  # `stopped`, of a thread that works beside others: set once nobody waits for its answer any more
 
 
 def by_chunk(n: int, work: Callable[[slice], T]) -> list[T]:
@@ -77,8 +77,12 @@ def in_order(items: Iterable[S], work: Callable[[S], T], *, rows: int, workers: 
     Within what is worked at so already, one after the other. What overflows or is no number is left to the caller to find in the
     answer: no warnings.
     """
-    if rows < _WORTHWHILE or getattr(_mine, "working", False):
-        yield from (_quietly(work, item) for item in items)
+    stopped: threading.Event | None = getattr(_mine, "stopped", None)
+    if rows < _WORTHWHILE or stopped is not None:
+        for item in items:
+            if stopped is not None and stopped.is_set():
+                raise CancelledError
+            yield _quietly(work, item)
         return
     waiting, rest, many = [], iter(items), workers or _WORKERS
     with _pool(many) as pool:
@@ -99,15 +103,11 @@ class Start(Protocol):
 @contextlib.contextmanager
 def beside(rows: int) -> Iterator[Start]:
     """For pieces of work that have nothing to do with each other, begun as they come where there are many `rows` in all."""
-    if rows < _WORTHWHILE or getattr(_mine, "working", False):
+    if rows < _WORTHWHILE or hasattr(_mine, "stopped"):
         yield _at_once
         return
     with _pool(_WORKERS) as pool:
-        try:
-            yield lambda work, item: pool.submit(_quietly, work, item).result
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun never will
-            raise
+        yield lambda work, item: pool.submit(_quietly, work, item).result
 
 
 def _at_once(work: Callable[[S], T], item: S) -> Callable[[], T]:
@@ -120,5 +120,14 @@ def _quietly(work: Callable[[S], T], item: S) -> T:
         return work(item)
 
 
-def _pool(many: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(many, initializer=lambda: setattr(_mine, "working", True))
+@contextlib.contextmanager
+def _pool(many: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads; an error, or a signal, ends them at the next piece of what they work at, and what has not begun never will."""
+    stopped = threading.Event()
+    with ThreadPoolExecutor(many, initializer=lambda: setattr(_mine, "stopped", stopped)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -52,6 +52,38 @@ def test_that_an_error_of_a_piece_is_raised_where_its_answer_is_asked_for() -> N
 
     with pytest.raises(MemoryError, match="no room"), chunks.beside(MANY) as start:
         start(work, 0)()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_that_whoever_asks_to_stop_need_not_wait_for_all_pieces(beside: bool) -> None:
+    """As after SIGTERM: the piece at hand is ended, no other is begun."""
+    begun, goes_on, pieces = threading.Event(), threading.Event(), list[int]()
+
+    def piece(which: int) -> None:
+        pieces.append(which)
+        begun.set()
+        assert goes_on.wait(30)
+
+    def work(_: int) -> None:
+        list(chunks.in_order(range(1_000), piece, rows=MANY))
+
+    def stopped(rows: object) -> None:
+        assert begun.wait(30)
+        threading.Timer(0.2, goes_on.set).start()
+        raise KeyboardInterrupt
+
+    if beside:
+        with pytest.raises(KeyboardInterrupt), chunks.beside(MANY) as start:
+            stopped(start(work, 0))
+    else:
+
+        def items() -> Iterator[int]:
+            yield 0
+            stopped(None)
+
+        with pytest.raises(KeyboardInterrupt):
+            list(chunks.in_order(items(), work, rows=MANY))
+    assert pieces == [0]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
