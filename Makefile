@@ -5,8 +5,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# `loadfile` keeps a file's fixtures (a server, a repository) in one worker.
-PYTEST_ARGS ?= -n auto --dist loadfile
+# `loadfile` keeps a file's fixtures (a server, a repository) in one worker; in the order of their names, the files that take longest
+# (engine, programs, scenario) come first, so that no worker waits for another at the end.
+PYTEST_ARGS ?= -n auto --dist loadfile --no-loadscope-reorder
 ARGS   ?=
 
 # A stamp is named by the lock's checksum: an unchanged lock costs nothing, a changed one is installed before anything runs.
