@@ -7,7 +7,6 @@ the most that the bins can have hidden, so that it holds as the exact one does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +15,10 @@ import numpy.typing as npt
 
 from mlops_toolkit.stats.binned import Counted, Curve
 from mlops_toolkit.stats.by_rows import Sides, bias
-from mlops_toolkit.stats.chunks import ROWS, blocks, by_stretch
+from mlops_toolkit.stats.chunks import ROWS, blocks, by_stretch, in_order
 from mlops_toolkit.stats.conclude import Paired, Parts, conclude
-from mlops_toolkit.stats.contrast import NOISE, Contrast, Moments
+from mlops_toolkit.stats.contrast import NOISE, Contrast, Moments, Moved
+from mlops_toolkit.stats.contrast import Room as Sums
 from mlops_toolkit.stats.layout import FINER, Layout, Room
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import rarer
@@ -106,14 +106,17 @@ class _Pair:
 
         def count(half: int) -> list[Counted]:
             made, room, kind = [Counted(layout) for layout in layouts], Room(ROWS), np.empty(ROWS, bool)
-            for rows in blocks(slice(edges[half], edges[half + 1])):
+
+            def add(rows: slice) -> None:
                 positive = np.equal(self.target[rows], self.positive, out=kind[: rows.stop - rows.start])
                 for one, scores in zip(made, (self.before, self.after), strict=True):
                     one.add(scores[rows], positive, None if self.weight is None else self.weight[rows], room)
+
+            for _ in in_order(blocks(slice(edges[half], edges[half + 1])), add, rows=n):  # one after the other, unless it is told to stop
+                pass
             return made
 
-        with ThreadPoolExecutor(_HALVES) as pool:
-            first, *rest = pool.map(count, range(_HALVES))
+        first, *rest = in_order(range(_HALVES), count, rows=n, workers=_HALVES)
         for other in rest:
             for one, more in zip(first, other, strict=True):
                 one.merge(more)
@@ -131,7 +134,7 @@ class _Pair:
     def _block(self, rows: slice, room: _Room, curves: list[Curve], share: float, sign: int, small: float) -> Contrast:
         n, weight = rows.stop - rows.start, None if self.weight is None else self.weight[rows]
         before, after = self.before[rows], self.after[rows]
-        own, pull, difference, square = (one[:n] for one in (room.own, room.pull, room.difference, room.square))
+        own, pull, difference, square = (one[:n] for one in (room.sums.own, room.sums.pull, room.sums.difference, room.sums.square))
         positive = np.equal(self.target[rows], self.positive, out=room.kind[:n])
         for curve, scores, found in zip(curves, (before, after), (pull, own), strict=True):
             curve.look_up(scores, positive, room.places, found)
@@ -142,14 +145,7 @@ class _Pair:
         if weight is not None:
             made.own = Moments.of(own, square)
             made.contribute = int(np.count_nonzero(np.abs(own, out=own) > small))
-            difference += np.multiply(weight, share, out=pull)
-            share = 0.0
-        # a step is the difference and the row's share of the whole change
-        differs, more = np.not_equal(before, after, out=room.differs[:n]), room.more[:n]
-        np.greater(difference, small - share, out=more)
-        made.better = int(np.count_nonzero(np.logical_and(more, differs, out=more)))
-        np.less(difference, -small - share, out=more)
-        made.worse = int(np.count_nonzero(np.logical_and(more, differs, out=more)))
+        made.count(difference, Moved(share, weight, np.not_equal(before, after, out=room.differs[:n])), small, room.sums)
         return made
 
     @property
@@ -162,9 +158,8 @@ class _Room:
     """Scratch of one thread for the second pass."""
 
     def __init__(self) -> None:
-        self.places = Room(ROWS)
-        self.own, self.pull, self.difference, self.square = (np.empty(ROWS) for _ in range(4))
-        self.kind, self.differs, self.more = (np.empty(ROWS, bool) for _ in range(3))
+        self.places, self.sums = Room(ROWS), Sums(ROWS)
+        self.kind, self.differs = (np.empty(ROWS, bool) for _ in range(2))
 
 
 def _own(counted: Counted, curve: Curve) -> tuple[Moments, int]:
@@ -174,8 +169,9 @@ def _own(counted: Counted, curve: Curve) -> tuple[Moments, int]:
     held = held[held > 0]
     largest = float(np.abs(pull).max())
     share = pull / (largest or 1.0)
-    sums = (float((held * share**power).sum()) for power in (2, 3, 4))
-    return Moments(int(held.sum()), largest, *sums), int(held[pull != 0].sum())
+    second, third, fourth = (float((held * share**power).sum()) for power in (2, 3, 4))
+    least, most = min(0.0, float(pull.min())), max(0.0, float(pull.max()))
+    return Moments(int(held.sum()), largest, second, third, fourth, least, most), int(held[pull != 0].sum())
 
 
 def _widened(made: Paired, curves: list[Curve]) -> Paired | None:

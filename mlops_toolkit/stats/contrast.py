@@ -146,19 +146,17 @@ class Contrast:
         if n and not float(size.min()) > small:
             made.contribute = int(np.count_nonzero(size > small))
         if n and moved is not None:
-            made._count(difference, moved, room)
+            largest = abs(moved.share) * (1.0 if moved.weight is None else float(moved.weight.max()))
+            made.count(difference, moved, max(NOISE * max(made.difference.largest, largest), ROUNDED * made.own.largest), room)
         return made
 
-    def _count(self, difference: Floats, moved: Moved, room: Room) -> None:
-        """The signs of the steps; picking out those of the rows that differ would take longer than all else."""
+    def count(self, difference: Floats, moved: Moved, small: float, room: Room) -> None:
+        """The signs of the steps that are larger than `small`; picking out those of the rows that differ would take longer than all else."""
         n, share, step = len(difference), moved.share, difference
-        largest = abs(share)
         if moved.weight is not None:
-            largest *= float(moved.weight.max())
             step = np.multiply(moved.weight, share, out=room.step[:n])
             step += difference
             share = 0.0
-        small = max(NOISE * max(self.difference.largest, largest), ROUNDED * self.own.largest)
         more = room.more[:n]
         np.greater(step, small - share, out=more)
         self.better = int(np.count_nonzero(np.logical_and(more, moved.differs, out=more)))

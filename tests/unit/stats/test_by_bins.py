@@ -90,6 +90,21 @@ def test_how_many_threads_there_are_changes_no_bit(name: str, weighted: bool, mo
     assert near(name, base, head) == several
 
 
+def test_a_value_that_few_positives_make_is_no_surer_than_where_all_are_sorted() -> None:
+    """One of sixty positives far below the others: what it weighs counts in the interval that `min` is checked with."""
+    rng, n = np.random.default_rng(3), 200_000
+    target = np.zeros(n, np.int32)
+    target[rng.choice(n, 60, replace=False)] = 1
+    drawn = rng.normal(size=n) + 3.0 * target
+    drawn[np.flatnonzero(target)[0]] = -1.0
+    base = Sample(n, target, target, ("no", "yes"), score=1 / (1 + np.exp(-drawn)), positive=1)
+    head = replace(base, score=1 / (1 + np.exp(-drawn - 0.3 * rng.normal(size=n))))
+    exact, got = paired(named("roc-auc"), base, head), near("roc-auc", base, head)
+    assert got.bound is not None
+    assert None not in (got.head_low, got.head_high, exact.head_low, exact.head_high)
+    assert got.head_low <= exact.head_low < exact.head_high <= got.head_high  # type: ignore[operator]
+
+
 def test_single_precision_is_counted_as_it_is() -> None:
     base, head = (replace(side, score=side.score.astype(np.float32)) for side in models(60_000))  # type: ignore[union-attr]
     exact, got = paired(named("roc-auc"), base, head), near("roc-auc", base, head)
