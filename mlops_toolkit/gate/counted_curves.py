@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlops_toolkit.gate.curves import BINS, confusion_of, thin
 from mlops_toolkit.predictions.stream.blocks import Blocks
 from mlops_toolkit.records.result import Charts, Curve
-from mlops_toolkit.stats.binned import Layout
+from mlops_toolkit.stats.layout import Layout
 from mlops_toolkit.stats.metrics.ranking import class_scores
 from mlops_toolkit.stats.sample import Sample
 

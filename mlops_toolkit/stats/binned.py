@@ -22,8 +22,6 @@ from mlops_toolkit.stats.chunks import ROWS
 from mlops_toolkit.stats.layout import Layout, Mask, Room, Scores
 from mlops_toolkit.stats.sample import Floats
 
-__all__ = ["Counted", "Curve", "Layout"]
-
 
 @dataclass
 class Counted:

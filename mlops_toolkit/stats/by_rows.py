@@ -173,13 +173,14 @@ def from_means(metrics: Sequence[Metric], sides: Sides, confidence: float) -> li
         held = {i: pair for i, pair in pairs.items() if bool(pair.means.columns) == (passes is _OfErrors)}
         if not held:
             continue
-        for (i, pair), sums in zip(list(held.items()), passes(sides).sums(list(held.values())), strict=True):
+        over = passes(sides)
+        for (i, pair), sums in zip(list(held.items()), over.sums(list(held.values())), strict=True):
             undefined_ = pair.settle(sums)
             if undefined_ is not None:
                 found[i] = undefined_
                 del held[i]
         if held:
-            for (i, pair), one in zip(held.items(), passes(sides).contrasts(list(held.values())), strict=True):
+            for (i, pair), one in zip(held.items(), over.contrasts(list(held.values())), strict=True):
                 found[i] = pair.concluded(one, confidence)
     return [found[i] for i in range(len(metrics))]
 

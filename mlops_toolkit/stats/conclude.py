@@ -262,7 +262,7 @@ def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
     longest, error = parts.longest(units(confidence, parts.difference.active)), plain.standard_error or 0.0
     if longest is not None:
         return replace(plain, steps=guarded(parts.difference.skewed, error, longest))
-    hidden = guarded((0.0, 0.0), error, (parts.own.size * max(parts.own.extremes),) * 2)
+    hidden = guarded((0.0, 0.0), error, (parts.own.longest,) * 2)
     return replace(plain, steps=(plain.steps[0] + hidden[0], plain.steps[1] + hidden[1]))
 
 

@@ -7,7 +7,6 @@ Supposed is that the next examples show what these do: the same value or change,
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal
 
@@ -15,7 +14,7 @@ from mlops_toolkit.records.result import Needs
 from mlops_toolkit.stats.distributions import critical, normal_quantile
 from mlops_toolkit.stats.luck import Trained, wider
 from mlops_toolkit.stats.paired import Paired
-from mlops_toolkit.stats.power import ENDLESS, POWER, counted, enough_for_any, test_part, times_of
+from mlops_toolkit.stats.power import ENDLESS, POWER, counted, enough_for_any, fewest, least_times, of_trained, times_of
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.spread import FEWEST_CLUSTERS, FEWEST_EXAMPLES
 
@@ -33,22 +32,15 @@ def _beyond(paired: Paired, asked: float, power: float, confidence: float) -> Ne
     if paired.n == 0 or room <= 0:
         return Needs()
     if paired.luck is not None:
-        return _with_luck(paired, room, power, confidence)
+        now = Trained(paired.luck.parts, paired.luck.of_test(confidence)[0])
+        return of_trained(paired, now, room, power, confidence, as_seen=True)
     if paired.trials is not None:
         times: float | None = _times_of_trials(paired, room, power, confidence)
     elif paired.standard_error is None:
         times = None
     else:
         times = times_of(paired, paired.steps[0], room, power, confidence)
-    return replace(counted(paired, enough_for_any(paired, times)), as_seen=True)
-
-
-def _with_luck(paired: Paired, room: float, power: float, confidence: float) -> Needs:
-    assert paired.luck is not None  # noqa: S101  # the caller has looked
-    now = Trained(paired.luck.parts, *test_part(paired, paired.luck, confidence))
-    found = now.enough(room, power, confidence)
-    made = counted(paired, found.times)
-    return replace(made, seeds=found.seeds, have_seeds=now.have, together=found.together, as_seen=True)
+    return counted(paired, enough_for_any(paired, times), as_seen=True)
 
 
 def _times_of_trials(paired: Paired, room: float, power: float, confidence: float) -> float:
@@ -61,13 +53,7 @@ def _times_of_trials(paired: Paired, room: float, power: float, confidence: floa
         error = math.sqrt(max(0.0, (better + worse) / n - change**2) / n)
         return change - tango(better, worse, n, confidence)[0] + z * error
 
-    few, many = 0.0, 1 / trials
-    while reaches(many) > room and many * trials < ENDLESS:
-        few, many = many, 2 * many
-    for _ in range(50):
-        middle = (few + many) / 2
-        few, many = (middle, many) if reaches(middle) > room else (few, middle)
-    return many
+    return least_times(lambda times: reaches(times) <= room, 1 / trials, ENDLESS / trials)
 
 
 def of_limit(paired: Paired, limit: float, side: Literal["min", "max"], *, power: float = POWER, confidence: float = 0.95) -> Needs:
@@ -96,10 +82,7 @@ def of_limit(paired: Paired, limit: float, side: Literal["min", "max"], *, power
     z = normal_quantile(power) / critical(confidence)
     if paired.own_luck:
         of_test = math.sqrt(max(0.0, reach**2 - wider(0.0, paired.own_luck, confidence) ** 2))
-        now = Trained(paired.own_luck, of_test, of_test / critical(confidence))
-        found = now.enough(room, power, confidence)
-        made = counted(paired, found.times, limit=kept, as_seen=True)
-        return replace(made, seeds=found.seeds, have_seeds=now.have, together=found.together)
+        return of_trained(paired, Trained(paired.own_luck, of_test), room, power, confidence, limit=kept, as_seen=True)
     if paired.trials is not None:
         return counted(paired, _rows_by_wilson(value, limit, looks_down, power, confidence) / paired.trials, limit=kept, as_seen=True)
     perfect = value == (high if looks_down else low)
@@ -116,13 +99,7 @@ def _rows_by_wilson(share: float, limit: float, looks_down: bool, power: float, 
         low, high = wilson(right, n, confidence)
         return low >= limit if looks_down else high <= limit
 
-    few, many = 0, 1
-    while not shows(many) and many < ENDLESS:
-        few, many = many, 2 * many
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if shows(middle) else (middle, many)
-    return many
+    return fewest(shows)
 
 
 def rounded(value: float, *, up: bool) -> float | None:

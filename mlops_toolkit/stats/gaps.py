@@ -326,8 +326,13 @@ def _clustered(
 def own(metric: Metric, sample: Sample, confidence: float) -> Interval | None:
     """The interval of one group's value."""
     if dense(sample.cluster) is None and uneven(sample.weight) is None and (share := single.share_of(metric, sample)):
-        return exact(*share, confidence) if share[1] >= FEWEST_EXAMPLES else None  # of fewer, any gap could be
+        return of_share(*share, confidence)
     return single.interval(metric, sample, confidence)
+
+
+def of_share(right: int, n: int, confidence: float) -> Interval | None:
+    """The same of `right` ones of n."""
+    return exact(right, n, confidence) if n >= FEWEST_EXAMPLES else None  # of fewer, any gap could be
 
 
 @functools.lru_cache(maxsize=4096)

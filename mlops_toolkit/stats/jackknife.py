@@ -72,7 +72,8 @@ def paired(
         return too_few(made, f"only {active} of {len(new)} groups of examples tell the two models apart (at least {FEWEST_ACTIVE})")
     assert spread.error is not None  # noqa: S101  # it is not flat
     df = min(spread.df, active - 1)
-    steps = guarded(replace(spread, active=active).steps, spread.error, _longest(spread_of(new)))
+    # a group of the head's pulls so much at most: how long a step may be that none of those that differ has shown
+    steps = guarded(replace(spread, active=active).steps, spread.error, (spread_of(new).longest,) * 2)
     down, up = (distance(critical(confidence, df), spread.error, step) for step in steps)
     return Paired(
         name,
@@ -90,11 +91,6 @@ def paired(
         df=df,
         steps=steps,
     )
-
-
-def _longest(own: Spread) -> tuple[float, float]:
-    """What a group of the head's pulls at most: how long a step may be that none of those that differ has shown."""
-    return (own.size * max(own.extremes),) * 2
 
 
 def _numbers(left_out: Left) -> Floats | None:

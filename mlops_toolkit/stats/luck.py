@@ -123,14 +123,13 @@ class Enough:
 
 @dataclass(frozen=True)
 class Trained:
-    """An interval's end, by what could bring it nearer: `down`, how far it reaches for the test set alone, `error` of that, and the luck.
+    """An interval's end, by what could bring it nearer: `down`, how far it reaches for the test set alone, and the luck.
 
     More seeds on both sides make each share of luck 1/K, and its t of K − 1 degrees of freedom; how far one training lies from another stays.
     """
 
     parts: tuple[Part, ...]
     down: float
-    error: float
 
     @property
     def have(self) -> int:
@@ -142,8 +141,9 @@ class Trained:
     def reach(self, times: float, seeds: int, power: float, confidence: float) -> float:
         """How far from 0 a harmless change's end lies at most, with probability `power`, at so many times as many examples and so many seeds."""
         parts = self.parts if seeds == self.have else self._at(seeds)
-        error = math.hypot(self.error / math.sqrt(times), *(math.sqrt(part.share) * part.spread.training for part in parts))
-        return wider(self.down / math.sqrt(times), parts, confidence) + normal_quantile(power) * error
+        down = self.down / math.sqrt(times)
+        error = math.hypot(down / critical(confidence), *(math.sqrt(part.share) * part.spread.training for part in parts))
+        return wider(down, parts, confidence) + normal_quantile(power) * error
 
     def _at(self, seeds: int) -> tuple[Part, ...]:
         each = 1.0 if len(self.parts) > 1 or self.have > 1 else 2.0

@@ -7,6 +7,7 @@ as they do here. A margin m is then shown kept with probability `power` when m â
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -57,18 +58,17 @@ def _needs_with_luck(paired: Paired, luck: Luck, margin: float, power: float, co
     """More examples make the test part small and leave the luck of training as it is, more seeds the other way round."""
     if paired.low is None:
         return Needs()
-    now = Trained(luck.parts, *test_part(paired, luck, confidence))
-    found = now.enough(margin, power, confidence)
+    now = Trained(luck.parts, luck.of_test(confidence)[0])
     reach = now.reach(1.0, now.have, power, confidence)
-    margin = readable(max(reach, -paired.low * (1 + 1e-6)))
-    made = counted(paired, found.times, margin=margin)
+    decidable = readable(max(reach, -paired.low * (1 + 1e-6)))
+    return of_trained(paired, now, margin, power, confidence, margin=decidable)
+
+
+def of_trained(paired: Paired, now: Trained, room: float, power: float, confidence: float, **more: Any) -> Needs:
+    """Needs of what makes an end that the luck of training is in reach no further than `room`: examples, seeds, or both together."""
+    found = now.enough(room, power, confidence)
+    made = counted(paired, found.times, **more)
     return replace(made, seeds=found.seeds, have_seeds=now.have, together=found.together)
-
-
-def test_part(paired: Paired, luck: Luck, confidence: float) -> tuple[float, float]:
-    """How far the interval reaches down for the test set alone, and the standard error that this is of."""
-    down = luck.of_test(confidence)[0]
-    return down, down / critical(confidence)
 
 
 def _times_needed(paired: Paired, margin: float, power: float, confidence: float) -> float | None:
@@ -102,24 +102,34 @@ def times_of(paired: Paired, step: float, room: float, power: float, confidence:
         df = None if paired.df is None else max(1, int(min(paired.df * grown, 1e9)))
         return distance(critical(confidence, df), error / math.sqrt(times), step / times) + z * error / math.sqrt(times)
 
-    few, many = 0.0, 1e-6
-    while reaches(many) > room and many < ENDLESS:
+    return least_times(lambda times: reaches(times) <= room, 1e-6, ENDLESS)
+
+
+def least_times(enough: Callable[[float], bool], start: float, most: float) -> float:
+    """From how many times as many on it is enough, looked for from `start` upwards; more than `most` where no number up to there is."""
+    few, many = 0.0, start
+    while not enough(many) and many < most:
         few, many = many, 2 * many
     for _ in range(50):
         middle = (few + many) / 2
-        few, many = (middle, many) if reaches(middle) > room else (few, middle)
+        few, many = (few, middle) if enough(middle) else (middle, many)
+    return many
+
+
+def fewest(enough: Callable[[int], bool]) -> int:
+    """The least number from which on it is enough; more than `ENDLESS` where no number up to there is."""
+    few, many = 0, 1
+    while not enough(many) and many < ENDLESS:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if enough(middle) else (middle, many)
     return many
 
 
 def _trials(share: float, margin: float, power: float, confidence: float) -> int:
     """The fewest rows, of which `share` change, whose harmless changes keep the margin with this power."""
-    few, many = 0, 1
-    while _harmless_share(share * many, many, power, confidence) > margin and many < ENDLESS:
-        few, many = many, 2 * many
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (middle, many) if _harmless_share(share * middle, middle, power, confidence) > margin else (few, middle)
-    return many
+    return fewest(lambda n: _harmless_share(share * n, n, power, confidence) <= margin)
 
 
 def round_up(n: float) -> int | None:

@@ -83,6 +83,11 @@ class Spread:
         return max(down, extremes[0]), max(up, extremes[1])
 
     @property
+    def longest(self) -> float:
+        """The largest influence, whichever way it goes."""
+        return self.size * max(self.extremes)
+
+    @property
     def skewed(self) -> tuple[float, float]:
         """The same by `skew` alone."""
         return self.size * max(0.0, -self.skew), self.size * max(0.0, self.skew)

@@ -18,7 +18,7 @@ from mlops_toolkit.stats.sample import Codes, Floats, Sample
 
 Counts = npt.NDArray[np.int64]
 
-MANY_CLASSES = 20
+_MANY_CLASSES = 20
 _THIN = 1 / 8
 
 _DENSE = 1 << 20  # keys up to which a table with a slot a possible cell is quicker than sorting
@@ -50,7 +50,7 @@ def thin(examples: Counts | Floats) -> bool:
     58 % of simulated comparisons, average precision over 30 or 100 such classes in 6 to 27 %; of twelve examples in 2 to 3 %. Of few
     classes the step of a single example is long enough to cover it.
     """
-    return len(examples) >= MANY_CLASSES and float((1 / np.maximum(examples, 1)).mean()) > _THIN
+    return len(examples) >= _MANY_CLASSES and float((1 / np.maximum(examples, 1)).mean()) > _THIN
 
 
 def _zeros() -> Floats:

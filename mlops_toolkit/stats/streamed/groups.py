@@ -12,7 +12,6 @@ from mlops_toolkit.stats import gaps
 from mlops_toolkit.stats.gaps import Group, Interval
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.sample import Floats
-from mlops_toolkit.stats.spread import FEWEST_EXAMPLES
 from mlops_toolkit.stats.streamed.block import Block, Part
 from mlops_toolkit.stats.streamed.measure import Added, Asked, added
 
@@ -61,7 +60,7 @@ class InBlocks:
         return self.alone.off(self.metric, self.name)
 
     def own(self, confidence: float) -> Interval | None:
-        found = self.alone.alone(self.metric, self.name, confidence, _exact)
+        found = self.alone.alone(self.metric, self.name, confidence, gaps.of_share)
         return None if found.head_low is None or found.head_high is None else (found.head_low, found.head_high)
 
     def by_cluster(self, before: Any = None) -> Floats:
@@ -72,11 +71,6 @@ class InBlocks:
             return None
         found = self.both.answers(confidence)[self.metric.name][self.name]
         return None if found.low is None or found.high is None else (found.low, found.high)
-
-
-def _exact(right: int, n: int, confidence: float) -> Interval | None:
-    """As `gaps.own` takes the interval of a share."""
-    return gaps.exact(right, n, confidence) if n >= FEWEST_EXAMPLES else None
 
 
 def groups(
@@ -102,7 +96,7 @@ def groups(
 
 
 def _group(rows: InBlocks, least: int, *, spans: bool) -> Group:
-    found = rows.alone.alone(rows.metric, rows.name, 0.95, _exact)
+    found = rows.alone.alone(rows.metric, rows.name, 0.95, gaps.of_share)
     why = None
     if rows.n < least:
         why = f"{rows.n:,} of at least {least:,} examples"

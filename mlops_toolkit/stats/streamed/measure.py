@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,8 +50,6 @@ class _Subset:
     rows: Rows
     pairs: dict[str, Pair]
     table: Table | None
-    own: Table | None = None
-    zeros: dict[str, bool] = field(default_factory=dict)
 
 
 def measured(blocks: Iterable[Block], asked: Asked, confidence: float) -> tuple[dict[str, dict[Any, Paired]], dict[str, float]]:
@@ -231,12 +229,13 @@ def _alone(metric: Metric, one: _Subset, cells: Cells | None, confidence: float,
         if metric.family == "mean" and pair.shares[0]:
             share = pair.shares[1], rows.n
     own = None
+    share = share if rows.even and not rows.clustered else None
     if spread is not None and value.value is not None:
-        if share is not None and rows.even and not rows.clustered:
+        if share is not None:
             own = of_share(*share, confidence)
         else:
             own = single.own_interval(metric, value, spread, clustered=rows.clustered, confidence=confidence, longest=longest)
-    trials = share[1] if share is not None and rows.even and not rows.clustered else None
+    trials = share[1] if share is not None else None
     error, clusters = (None, None) if spread is None else (spread.error, spread.units if rows.clustered else None)
     made = of_head(metric, rows.n, value, own, error, trials, clusters)
     return one.pairs[metric.name].wider(made, rows, confidence) if metric.name in one.pairs else made

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,7 @@ _STEP = 16  # bits by which a pass narrows
 _SIGN = np.uint64(1 << 63)
 
 Keys = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
 
 
 def keys(values: Floats) -> Keys:
@@ -103,9 +103,8 @@ class OfOrder:
         self._ends = (0.0, 1.0)
         self._value, self._density = 0.0, 0.0
         self._counting = False
-        self._within = 0
         self._beyond = [0, 0]
-        self._marks: list[Any] = [None, None]
+        self._marks: tuple[Mask, Mask] | None = None
 
     # --- the first pass, and the narrowing ones
 
@@ -135,6 +134,8 @@ class OfOrder:
         q = self.order.q
         reach = critical(0.95) * math.sqrt(q * (1 - q) / rows.units)
         self._ends = max(0.0, q - reach), min(1.0, q + reach)
+        if rows.clustered:
+            self._marks = np.zeros(len(rows.there), bool), np.zeros(len(rows.there), bool)
         wanted = {rank for p in (q, *self._ends) for rank in self._around(p)}
         self._open[0].ranks = {rank: rank for rank in wanted}
         self._narrow()
@@ -152,17 +153,10 @@ class OfOrder:
         if not self._counting:
             self._sort(values)
             return
-        self._within += int(np.count_nonzero(values <= self._value))
         for which, rows in enumerate((values < self._value, values > self._value)):
             self._beyond[which] += int(np.count_nonzero(rows))
-            if sample.cluster is not None:
-                there = np.bincount(sample.cluster[rows]) > 0
-                held = self._marks[which]
-                if held is None or len(held) < len(there):
-                    grown = np.zeros(len(there), dtype=bool)
-                    grown[: 0 if held is None else len(held)] = held if held is not None else False
-                    held = self._marks[which] = grown
-                held[: len(there)] |= there
+            if self._marks is not None and sample.cluster is not None:
+                self._marks[which][sample.cluster[rows]] = True
 
     def looked(self) -> None:
         """That such a pass is over."""
@@ -203,7 +197,7 @@ class OfOrder:
             return Measured(None, state="empty")
         if not self.finite or not math.isfinite(self._value) or not math.isfinite(self._density):
             return Measured(None, state="not-finite")
-        beyond = [int(np.count_nonzero(marks)) if marks is not None else 0 for marks in self._marks] if rows.clustered else self._beyond
+        beyond = self._beyond if self._marks is None else [int(np.count_nonzero(marks)) for marks in self._marks]
         return Measured(self._value, support=min(beyond), rare=f"examples beyond the {self.order.q:g}-quantile")
 
     def influence(self, sample: Sample) -> Floats:
@@ -211,7 +205,8 @@ class OfOrder:
         if values is None:
             return np.zeros(sample.n)
         inside = (values <= self._value).astype(np.float64)
-        return (self._within / self._n - inside) * (self._density / self._n)
+        within = self._n - self._beyond[1]
+        return (within / self._n - inside) * (self._density / self._n)
 
     def _values(self, sample: Sample) -> Floats | None:
         found = self.order.values(sample)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlops_toolkit.stats.by_rows import Sides
+from mlops_toolkit.stats.by_rows import Sides, bias
 from mlops_toolkit.stats.conclude import Longest, Paired, Parts, Share, conclude, undefined
 from mlops_toolkit.stats.contrast import NOISE, Contrast, Moved
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
-from mlops_toolkit.stats.optimism import MOST, optimism
+from mlops_toolkit.stats.optimism import MOST
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
 from mlops_toolkit.stats.spread import Spread
 from mlops_toolkit.stats.streamed.rows import Rows
@@ -188,11 +188,11 @@ class Pair:
         return replace(sample, prediction=None, columns={})
 
     def _bias(self) -> float:
-        """As `by_rows.bias`, which there is of few rows only."""
+        """Of all rows, which are held where they are few only."""
         if not self.held:
             return 0.0
         before, after = (_joined(one) for one in zip(*self.held, strict=True))
-        return (optimism(self.metric, after) - optimism(self.metric, before)) * (1 if self.metric.direction == "higher" else -1)
+        return bias(self.metric, Sides(before, after))
 
     def own(self, rows: Rows) -> Spread:
         """Of the head's own influences."""

@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mlops_toolkit.stats.binned import Counted, Curve, Layout
-from mlops_toolkit.stats.layout import BINS, FINER
+from mlops_toolkit.stats.binned import Counted, Curve
+from mlops_toolkit.stats.layout import BINS, FINER, Layout
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.metrics.build import positive_class, rarer
 from mlops_toolkit.stats.metrics.ranking import class_scores

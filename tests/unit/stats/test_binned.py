@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.stats.binned import Counted, Curve, Layout
+from mlops_toolkit.stats.binned import Counted, Curve
+from mlops_toolkit.stats.layout import Layout
 from mlops_toolkit.stats.metrics.ranking import AVERAGE_PRECISION, ROC_AUC, exact
 from mlops_toolkit.stats.sample import Floats
 
