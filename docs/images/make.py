@@ -24,21 +24,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 from mlops_toolkit.records import result  # noqa: E402
 from mlops_toolkit.records.result import Check, Result, Side  # noqa: E402
 from mlops_toolkit.report import charts  # noqa: E402
-from tests.world.repository import CONFIG, make  # noqa: E402
-
-# A model of a given accuracy: of its errors most are those of the model before, as in a real line of models.
-MOVING = """\
-import json, os, pathlib, random
-said = json.loads(pathlib.Path("model/weights.json").read_text())
-rows = ["id,target,prediction,language"]
-for i in range(1500):
-    hard, anew = random.Random(i).random(), random.Random(f"{said['seed']}-{i}")
-    hard = anew.random() if anew.random() < 0.15 else hard
-    target = "spam" if i % 3 == 0 else "ham"
-    answer = target if hard < said["accuracy"] else {"spam": "ham", "ham": "spam"}[target]
-    rows.append(f"m{i},{target},{answer},{'de' if i % 4 == 0 else 'en'}")
-pathlib.Path(os.environ["MLOPS_PREDICTIONS"]).write_text("\\n".join(rows) + "\\n")
-"""
+from tests.world.repository import CONFIG, MOVING, make  # noqa: E402
 
 LIGHT = {
     "page": "#ffffff",

@@ -7,20 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.repository import CONFIG, Repository, make
+from tests.world.repository import CONFIG, MOVING, Repository, make
 
-EVALUATE = """\
-import json, os, pathlib, random
-said = json.loads(pathlib.Path("model/weights.json").read_text())
-rows = ["id,target,prediction,language"]
-for i in range(int(said.get("first", 0)), 1500):
-    hard, anew = random.Random(i).random(), random.Random(f"{said['seed']}-{i}")
-    hard = anew.random() if anew.random() < 0.15 else hard
-    target = "spam" if i % 3 == 0 else "ham"
-    answer = target if hard < said["accuracy"] else {"spam": "ham", "ham": "spam"}[target]
-    rows.append(f"m{i},{target},{answer},{'de' if i % 4 == 0 else 'en'}")
-pathlib.Path(os.environ["MLOPS_PREDICTIONS"]).write_text("\\n".join(rows) + "\\n")
-"""
 LEVELS = [0.90, 0.90, 0.90, 0.95, 0.95, 0.95, 0.89, 0.89]
 
 
@@ -34,7 +22,7 @@ def recorded(repository: Repository, level: float, seed: int, **more: int) -> No
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Up by 5 pp with model 3; down by 6 pp with model 6 or 7, of which only 7 was recorded; the first model saw fewer examples."""
     made = make(tmp_path_factory.mktemp("line"), config=CONFIG.replace("max-drop: 1pp, slices: {max-drop: 3pp}", "max-drop: 4pp"))
-    made.write(evaluate_py=EVALUATE)
+    made.write(evaluate_py=MOVING)
     recorded(made, 0.9, 99, first=200)
     for seed, level in enumerate(LEVELS):
         if seed == 6:

@@ -32,6 +32,19 @@ for i in range(n):
 pathlib.Path(os.environ["MLOPS_PREDICTIONS"]).write_text("\\n".join(rows) + "\\n")
 pathlib.Path(os.environ["MLOPS_MEASURES"]).write_text(json.dumps({"latency-ms": [10.0, 10.1, 9.9], "parameters": 1000}))
 """
+# A model of a given accuracy: of its errors most are those of the model before, as in a real line of models.
+MOVING = """\
+import json, os, pathlib, random
+said = json.loads(pathlib.Path("model/weights.json").read_text())
+rows = ["id,target,prediction,language"]
+for i in range(int(said.get("first", 0)), 1500):
+    hard, anew = random.Random(i).random(), random.Random(f"{said['seed']}-{i}")
+    hard = anew.random() if anew.random() < 0.15 else hard
+    target = "spam" if i % 3 == 0 else "ham"
+    answer = target if hard < said["accuracy"] else {"spam": "ham", "ham": "spam"}[target]
+    rows.append(f"m{i},{target},{answer},{'de' if i % 4 == 0 else 'en'}")
+pathlib.Path(os.environ["MLOPS_PREDICTIONS"]).write_text("\\n".join(rows) + "\\n")
+"""
 CONFIG = """\
 name: spam-filter
 train: {run: python3 train.py, output: model/, inputs: [train.py, params.json], params: params.json}

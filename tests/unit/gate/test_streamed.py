@@ -25,24 +25,20 @@ from mlops_toolkit.gate.nearly import up
 from mlops_toolkit.gate.streamed import UNSEARCHED
 from mlops_toolkit.predictions import read
 from mlops_toolkit.predictions.anonymous import anonymise
-from mlops_toolkit.predictions.stream import admit, parts, scratch, source, spool
+from mlops_toolkit.predictions.stream import admit, source
 from mlops_toolkit.predictions.stream.admit import Stream
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.result import Check, Result
 from tests.unit.gate.drawn import request
+from tests.unit.predictions.stream import small
 
 RANKED = ("roc-auc", "average-precision")
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Blocks and parts so small that a few hundred rows are many of them."""
-    for module in (spool, source, parts):
-        monkeypatch.setattr(module, "BLOCK", 64)
-    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (64,))
-    monkeypatch.setattr(parts, "ROWS", 100)
-    yield
-    scratch.clear()
+    with small.blocks(monkeypatch, 64, 100):
+        yield
 
 
 def loaded(file: Path, *, label: str, how: type[Table] | type[Stream], hashed: bool = False, **about: Any) -> Loaded:

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlops_toolkit.predictions.stream import parts, scratch, source, spool
 from mlops_toolkit.predictions.stream.admit import Stream
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.result import Result
 from tests.unit.gate.test_streamed import outcome, same
 from tests.unit.gate.test_streamed_groups import outcome as outcome_of_gate
+from tests.unit.predictions.stream import small
 
 METRICS = [
     "accuracy",
@@ -29,12 +29,8 @@ METRICS = [
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (spool, source, parts):
-        monkeypatch.setattr(module, "BLOCK", 100)
-    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (100,))
-    monkeypatch.setattr(parts, "ROWS", 400)
-    yield
-    scratch.clear()
+    with small.blocks(monkeypatch, 100, 400):
+        yield
 
 
 def frames(*, drop: float = 0.0, clusters: int = 0, spread: bool = False, n: int = 2400, seed: int = 4) -> list[pl.DataFrame]:

@@ -14,12 +14,12 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.predictions import read
 from mlops_toolkit.predictions.anonymous import anonymise
-from mlops_toolkit.predictions.stream import parts, scratch, source, spool
 from mlops_toolkit.predictions.stream.admit import Stream
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.result import Result
 from tests.unit.gate.drawn import request
 from tests.unit.gate.test_streamed import loaded, same
+from tests.unit.predictions.stream import small
 
 SLICES = "slices: [language, {long: \"length > 50 AND kind = 'a'\"}]"
 ASKED = f"evaluate: {{run: x, task: classification, metrics: [accuracy], {SLICES}}}\ngate: {{accuracy: {{max-drop: 5pp, slices: {{max-drop: 3pp}}}}}}\n"
@@ -28,12 +28,8 @@ YES = "accepted: [{check: gate, reason: regrouped}]\n"
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (spool, source, parts):
-        monkeypatch.setattr(module, "BLOCK", 64)
-    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (64,))
-    monkeypatch.setattr(parts, "ROWS", 200)
-    yield
-    scratch.clear()
+    with small.blocks(monkeypatch, 64, 200):
+        yield
 
 
 def answers(*, broken: int, moved: bool, kind: str = "a") -> pl.DataFrame:

@@ -12,7 +12,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from mlops_toolkit.predictions.stream import parts, scratch, source, spool
 from mlops_toolkit.predictions.stream.admit import Stream, read_stream
 from tests.unit.gate import (
     drawn,
@@ -27,6 +26,7 @@ from tests.unit.gate import (
     test_stricter,
     test_unpaired,
 )
+from tests.unit.predictions.stream import small
 
 MODULES = (
     test_assemble,  # verdicts, states (labels and examples that changed, the same model), examples, what is accepted, exit codes
@@ -60,9 +60,6 @@ globals().update(_tests())
 
 @pytest.fixture(autouse=True)
 def _in_blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for module in (spool, source, parts):
-        monkeypatch.setattr(module, "BLOCK", 256)
-    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (256,))
     count = iter(range(10**6))
 
     def stream(columns: Mapping[str, Sequence[Any]], **how: Any) -> Stream:
@@ -75,5 +72,5 @@ def _in_blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     for module in (drawn, *MODULES):
         if hasattr(module, "table"):
             monkeypatch.setattr(module, "table", stream)
-    yield
-    scratch.clear()
+    with small.blocks(monkeypatch, 256):
+        yield

@@ -15,24 +15,21 @@ from mlops_toolkit.compare import sides
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.loaded import Loaded
-from mlops_toolkit.predictions.stream import admit, align, parts, scratch, source, spool, text
+from mlops_toolkit.predictions.stream import admit, align, source, text
 from mlops_toolkit.records.run import Artifact
 from mlops_toolkit.system.files import sha256
 from tests.unit.gate.drawn import request
+from tests.unit.predictions.stream import small
 
 N = 2000
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (spool, source, parts):
-        monkeypatch.setattr(module, "BLOCK", 100)
-    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (100,))
-    monkeypatch.setattr(parts, "ROWS", 500)
     monkeypatch.setattr(source, "ROWS", 100)
     monkeypatch.setattr(source, "BYTES", 1000)
-    yield
-    scratch.clear()
+    with small.blocks(monkeypatch, 100, 500):
+        yield
 
 
 def write(path: Path, *, right: float, n: int = N) -> None:

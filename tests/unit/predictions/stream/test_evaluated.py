@@ -14,10 +14,11 @@ from mlops_toolkit.errors import EnvironmentFailure, MlopsError
 from mlops_toolkit.predictions import digest
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.score import score
-from mlops_toolkit.predictions.stream import admit, keep, parts, scratch, source, spool, whole
+from mlops_toolkit.predictions.stream import admit, keep, source, whole
 from mlops_toolkit.predictions.stream.score import score as in_blocks
 from mlops_toolkit.system import memory
 from tests.unit.gate.drawn import config
+from tests.unit.predictions.stream import small
 
 ASKED = """evaluate:
   run: x
@@ -29,13 +30,9 @@ ASKED = """evaluate:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (spool, source, parts):
-        monkeypatch.setattr(module, "BLOCK", 64)
-    monkeypatch.setattr(source.Opened.blocks, "__defaults__", (64,))
-    monkeypatch.setattr(parts, "ROWS", 100)
     monkeypatch.setattr(keep, "ROWS", 100)
-    yield
-    scratch.clear()
+    with small.blocks(monkeypatch, 64, 100):
+        yield
 
 
 def frame(seed: int, *, repeats: bool = False, clusters: bool = False, weights: float | None = None, words: bool = False) -> pl.DataFrame:
