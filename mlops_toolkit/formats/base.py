@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,7 @@ class Format(Protocol):
 
     name: str
     framework: str  # the distribution that trains such models
+    words: tuple[str, ...]  # what `save` may be told for this format alone
     packages: tuple[str, ...]  # the distributions that load one and let it answer
 
     def takes(self, model: Any) -> bool:
@@ -74,11 +76,24 @@ def of(model: Any) -> Format:
     for name in FORMATS:
         if named(name).takes(model):
             return named(name)
+    if isinstance(model, str | os.PathLike):
+        there(Path(model))
+        raise UsageError(
+            "unknown-model",
+            f"{model} is none of the files that are models here",
+            hint="give the model itself, an .onnx file, a SavedModel's folder or a predict.py",
+        )
     raise UsageError(
         "unknown-model",
         f"a {type(model).__module__}.{type(model).__qualname__} is stored by none of the formats ({', '.join(FORMATS)})",
         hint='write predict.py with a class Model (load, predict), and save that: mlops.save("predict.py", FOLDER, example=x, files=[…])',
     )
+
+
+def there(path: Path) -> None:
+    """UsageError `no-such-file` where nothing is at a path that the user named."""
+    if not path.exists():
+        raise UsageError("no-such-file", f"there is no {path}", hint="paths are taken from the folder in which the script runs")
 
 
 def kind_of(model: Any, package: str) -> bool:

@@ -29,6 +29,7 @@ class Handler:
     """Code and the files it reads, below `code/`."""
 
     name, framework = "handler", "python"
+    words = ("files", "packages")
     packages: tuple[str, ...] = ("numpy",)
 
     def takes(self, model: Any) -> bool:

@@ -17,6 +17,7 @@ class Keras:
     """Sequential and functional models; their inputs and outputs keep the names that the layers have."""
 
     name, framework = "keras", "keras"
+    words: tuple[str, ...] = ()
     packages = ("keras", "numpy")  # and the backend that is installed
 
     def takes(self, model: Any) -> bool:
@@ -46,10 +47,12 @@ class Keras:
     def answers(self, model: Any, signature: Signature, part: Part) -> Answer:
         names = list(getattr(model, "output_names", None) or [])
 
+        inputs = [str(tensor.name) for tensor in getattr(model, "inputs", None) or []]
+
         def answer(arrays: Arrays) -> dict[str, Any]:
             import numpy as np
 
-            given = [arrays[name] for name in arrays]
+            given = [arrays[name] for name in (inputs if set(inputs) == set(arrays) else arrays)]
             found = model.predict_on_batch(given[0] if len(given) == 1 else given)
             if isinstance(found, dict):
                 return {str(name): np.asarray(value) for name, value in found.items()}

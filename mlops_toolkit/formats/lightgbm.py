@@ -19,6 +19,7 @@ class LightGBM:
     """Boosters and the estimators around them. Classifiers answer `label` and `probabilities`, others `prediction`."""
 
     name, framework = "lightgbm", "lightgbm"
+    words: tuple[str, ...] = ()
     packages = ("lightgbm", "numpy")
 
     def takes(self, model: Any) -> bool:
@@ -40,10 +41,7 @@ class LightGBM:
         booster = getattr(model, "booster_", model)
 
         def answer(arrays: Arrays) -> dict[str, Any]:
-            import numpy as np
-
-            found = np.asarray(booster.predict(as_rows(arrays)))
-            return ordered(of_trees(found, classifier=bool(part.options.get("classifier"))), signature)
+            return ordered(of_trees(booster.predict(as_rows(arrays)), classifier=bool(part.options.get("classifier"))), signature)
 
         return answer
 

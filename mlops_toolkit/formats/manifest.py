@@ -93,6 +93,8 @@ def read(folder: Path) -> Manifest:
     try:
         raw = place.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
+        if not folder.exists():
+            raise InvalidFile("bad-model", "there is no such folder", where=str(folder)) from error
         raise InvalidFile("bad-model", f"there is no {NAME}: not a model that mlops.save wrote", where=str(folder), hint=AGAIN) from error
     try:
         return _read(json.loads(raw))
@@ -163,7 +165,7 @@ def digests(folder: Path) -> dict[str, tuple[str, int]]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise InvalidFile("bad-model", f"{name} is a link, or no file: a model is files alone", where=str(folder))
-        if path.is_file() and name != NAME and "__pycache__" not in path.parts:
+        if path.is_file() and name != NAME:
             found[name] = (_sha256(path), path.stat().st_size)
     return found
 

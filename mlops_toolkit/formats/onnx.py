@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package
+from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package, there
 from mlops_toolkit.formats.manifest import Part
-from mlops_toolkit.formats.signature import NUMPY, Arrays, Signature, Tensor
+from mlops_toolkit.formats.signature import NUMPY, Arrays, Signature
 
 FILE = "model.onnx"
 # onnxruntime's names of types
@@ -27,12 +27,15 @@ class Onnx:
     """A graph that was made elsewhere (`onnx.ModelProto`, or the path of an .onnx file), or by our own conversion."""
 
     name, framework = "onnx", "onnx"
+    words: tuple[str, ...] = ()
     packages = ("onnxruntime", "numpy")
 
     def takes(self, model: Any) -> bool:
         return kind_of(model, "onnx") or (isinstance(model, str | os.PathLike) and str(model).endswith(".onnx"))
 
     def write(self, model: Any, folder: Path, wanted: Wanted) -> Part:
+        if isinstance(model, str | os.PathLike):
+            there(Path(model))
         onnx = package("onnx", "onnx")
         if isinstance(model, str | os.PathLike):
             model = onnx.load(str(model))  # with its external data
@@ -62,11 +65,11 @@ class Onnx:
 
         double = bool(part.options.get("single"))  # a graph that computes in single precision where the signature says double
         said = {tensor.name: tensor.dtype for tensor in signature.outputs}
-        # Converters give single precision where the model itself gave double: the answer is what the signature says.
+        # Converters give other numbers (single precision, longer integers) than the model itself: the answer is what the signature says.
         other = {
             ours[place]: NUMPY[said[ours[place]]]
             for place, node in enumerate(model.get_outputs())
-            if said.get(ours[place], "").startswith("FP") and _TYPES.get(_kind(node)) != said[ours[place]]
+            if said.get(ours[place], "BYTES") != "BYTES" and _TYPES.get(_kind(node)) != said[ours[place]]
         }
 
         def plain(arrays: Arrays) -> dict[str, Any]:
@@ -100,15 +103,6 @@ def _providers(runtime: Any) -> list[str]:
 
 def _kind(node: Any) -> str:
     return str(node.type).removeprefix("tensor(").removesuffix(")")
-
-
-def signature_of(session: Any) -> Signature:
-    """What a graph itself says of its inputs and outputs."""
-
-    def tensor(node: Any) -> Tensor:
-        return Tensor(node.name, _TYPES.get(_kind(node), _kind(node).upper()), tuple(n if isinstance(n, int) else None for n in node.shape))
-
-    return Signature(tuple(map(tensor, session.get_inputs())), tuple(map(tensor, session.get_outputs())))
 
 
 FORMAT = Onnx()

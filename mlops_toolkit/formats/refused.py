@@ -20,7 +20,6 @@ _ENDINGS = {
     ".pt2": "a torch.export archive",
     ".h5": "Keras' HDF5, whose layers may hold code",
     ".hdf5": "Keras' HDF5, whose layers may hold code",
-    ".npy": "NumPy's array",
     ".mar": "a TorchServe archive",
 }
 
@@ -46,8 +45,7 @@ def executing(path: Path) -> str | None:
             return "TorchScript" if any(name.endswith("constants.pkl") or "/code/" in name for name in names) else "PyTorch's pickle"
         if path.suffix == ".pt2" or any(name.endswith("archive_format") for name in names):
             return _ENDINGS[".pt2"]
-        return None
-    return _ENDINGS.get(path.suffix.casefold()) if path.suffix.casefold() != ".npy" else None
+    return _ENDINGS.get(path.suffix.casefold())
 
 
 def refuse(path: Path) -> None:

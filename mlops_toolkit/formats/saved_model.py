@@ -75,6 +75,7 @@ class SavedModel:
     """A `tf.Module` with the signature `serving_default`, or the folder of a SavedModel."""
 
     name, framework = "saved-model", "tensorflow"
+    words: tuple[str, ...] = ()
     packages = ("tensorflow", "numpy")
 
     def takes(self, model: Any) -> bool:

@@ -22,6 +22,7 @@ class Skops:
     """Estimators and pipelines of scikit-learn. Classifiers answer `label` and, where they have them, `probabilities`; others `prediction`."""
 
     name, framework = "skops", "scikit-learn"
+    words: tuple[str, ...] = ()
     packages = ("skops", "scikit-learn", "numpy")
 
     def takes(self, model: Any) -> bool:

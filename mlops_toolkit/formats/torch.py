@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package
+from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package, there
 from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.signature import Arrays, Signature
 
@@ -28,6 +30,7 @@ class Torch:
     """Modules whose forward takes tensors and gives a tensor, a tuple or a dictionary of tensors."""
 
     name, framework = "safetensors", "torch"
+    words = ("builder", "arguments", "code")
     packages = ("torch", "safetensors", "numpy")
 
     def takes(self, model: Any) -> bool:
@@ -66,20 +69,30 @@ class Torch:
         torch = package("torch", "torch")
         device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         names = [tensor.name for tensor in signature.outputs]
+        by_name = takes_names(model, [tensor.name for tensor in signature.inputs])
 
         def answer(arrays: Arrays) -> dict[str, Any]:
-            given = [torch.from_numpy(array.copy()).to(device) for array in arrays.values()]
+            given = {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}
             training = model.training
             model.eval()
             try:
                 with torch.inference_mode():
-                    found = outputs(model(*given))
+                    found = outputs(model(**given) if by_name else model(*given.values()))
             finally:
                 model.train(training)
             values = {name: value.detach().cpu().numpy() for name, value in found.items()}
             return dict(zip(names, values.values(), strict=True)) if len(names) == len(values) else values
 
         return answer
+
+
+def takes_names(module: Any, names: Sequence[str]) -> bool:
+    """Whether forward has parameters of these names: then they are given by name, in whatever order the example has them, else in its order."""
+    try:
+        known = inspect.signature(module.forward).parameters
+    except (TypeError, ValueError):
+        return False
+    return all(name in known and known[name].kind in (known[name].POSITIONAL_OR_KEYWORD, known[name].KEYWORD_ONLY) for name in names)
 
 
 def outputs(found: Any) -> dict[str, Any]:
@@ -109,8 +122,7 @@ def arguments(given: Any) -> dict[str, Any]:
 def copied(sources: Any, to: Path) -> None:
     """Files and folders of code (or beside code) copied below `to` by their own names. UsageError `no-such-file`."""
     for source in map(Path, sources):
-        if not source.exists():
-            raise UsageError("no-such-file", f"there is no {source}", hint="paths are taken from the folder in which the script runs")
+        there(source)
         to.mkdir(exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, to / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
@@ -120,15 +132,28 @@ def copied(sources: Any, to: Path) -> None:
 
 @contextlib.contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """Modules of a folder can be imported meanwhile, before all others; nothing is written into it."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    """Modules of a folder can be imported meanwhile, before all others; nothing is written into it.
+
+    They are this model's alone: one of the same name that is loaded already (another version's, the training script's) is set aside, and is
+    back afterwards.
+    """
+    own = {path.stem for path in folder.glob("*") if path.suffix == ".py" or path.is_dir()} - set(sys.stdlib_module_names)
+
+    def taken() -> dict[str, ModuleType]:
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in own}
+
+    aside, before = taken(), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.dont_write_bytecode = before
         with contextlib.suppress(ValueError):
             sys.path.remove(str(folder))
+        taken()
+        sys.modules.update(aside)
 
 
 def called(builder: str, given: dict[str, Any], where: str) -> Any:

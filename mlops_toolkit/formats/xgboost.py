@@ -9,6 +9,7 @@ from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.formats.base import Answer, Wanted, kind_of, ordered, package
 from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.signature import Arrays, Signature
+from mlops_toolkit.formats.skops import as_rows
 
 FILE = "model.ubj"
 
@@ -17,6 +18,7 @@ class XGBoost:
     """Boosters and the estimators around them. Classifiers answer `label` and `probabilities`, others `prediction`."""
 
     name, framework = "xgboost", "xgboost"
+    words: tuple[str, ...] = ()
     packages = ("xgboost", "numpy")
 
     def takes(self, model: Any) -> bool:
@@ -47,13 +49,8 @@ class XGBoost:
         until = (0, int(part.options.get("trees-until", 0)))
 
         def answer(arrays: Arrays) -> dict[str, Any]:
-            import numpy as np
-
-            from mlops_toolkit.formats.skops import as_rows
-
-            rows = as_rows(arrays)
-            found = booster.predict(xgboost.DMatrix(rows), iteration_range=until, validate_features=False)
-            return ordered(of_trees(np.asarray(found), classifier=bool(part.options.get("classifier"))), signature)
+            found = booster.predict(xgboost.DMatrix(as_rows(arrays)), iteration_range=until, validate_features=False)
+            return ordered(of_trees(found, classifier=bool(part.options.get("classifier"))), signature)
 
         return answer
 

@@ -17,6 +17,7 @@ from mlops_toolkit.formats.base import Answer
 from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.onnx import FILE, FORMAT
 from mlops_toolkit.formats.signature import Arrays, Signature, dtype_of
+from mlops_toolkit.formats.torch import takes_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ def converted(asked: Asked, kind: str, signature: Signature, native: Answer) -> 
         except (MlopsError, ImportError) as error:
             reason = reason or str(getattr(error, "message", error))
         except Exception as error:  # noqa: BLE001 -- converters raise whatever they meet; the model is served natively then
-            reason = reason or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            said = " ".join(str(error).split())[:300]
+            reason = reason or (said if said and isinstance(error, ValueError) else f"{type(error).__name__}: {said}")
         for file in asked.file.parent.glob(FILE + "*"):
             file.unlink()
     return None, reason
@@ -82,7 +84,7 @@ def _proven(asked: Asked, part: Part, signature: Signature, native: Answer) -> d
             wanted = native(given)
         apart = largest_difference(graph(given), wanted, relative=RELATIVE, absolute=ABSOLUTE)
         if apart is None:
-            raise ValueError(f"its answers to {size} examples are not the model's own")
+            raise ValueError(f"as ONNX it answers {'an example' if size == 1 else f'{size} examples'} otherwise")
         largest = max(largest, apart)
     return {"largest-difference": largest, "rows": rows, "batches": batches}
 
@@ -112,14 +114,13 @@ def of_sklearn(asked: Asked) -> dict[str, Any]:
     options: dict[int, dict[str, Any]] = {
         id(step): {"locale": LOCALE} for step in _steps(asked.model) if type(step).__name__ in ("TfidfVectorizer", "CountVectorizer")
     }
-    if classifier and hasattr(asked.model, "predict_proba"):
+    proba = classifier and hasattr(asked.model, "predict_proba")
+    if proba:
         options[id(asked.model.steps[-1][1] if hasattr(asked.model, "steps") else asked.model)] = {"zipmap": False}
     made = convert_sklearn(asked.model, initial_types=types, options=options or None)
-    if classifier and not hasattr(asked.model, "predict_proba"):  # scores that the model itself would not give
-        del made.graph.output[1:]
+    del made.graph.output[2 if proba else 1 :]  # scores that the model itself would not give
     asked.file.write_bytes(made.SerializeToString())
-    flat = [] if classifier else ["prediction"]
-    return {"columns": columns, "flat": flat}
+    return {"columns": columns, "flat": [] if classifier else ["prediction"]}
 
 
 def _steps(model: Any) -> Iterator[Any]:
@@ -136,20 +137,22 @@ def of_torch(asked: Asked) -> dict[str, Any]:
 
     training = asked.model.training
     device = next((weight.device for weight in asked.model.parameters()), torch.device("cpu"))
-    given = tuple(torch.from_numpy(array[:2] if len(array) > 1 else array.repeat(2, 0)).to(device) for array in asked.example.values())
+    given = {name: torch.from_numpy(array[[0, len(array) - 1]]).to(device) for name, array in asked.example.items()}
+    by_name = takes_names(asked.model, list(given))
     batch = torch.export.Dim("batch")
-    shapes = []
-    for name, array in asked.example.items():
-        free = {axis: torch.export.Dim(f"{name.replace('-', '_')}_{axis}") for axis in asked.dynamic.get(name, ()) if 0 < axis < array.ndim}
-        shapes.append({0: batch, **free})
+    shapes = {}
+    for name in given:
+        free = {axis: torch.export.Dim(f"{name.replace('-', '_')}_{axis}") for axis in asked.dynamic.get(name, ()) if axis}
+        shapes[name] = {0: batch, **free}
     asked.model.eval()
     try:
         torch.onnx.export(
             asked.model,
-            given,
+            () if by_name else tuple(given.values()),
             str(asked.file),
+            kwargs=given if by_name else None,
             input_names=list(asked.example),
-            dynamic_shapes=tuple(shapes),
+            dynamic_shapes=shapes if by_name else tuple(shapes.values()),
             dynamo=True,
             external_data=False,
             verbose=False,

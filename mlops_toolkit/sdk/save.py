@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit._version import __version__
-from mlops_toolkit.errors import UsageError
+from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
 from mlops_toolkit.formats import arrays, base, golden, manifest
 from mlops_toolkit.formats.load import load
 from mlops_toolkit.formats.manifest import Manifest, Part
 from mlops_toolkit.formats.refused import refuse
 from mlops_toolkit.formats.signature import Signature, described, dtype_of
+from mlops_toolkit.plug import did_you_mean
 from mlops_toolkit.sdk.convert import Asked, converted
 
 if TYPE_CHECKING:
@@ -61,22 +62,54 @@ def save(
         refuse(Path(model))
     row = base.of(model)
     given = arrays.named(example, inputs)
-    place = Path(to)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    options = {"builder": builder, "arguments": arguments, "code": code, "files": files, "packages": packages}
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
-        folder = Path(temporary) / "model"
-        folder.mkdir()
-        _write(folder, row, model, given, options, _Said(labels, units, dynamic or {}, onnx))
-        _settle(folder, place)
-    return place
+    words = {"builder": builder, "arguments": arguments, "code": code, "files": files, "packages": packages}
+    options = {word: value for word, value in words.items() if value}
+    for word in options:
+        if word not in row.words:
+            raise UsageError("no-effect", f"{word} has no effect on a model that is stored as {row.name}", where=word, hint="leave it out")
+    said = _Said(labels, units or {}, dynamic or {}, onnx)
+    said.check(given)
+    place = Path(to).resolve()  # a link to a larger disk stays one
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
+            folder = Path(temporary) / "model"
+            folder.mkdir()
+            _write(folder, row, model, given, options, said)
+            _settle(folder, place)
+    except OSError as error:
+        raise EnvironmentFailure("not-saved", f"it cannot be written: {error.strerror or error}", where=str(place)) from error
+    except MlopsError as error:
+        if error.where:  # the folder that it was built in is gone
+            error.where = error.where.replace(str(folder), str(place))
+        raise
+    return Path(to)
 
 
+@dataclass(frozen=True)
 class _Said:
     """What a person said about the numbers, and whether a conversion is wanted."""
 
-    def __init__(self, labels: Any, units: Mapping[str, str] | None, dynamic: Mapping[str, Sequence[int]], onnx: bool) -> None:
-        self.labels, self.units, self.dynamic, self.onnx = labels, units, dynamic, onnx
+    labels: Any
+    units: Mapping[str, str]
+    dynamic: Mapping[str, Sequence[int]]
+    onnx: bool
+
+    def check(self, given: Arrays) -> None:
+        """UsageError `unknown-name`, `unknown-axis` for free axes of what the example does not have."""
+        for name, axes in self.dynamic.items():
+            _known("input", name, given, "dynamic")
+            wrong = [axis for axis in axes if not 0 <= axis < given[name].ndim]
+            if wrong:
+                raise UsageError(
+                    "unknown-axis", f'"{name}" has {given[name].ndim} axes, counted from 0: there is no {wrong[0]}', where="dynamic"
+                )
+
+
+def _known(kind: str, name: str, names: Iterable[str], where: str) -> None:
+    """UsageError `unknown-name` for a name that there is not."""
+    if name not in names:
+        raise UsageError("unknown-name", f'there is no {kind} "{name}"', where=where, hint=did_you_mean(name, names))
 
 
 def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: Mapping[str, Any], said: _Said) -> None:
@@ -88,9 +121,19 @@ def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: M
     known = {name: array[:PROVEN] for name, array in given.items()}
     rows = golden.rows_of(known)
     first = {name: array[:rows] for name, array in known.items()}
-    outputs = answer(first)
+    try:
+        outputs = answer(first)
+    except MlopsError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise UsageError(
+            "bad-example", f"the model does not answer it: {what}", where="example", hint="give it as the model is called"
+        ) from error
     _checked(outputs, rows)
-    signature = Signature(bare.inputs, described(outputs, units=said.units, labels=_labels(model, outputs, said.labels)))
+    for name in said.units:
+        _known("input or output", name, [*given, *outputs], "units")
+    signature = Signature(bare.inputs, described(outputs, units=said.units, labels=_labels(model, native, outputs, said.labels)))
     part: Part | None = None
     reason: str | None = "not asked for"
     if said.onnx:
@@ -118,8 +161,9 @@ def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: M
         f"mlops-toolkit {__version__}",
     )
     (folder / manifest.NAME).write_bytes(manifest.written(made))
-    for form in {True, part is not None}:  # what was written is what will be loaded
-        load(folder, served=form).golden()
+    load(folder).golden()  # what was written is what will be loaded
+    if part is not None:
+        load(folder, served=True).golden()
 
 
 def _checked(outputs: Arrays, rows: int) -> None:
@@ -133,12 +177,11 @@ def _checked(outputs: Arrays, rows: int) -> None:
             raise UsageError("bad-output", f'the output "{name}" is of type {array.dtype}', hint="numbers, truth values or text")
 
 
-def _labels(model: Any, outputs: Arrays, said: Any) -> dict[str, Sequence[str]]:
-    """Names of classes by output: as said, else as the model itself has them."""
+def _labels(model: Any, native: Part, outputs: Arrays, said: Any) -> dict[str, Sequence[str]]:
+    """Names of classes by output: as said, else as the model itself has them. Those of a `label` only where its numbers count the classes."""
     if isinstance(said, Mapping):
-        unknown = sorted(set(map(str, said)) - set(outputs))
-        if unknown:
-            raise UsageError("bad-labels", f"there is no output {unknown[0]!r} (outputs: {', '.join(outputs)})", where="labels")
+        for name in said:
+            _known("output", name, outputs, "labels")
         return {str(name): [str(one) for one in names] for name, names in said.items()}
     own = getattr(model, "classes_", None)
     names = [str(one) for one in (said if said is not None else own if own is not None and getattr(own, "ndim", 1) == 1 else ())]
@@ -148,7 +191,8 @@ def _labels(model: Any, outputs: Arrays, said: Any) -> dict[str, Sequence[str]]:
     if said is not None and not found:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
         raise UsageError("bad-labels", f"{len(names)} labels, and no output has a last axis of that length: {shapes}", where="labels")
-    if "label" in outputs and outputs["label"].dtype.kind in "iu":
+    counts = native.options.get("classifier") or own is None or list(own) == list(range(len(names)))
+    if counts and "label" in outputs and outputs["label"].dtype.kind in "iu":
         found["label"] = names
     return found
 
@@ -180,17 +224,13 @@ def environment() -> str:
 
 def _settle(folder: Path, place: Path) -> None:
     """Put what was built into its place; what stood there goes. Killed between the two moves, the former folder lies beside, whole."""
-    former = None
-    if place.exists() or place.is_symlink():
-        if place.is_file() or not (any(place.iterdir()) is False or (place / manifest.NAME).exists()):
+    if place.exists():
+        if place.is_file() or (any(place.iterdir()) and not (place / manifest.NAME).exists()):
             raise UsageError(
                 "model-in-the-way",
                 f"{place} holds something else than a saved model",
                 where="to",
                 hint="name a folder of its own, or empty that one",
             )
-        former = folder.parent / "former"
-        place.rename(former)
+        place.rename(folder.parent / "former")  # it goes with the folder that this one was built in
     folder.rename(place)
-    if former is not None:
-        shutil.rmtree(former, ignore_errors=True)

@@ -173,7 +173,7 @@ def torch_builder() -> Made:
         answers = {name: value.numpy() for name, value in net(ids[20:, :9], mask[20:, :9]).items()}
     asked = {
         "model": net,
-        "example": {"ids": ids[:20], "mask": mask[:20]},
+        "example": {"mask": mask[:20], "ids": ids[:20]},  # by name: the order is not the one of forward
         "dynamic": {"ids": [1], "mask": [1]},
         "builder": "bag:build",
         "arguments": {"width": 16},

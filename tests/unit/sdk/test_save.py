@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,12 @@ def whole(folder: Path) -> bool:
         ({"example": {"x": np.zeros((2, 4)), "y": np.zeros(3)}}, "bad-example", "x 2, y 3"),
         ({"files": ["nowhere.txt"]}, "no-such-file", "nowhere.txt"),
         ({"labels": ["a", "b", "c"]}, "bad-labels", "3 labels"),
-        ({"labels": {"odds": ["a"]}}, "bad-labels", "odds"),
+        ({"labels": {"odds": ["a"]}}, "unknown-name", "odds"),
+        ({"units": {"y": "mm"}}, "unknown-name", '"y"'),
+        ({"dynamic": {"y": [1]}}, "unknown-name", '"y"'),
+        ({"dynamic": {"x": [2]}}, "unknown-axis", "there is no 2"),
+        ({"builder": "net:build"}, "no-effect", "builder has no effect"),
+        ({"example": {"x": np.zeros((2, 3))}}, "bad-example", "does not answer it: ValueError"),
     ],
 )
 def test_mistakes(change: dict[str, Any], name: str, said: str, tmp_path: Path) -> None:
@@ -150,6 +156,47 @@ def test_a_place_that_holds_something_else_is_left_alone(tmp_path: Path) -> None
         save(tmp_path)
     assert raised.value.name == "model-in-the-way"
     assert (tmp_path / "model/thesis.txt").read_text() == "years of work"
+
+
+def test_a_path_that_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    for path, name in (
+        (tmp_path / "nothing.onnx", "no-such-file"),
+        (tmp_path / "nothing", "no-such-file"),
+        (tmp_path / "notes.txt", "unknown-model"),
+    ):
+        with pytest.raises(MlopsError) as raised:
+            mlops.save(path, tmp_path / "model", example=EXAMPLE)
+        assert raised.value.name == name
+    with pytest.raises(MlopsError, match="no such folder"):
+        mlops.load(tmp_path / "nowhere")
+
+
+def test_two_models_that_import_files_of_one_name_each_have_their_own(tmp_path: Path) -> None:
+    """Two versions in one process, beside a module of that name that the process has itself."""
+    code = "import helper\nclass Model:\n  def load(self, folder): pass\n  def predict(self, inputs): return {'y': inputs['x'].sum(1) * helper.SCALE}\n"
+    for name, scale in (("one", 1), ("two", 2)):
+        write(tmp_path / name, code)
+        (tmp_path / name / "helper.py").write_text(f"SCALE = {scale}")
+        mlops.save(tmp_path / name / "predict.py", tmp_path / f"model-{name}", example=EXAMPLE, files=[tmp_path / name / "helper.py"])
+    mine = types.ModuleType("helper")
+    sys.modules["helper"] = mine
+    try:
+        one, two = (mlops.load(tmp_path / f"model-{name}") for name in ("one", "two"))
+        assert sys.modules["helper"] is mine
+        assert [model.predict(np.ones((1, 4)))[0] for model in (one, two)] == [4, 8]
+    finally:
+        del sys.modules["helper"]
+
+
+def test_compiled_code_beside_the_saved_one_is_not_run(tmp_path: Path) -> None:
+    """Python would take a compiled file for the source that was verified: a folder with one is not what was saved."""
+    folder = save(tmp_path)
+    cache = folder / "code/__pycache__"
+    cache.mkdir()
+    (cache / f"json.{sys.implementation.cache_tag}.pyc").write_bytes(b"anything")
+    with pytest.raises(MlopsError, match="was not saved with it"):
+        mlops.load(folder)
 
 
 def test_an_object_that_no_format_takes_is_named(tmp_path: Path) -> None:
