@@ -109,8 +109,7 @@ def _of(name: Asked, paired: Paired, bounds: Bounds, confidence: float) -> Needs
     if bounds.margin is None:
         return Needs()
     found = _of_list(paired) or power.needs(paired, bounds.margin, confidence=confidence)
-    have = found.have if found.have is not None else paired.n
-    if found.seeds is not None or (found.n is not None and found.n > have):
+    if found.seeds is not None or (found.n is not None and found.n > found.there(paired.n)):
         return found
     # What is here would have decided a harmless change ("needs 510 (have 2,000)" helps nobody), or nothing does: it is this change that is in doubt.
     return replace(deciding.of_change(paired, -bounds.margin, confidence=confidence), margin=found.margin)
@@ -123,7 +122,7 @@ def _of_list(paired: Paired) -> Needs | None:
 
 def _known(needs: Needs, have: int) -> Needs | None:
     """None where nothing is said; that there are enough already helps nobody (none of them tells the two models apart)."""
-    if needs.n is not None and needs.n <= (have if needs.have is None else needs.have):
+    if needs.n is not None and needs.n <= needs.there(have):
         needs = replace(needs, n=None)
     told = (needs.n, needs.margin, needs.seeds, needs.improve, needs.limit, needs.instead)
     return needs if any(one is not None for one in told) else None

@@ -56,7 +56,7 @@ def next_steps(result: Result, config: Config, today: date, *, configured: bool 
 def _more(check: Check) -> str:
     needs = check.needs
     assert needs is not None and needs.n is not None  # noqa: S101, PT018  # the caller has looked
-    have = check.n if needs.have is None else needs.have
+    have = needs.there(check.n)
     seen = ", if it is what it looks like" if needs.as_seen else ""
     return f"+{max(needs.n - have, 1):,} {needs.of} would decide {name_of(check)} (have {have:,}){seen}"
 

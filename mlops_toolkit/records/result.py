@@ -57,6 +57,10 @@ class Needs:
     limit: float | None = field(default=None, metadata={"doc": "the min or max that the value is shown to keep already"})
     instead: str | None = field(default=None, metadata={"doc": "what would decide it where no number of examples does, as a sentence"})
 
+    def there(self, n: int) -> int:
+        """How many there are of what is counted. n: the check's."""
+        return n if self.have is None else self.have
+
 
 @dataclass(frozen=True)
 class Check:

@@ -255,10 +255,8 @@ def _numbers(check: Check, found: Needs) -> list[str]:
     """How many examples, and how many trainings."""
     made = []
     if found.n is not None:
-        have = check.n if found.have is None else found.have
-        made.append(
-            f"about {found.n:,} {escape.clean(found.of, 60)} (have {have:,}){' if it is what it looks like' if found.as_seen else ''}"
-        )
+        seen = " if it is what it looks like" if found.as_seen else ""
+        made.append(f"about {found.n:,} {escape.clean(found.of, 60)} (have {found.there(check.n):,}){seen}")
     if found.seeds is not None:
         made.append(f"{found.seeds} seeds (have {found.have_seeds})")
     return made

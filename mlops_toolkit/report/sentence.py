@@ -59,10 +59,10 @@ def _more(n: int, word: str) -> str:
 
 
 def _asks(asks: list[Row]) -> str:
-    needed = ""
-    if (first := asks[0].check).needs is not None and first.needs.n is not None:
-        have = first.n if first.needs.have is None else first.needs.have
-        needed = f"about {first.needs.n:,} {escape.clean(first.needs.of, 60)} would decide it (have {have:,})"
+    first = asks[0].check
+    needs, needed = first.needs, ""
+    if needs is not None and needs.n is not None and not needs.together:  # together with seeds: the lines below say so
+        needed = f"about {needs.n:,} {escape.clean(needs.of, 60)} would decide it (have {needs.there(first.n):,})"
     leaning = "undecided, leaning worse" if first.improve is None or (first.change or 0.0) < 0 else "undecided, less than asked"
     said = f"{leaning if first.leaning == 'beyond' else 'not proven'}: {detailed(asks[0])}"
     return _joined([said, needed, _more(len(asks) - 1, "undecided")])

@@ -92,6 +92,9 @@ def test_undecided_and_leaning_worse_says_what_would_decide_it() -> None:
     assert said(leaning, GOOD, verdict="inconclusive", gate="undecided") == (
         "undecided, leaning worse: kappa −0.025 (likely −0.055 to +0.005; allowed −0.02), about 900 examples would decide it (have 100)"
     )
+    assert leaning.needs is not None
+    both = replace(leaning, needs=replace(leaning.needs, seeds=4, have_seeds=1, together=True))
+    assert "would decide it" not in said(both, verdict="inconclusive", gate="undecided"), "the examples alone do not: seeds are needed too"
 
 
 def test_not_proven_is_not_a_pass_and_says_so() -> None:
