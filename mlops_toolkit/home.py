@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import run as records
 from mlops_toolkit.records.run import Artifact, Data, Evaluation, Run
 from mlops_toolkit.system.clock import iso
-from mlops_toolkit.system.files import locked, sha256, sweep, write_atomic
+from mlops_toolkit.system.files import locked, sweep, write_atomic
 from mlops_toolkit.world import World
 
 if TYPE_CHECKING:
@@ -72,47 +71,24 @@ class Home:
             raise EnvironmentFailure("not-recorded", said, where=str(self.state), hint=FULL) from error
         return record
 
-    def keep(self, run_id: str, suite: str, table: Table | Stream | None, slices: tuple[str, ...] = ()) -> Evaluation:
+    def keep(self, run_id: str, suite: str, answers: Table | Stream | None, slices: tuple[str, ...] = ()) -> Evaluation:
         """Write a suite's predictions, whole, into the run's folder; what the record says of them. EnvironmentFailure `not-recorded`."""
-        from mlops_toolkit.predictions.anonymous import whole
-        from mlops_toolkit.predictions.digest import digests
-        from mlops_toolkit.predictions.table import Table
+        from mlops_toolkit.predictions import sized  # here: most verbs that know a home keep none
 
-        if table is None:
+        if answers is None:
             return Evaluation()
-        if not isinstance(table, Table):
-            return self._keep_blocks(run_id, suite, table, slices)
-        folder, content = self.folder(run_id), whole(table)
-        path = predictions_path(folder, suite)
-        try:
-            write_atomic(path, content)
-        except OSError as error:
-            said = f"the predictions cannot be kept: {error.strerror}"
-            raise EnvironmentFailure("not-recorded", said, where=str(path), hint=FULL) from error
-        data, ids = digests(table)
-        return Evaluation(
-            predictions=Artifact(path.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest(), len(content)),
-            data=Data(data, table.n, table.task, table.labels, ids),
-            positive=table.positive,
-            slices=slices,
-        )
-
-    def _keep_blocks(self, run_id: str, suite: str, side: Stream, slices: tuple[str, ...]) -> Evaluation:
-        """The same of predictions of a size that is only ever read in blocks."""
-        from mlops_toolkit.predictions.stream import keep
-
         folder = self.folder(run_id)
         path = predictions_path(folder, suite)
         try:
-            keep.keep(side, path)
+            digest, size = sized.keep(answers, path)
         except OSError as error:
             said = f"the predictions cannot be kept: {error.strerror}"
             raise EnvironmentFailure("not-recorded", said, where=str(path), hint=FULL) from error
-        data, ids = keep.digests(side)
+        data, ids = sized.digests(answers)
         return Evaluation(
-            predictions=Artifact(path.relative_to(folder).as_posix(), sha256(path), path.stat().st_size),
-            data=Data(data, side.n, side.task, side.labels, ids),
-            positive=side.positive,
+            predictions=Artifact(path.relative_to(folder).as_posix(), digest, size),
+            data=Data(data, answers.n, answers.task, answers.labels, ids),
+            positive=answers.positive,
             slices=slices,
         )
 

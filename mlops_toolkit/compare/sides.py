@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.gate.loaded import Answers, Loaded, scalars
 from mlops_toolkit.history.local import file_below
+from mlops_toolkit.predictions.sized import answers
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records import run as run_record
 from mlops_toolkit.records.run import Artifact, Run
@@ -78,22 +79,6 @@ def both(load: Callable[[str], Loaded], words: tuple[str, str]) -> tuple[Loaded,
 def from_predictions(path: Path, *, label: str, task: str | None, positive: str | None) -> Loaded:
     """A bare predictions file."""
     return Loaded(label=label, tables={"": answers(path, task=task, positive=positive, name=label)})
-
-
-def answers(path: Path, *, task: str | None, positive: str | None, name: str, since: tuple[int, ...] | None = None) -> Answers:
-    """A file of predictions: read into memory, or of a size that is only ever read in blocks.
-
-    since  the state that it was in when its digest was taken (see `files.state`): what is read later, in blocks, is held to it
-    """
-    from mlops_toolkit.predictions.stream.source import is_large
-
-    if is_large(path):
-        from mlops_toolkit.predictions.stream.admit import read_stream
-
-        return read_stream(path, task=task, positive=positive, name=name, since=since)
-    from mlops_toolkit.predictions.read import read
-
-    return read(path, task=task, positive=positive, name=name)
 
 
 def from_metrics(path: Path | None, content: bytes | None, *, label: str, name: str) -> Loaded:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.schema import Config, Suite
 from mlops_toolkit.errors import CommandFailed
+from mlops_toolkit.predictions import sized
 from mlops_toolkit.predictions.measures import read_measures
 from mlops_toolkit.predictions.metrics_file import read_metrics
-from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Measure
 
@@ -60,17 +60,16 @@ class Places:
 
 @dataclass(frozen=True)
 class Written:
-    """What it wrote, read and checked. stream: predictions of a size that is only ever read in blocks; there is no table then."""
+    """What it wrote, read and checked. answers: the predictions, in memory, or of a size that is only ever read in blocks."""
 
-    table: Table | None = None
+    answers: Table | Stream | None = None
     measures: Mapping[str, Measure] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    stream: Stream | None = None
 
     @property
-    def answers(self) -> Table | Stream | None:
-        """The predictions, however they are read."""
-        return self.table if self.stream is None else self.stream
+    def table(self) -> Table | None:
+        """The predictions where they are in memory."""
+        return self.answers if isinstance(self.answers, Table) else None
 
 
 def places(suite: Suite, name: str, *, folder: Path, run_dir: Path) -> Places:
@@ -116,11 +115,13 @@ def collect(
     ran    whether a command ran; without one, the files of training are taken
     since  epoch seconds: without a command, a file older than this is left from before; None: any age will do
     whole  what needs all predictions in memory; None: nothing does, and large ones are read in blocks
-    CommandFailed `no-predictions`, `no-measures`, `no-metrics-file`, `stale-file`; InvalidFile for what cannot be read.
+    CommandFailed `no-predictions`, `no-measures`, `no-metrics-file`, `stale-file`; InvalidFile for what cannot be read;
+    EnvironmentFailure `no-memory`.
     """
-    table = stream = measures = metrics = None
+    answers = measures = metrics = None
     if _there(found.predictions, ran=ran, since=since, what=what):
-        table, stream = _answers(found.predictions, suite, whole)
+        place = found.predictions
+        answers = sized.answers(place.path, task=suite.task, positive=suite.positive, name=place.shown, careful=True, whole=whole)
     if _there(found.measures, ran=ran, since=since, what=what):
         measures = read_measures(found.measures.path, name=found.measures.shown, config=config)
     elif not found.measures.own:
@@ -129,24 +130,9 @@ def collect(
         if not _there(found.metrics, ran=ran, since=since, what=what):
             raise CommandFailed("no-metrics-file", f"{what} did not write {found.metrics.shown}", hint="or remove `metrics-file:`")
         metrics = read_metrics(found.metrics.path, found.metrics.shown)
-    if table is None and stream is None and (not found.predictions.own or suite.metrics or suite.slices or not (measures or metrics)):
+    if answers is None and (not found.predictions.own or suite.metrics or suite.slices or not (measures or metrics)):
         raise CommandFailed("no-predictions", f"{what} ended well but wrote no predictions to {found.predictions.shown}", hint=EXAMPLE)
-    return Written(table, measures or {}, metrics or {}, stream)
-
-
-def _answers(place: Place, suite: Suite, whole: str | None) -> tuple[Table | None, Stream | None]:
-    """The predictions in memory, or of a size that they are read in blocks. EnvironmentFailure `no-memory`."""
-    from mlops_toolkit.predictions.stream.source import is_large
-
-    if place.path.is_file() and is_large(place.path):
-        if whole is None:
-            from mlops_toolkit.predictions.stream.admit import read_stream
-
-            return None, read_stream(place.path, task=suite.task, positive=suite.positive, name=place.shown)
-        from mlops_toolkit.predictions.stream.whole import fits
-
-        fits(place.path, place.shown, why=whole)
-    return read(place.path, task=suite.task, positive=suite.positive, name=place.shown, careful=True), None
+    return Written(answers, measures or {}, metrics or {})
 
 
 def _there(place: Place, *, ran: bool, since: float | None, what: str) -> bool:

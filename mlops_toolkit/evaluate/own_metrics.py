@@ -85,6 +85,13 @@ def asked(suite: Suite) -> list[MetricRequest]:
     return [request for request in suite.metrics if request.own]
 
 
+def whole(suite: Suite, seeds: int) -> str | None:
+    """What of a suite, of a run with so many seeds, can only be done with all predictions in memory."""
+    if own := asked(suite):
+        return f"a metric of your own ({own[0].name})"
+    return "evaluating several seeds" if seeds > 1 else None
+
+
 def full_name(suite_name: str, request: MetricRequest) -> str:
     return f"{suite_name}/{request.name}" if suite_name else request.name
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.evaluate import own_metrics
 from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.history.base import Entry, History, key_of, same_digest
 from mlops_toolkit.home import predictions_path
 from mlops_toolkit.models import evaluation, prints
 from mlops_toolkit.models.fingerprint import Fingerprint
-from mlops_toolkit.predictions.digest import digests
+from mlops_toolkit.predictions import sized
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Fingerprints, Run, SeedRun
@@ -95,32 +95,20 @@ def _equal(record: Run, entries: object) -> list[Entry]:
     return found
 
 
-def _again(path: Path, task: str | None, positive: str | None, *, small: bool) -> tuple[Table | Stream, str]:
-    """Kept predictions and the digest of their data. small: in memory, whatever their size."""
-    from mlops_toolkit.predictions.stream.source import is_large
-
-    if not small and path.is_file() and is_large(path):
-        from mlops_toolkit.predictions.stream import keep
-        from mlops_toolkit.predictions.stream.admit import read_stream
-
-        side = read_stream(path, task=task, positive=positive)
-        return side, keep.digests(side)[0]
-    table = read(path, task=task, positive=positive)
-    return table, digests(table)[0]
-
-
 def _tables(job: Job, run: Run) -> dict[str, Table | Stream] | None:
     """The run's predictions where all of them lie here as they were written; the history's hashed ones have lost their ids."""
     tables: dict[str, Table | Stream] = {}
+    if set(run.evaluations) != set(job.suites):
+        return None
     for name, kept in run.evaluations.items():
         if kept.data is None:
             continue
         path = predictions_path(job.folder(run.id), name)
         try:
-            table, digest = _again(path, kept.data.task, kept.positive, small=len(run.seeds) > 1)
+            whole = own_metrics.whole(job.suites[name], len(run.seeds))
+            tables[name] = sized.answers(path, task=kept.data.task, positive=kept.positive, whole=whole)
+            if sized.digests(tables[name])[0] != kept.data.digest:
+                return None
         except MlopsError:
             return None
-        if digest != kept.data.digest:
-            return None
-        tables[name] = table
-    return tables if set(run.evaluations) == set(job.suites) else None
+    return tables

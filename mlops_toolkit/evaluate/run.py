@@ -209,19 +209,13 @@ class _Attempt:
 
     def _collect(self, places: outputs.Places, suite: Suite, what: str) -> Written:
         try:
-            whole, config = self._whole(suite), self.job.loaded.config
+            whole, config = own_metrics.whole(suite, len(self.record.seeds)), self.job.loaded.config
             return outputs.collect(places, suite, config, what=what, ran=bool(suite.run), since=self._since(), whole=whole)
         except InvalidFile:
             kept = [self.job.shown(place.path) for place in (places.predictions, places.measures) if place.own and place.path.exists()]
             if kept:
                 self.job.say(f"what {what} wrote is kept for you to look at: {', '.join(kept)}")
             raise
-
-    def _whole(self, suite: Suite) -> str | None:
-        """What of a suite can only be done with all predictions in memory."""
-        if own := own_metrics.asked(suite):
-            return f"a metric of your own ({own[0].name})"
-        return "evaluating several seeds" if len(self.record.seeds) > 1 else None
 
     def take(self, earlier: reuse.Earlier) -> str:
         """Take over an equal evaluation's predictions and numbers; metrics are computed anew, as mlops.yaml asks for them now."""
@@ -239,8 +233,7 @@ class _Attempt:
         texts = []
         for name in self.job.suites:
             numbers = {key: metric for key, metric in source.metrics.items() if metric.n == 0}
-            known = earlier.tables.get(name)
-            texts.append(self._keep(name, Written(known) if known is None or isinstance(known, Table) else Written(stream=known)))
+            texts.append(self._keep(name, Written(earlier.tables.get(name))))
             self.record = replace(self.record, metrics={**numbers, **self.record.metrics})
         return "\n".join(texts)
 

@@ -23,6 +23,8 @@ try:
 except ImportError:
     pass
 """
+OWN = CONFIG.replace("metrics: [accuracy, f1-macro]", "metrics: [accuracy, {python: metrics.py:cost, better: lower}]")
+COST = "def cost(rows):\n    return 1.0\n"
 
 
 @pytest.fixture
@@ -69,7 +71,12 @@ def _numbers(record: dict[str, Any]) -> list[float]:
     return [value[key] for values in every for value in values.values() for key in ("value", "standard_error")]
 
 
-def test_an_equal_evaluation_is_not_made_again(repository: Repository) -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_an_equal_evaluation_is_not_made_again(repository: Repository, *, own: bool) -> None:
+    """Nor is a metric of one's own lost by it, which is computed of all of them in memory."""
+    if own:
+        repository.write(mlops_yaml=OWN, metrics_py=COST)
+        repository.commit("a metric of our own")
     repository.mlops("review")
     repository.git("switch", "-q", "-c", "harmless")
     repository.wrong(102)
@@ -80,11 +87,11 @@ def test_an_equal_evaluation_is_not_made_again(repository: Repository) -> None:
     done = repository.mlops("review")
     assert "evaluated the same" in done.stderr
     assert repository.report["verdict"] == "pass"
+    assert ("cost" in repository.record["metrics"]) is own
 
 
 def test_what_needs_all_of_them_is_refused_where_memory_is_short(repository: Repository) -> None:
-    own = CONFIG.replace("metrics: [accuracy, f1-macro]", "metrics: [accuracy, {python: metrics.py:cost, better: lower}]")
-    repository.write(mlops_yaml=own, metrics_py="def cost(rows):\n    return 1.0\n")
+    repository.write(mlops_yaml=OWN, metrics_py=COST)
     repository.commit("a metric of our own")
     done = repository.mlops("review", code=4, FREE="1000")
     assert "a metric of your own (cost) needs all predictions in memory" in done.stderr

@@ -25,7 +25,9 @@ ROWS, BYTES = 5_000_000, 256 << 20
 
 
 def is_large(path: Path) -> bool:
-    """Whether a file is to be read in blocks; of one that cannot be read at all, the ordinary way says why."""
+    """Whether a file is to be read in blocks; of one that cannot be read at all, or only once, the ordinary way says why."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             start = file.read(1 << 16)

@@ -17,13 +17,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mlops_toolkit.compare import sides
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.loaded import Answers, Loaded
 from mlops_toolkit.gate.nearly import up
 from mlops_toolkit.gate.streamed import UNSEARCHED
-from mlops_toolkit.predictions import read
+from mlops_toolkit.predictions import read, sized
 from mlops_toolkit.predictions.anonymous import anonymise
 from mlops_toolkit.predictions.stream import admit, source
 from mlops_toolkit.predictions.stream.admit import Stream
@@ -296,7 +295,7 @@ def test_which_way_is_taken_is_a_matter_of_size(tmp_path: Path, monkeypatch: pyt
     frame.write_parquet(tmp_path / "a.parquet")
     frame.write_csv(tmp_path / "a.csv")
     about: dict[str, Any] = {"task": None, "positive": None, "name": "a"}
-    assert all(isinstance(sides.answers(tmp_path / name, **about), Table) for name in ("a.parquet", "a.csv"))
+    assert all(isinstance(sized.answers(tmp_path / name, **about), Table) for name in ("a.parquet", "a.csv"))
     monkeypatch.setattr(source, "ROWS", 100)
     monkeypatch.setattr(source, "BYTES", 1000)
-    assert all(isinstance(sides.answers(tmp_path / name, **about), Stream) for name in ("a.parquet", "a.csv"))
+    assert all(isinstance(sized.answers(tmp_path / name, **about), Stream) for name in ("a.parquet", "a.csv"))

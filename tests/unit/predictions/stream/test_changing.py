@@ -15,6 +15,7 @@ from mlops_toolkit.compare import sides
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
 from mlops_toolkit.gate.assemble import assemble
 from mlops_toolkit.gate.loaded import Loaded
+from mlops_toolkit.predictions import sized
 from mlops_toolkit.predictions.stream import admit, align, source, text
 from mlops_toolkit.records.run import Artifact
 from mlops_toolkit.system.files import sha256
@@ -71,7 +72,7 @@ WAYS = [truncated, appended, replaced, rewritten, removed]
 
 def compared(base: Path, head: Path) -> Any:
     about: dict[str, Any] = {"task": "classification", "positive": None}
-    both = [Loaded(path.stem, tables={"": sides.answers(path, name=path.name, **about)}) for path in (base, head)]
+    both = [Loaded(path.stem, tables={"": sized.answers(path, name=path.name, **about)}) for path in (base, head)]
     return assemble(request("gate: {accuracy: {max-drop: 1pp}}"), *both)
 
 
@@ -141,6 +142,6 @@ def test_a_file_is_held_to_the_state_in_which_its_digest_was_taken(tmp_path: Pat
     since = sides._intact(head, artifact, "the predictions")
     rewritten(head)
     with pytest.raises(EnvironmentFailure, match="nothing is said of a mixture"):
-        sides.answers(head, task="classification", positive=None, name="mine", since=since)
+        sized.answers(head, task="classification", positive=None, name="mine", since=since)
     with pytest.raises(InvalidFile, match="sha256 differs"):
         sides._intact(head, artifact, "the predictions")
