@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from mlops_toolkit.config.measures import direction
@@ -179,7 +179,12 @@ def slice_where(name: str, condition: str) -> SliceRequest:
 
 def columns(config: Config, name: str, suite: Suite) -> tuple[str, ...]:
     """The columns that a suite's metrics take means and quantiles of: those listed, and where none are those that the gate names."""
-    return tuple(m.argument for m in suite.metrics or gated(config, name) if m.argument and m.family in ("mean", "quantile"))
+    return read_by(suite.metrics or gated(config, name))
+
+
+def read_by(metrics: Iterable[MetricRequest]) -> tuple[str, ...]:
+    """The columns that metrics take means and quantiles of, each once."""
+    return tuple(dict.fromkeys(m.argument for m in metrics if m.argument and m.family in ("mean", "quantile")))
 
 
 def apart(config: Config, name: str) -> frozenset[str]:

@@ -11,14 +11,13 @@ import polars as pl
 
 from mlops_toolkit.evaluate.witness import Seen
 from mlops_toolkit.predictions.anonymous import hash_ids
-from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.predictions.table import GIVEN, Table
 
 COVERED = 0.95  # of this run's examples: below it the two are not compared anyway
 AGREE = 0.99  # of the examples the old model answered before: a GPU's rounding may turn a few
 SIDES = 0.9  # of the examples on which the two models are known to differ
 TELLING = 10  # of them at least, where the prediction itself may have changed
 UNSEEN = Seen()
-GIVEN = ("id", "repeat", "target", "weight", "cluster")  # not the model's answers
 
 
 def doubt(

@@ -24,13 +24,11 @@ from mlops_toolkit.evaluate.job import Job
 from mlops_toolkit.evaluate.own_metrics import Found, Place, Slices, Values, full_name
 from mlops_toolkit.history.base import History
 from mlops_toolkit.predictions.anonymous import hash_ids
+from mlops_toolkit.predictions.pair import COMMON
 from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.score import suite_of
-from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.predictions.table import GIVEN, Table
 from mlops_toolkit.records.run import Evaluation, Rescored, Run
-
-GIVEN = ("id", "repeat", "target", "weight", "cluster")  # of an example, whoever answers
-COMMON = 0.95  # of the earlier run's examples: below it the two are not compared anyway
 
 
 def add(job: Job, record: Run, history: History, tables: Mapping[str, Table], env: Mapping[str, str]) -> Run:
@@ -96,16 +94,16 @@ class _Asked:
         except (MlopsError, OSError) as error:
             return self._nothing(self.wanted, error, Rescored())
         found = Rescored(now=self._named(now.values))
-        changed = [
-            one for one in self.wanted if self.earlier.metrics[self.full(one)].signature != self.record.metrics[self.full(one)].signature
-        ]
+        changed = self._changed()
         return self._by_theirs(changed, answers, slices, found) if changed else found
 
+    def _changed(self) -> list[MetricRequest]:
+        """The metrics whose program is not the earlier run's."""
+        old, own = self.earlier.metrics, self.record.metrics
+        return [one for one in self.wanted if old[self.full(one)].signature != own[self.full(one)].signature]
+
     def _why(self) -> str:
-        programs = any(
-            self.earlier.metrics[self.full(one)].signature != self.record.metrics[self.full(one)].signature for one in self.wanted
-        )
-        return "the program changed" if programs else "its examples, labels or answers are not what they were"
+        return "the program changed" if self._changed() else "its examples, labels or answers are not what they were"
 
     def _nothing(self, wanted: Sequence[MetricRequest], error: MlopsError | OSError, found: Rescored) -> Rescored:
         why = error.message if isinstance(error, MlopsError) else str(error.strerror or error)
@@ -121,7 +119,7 @@ class _Asked:
             return self.table.columns
 
     def _named(self, values: Values) -> Values:
-        return {(f"{self.suite}/{name}" if self.suite else name): one for name, one in values.items()}
+        return {self.full(one): values[one.name] for one in self.wanted if one.name in values}
 
     def _computed(self, wanted: Sequence[MetricRequest], table: Table, slices: Slices, place: Place) -> Found:
         data = self.evaluation.data.digest if self.evaluation.data else ""
@@ -211,6 +209,6 @@ def beside(head: Table, stored: Table, salt: str) -> Table:
     missing = made["\0"].null_count()
     if missing:
         raise InvalidFile("other-examples", f"{missing:,} of {head.n:,} examples are not among those that run answered")
-    if head.n < COMMON * stored.n:
+    if head.n < COMMON * stored.n:  # the two are not compared anyway
         raise InvalidFile("other-examples", f"it answered {stored.n - head.n:,} examples more than there are now")
     return replace(head, frame=made.drop("\0"), source=stored.source)

@@ -13,7 +13,7 @@ from mlops_toolkit.gate.loaded import Answers
 from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work
 from mlops_toolkit.predictions.groups import Grouped
-from mlops_toolkit.predictions.pair import Differences, Pair, pair
+from mlops_toolkit.predictions.pair import COMMON, Differences, Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
 from mlops_toolkit.predictions.slices import by_value, masks
@@ -26,9 +26,6 @@ from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.paired import Paired, paired_many
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.tally import dense, uneven
-
-# Below this share of common rows of either side, two test sets are not the same.
-COMMON = 0.95
 
 
 @dataclass(frozen=True)

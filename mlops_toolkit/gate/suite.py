@@ -36,7 +36,7 @@ def judge_suite(
 ) -> None:
     suite = suite_of(request.config, name)
     wanted = metric_requests(suite, request, name, table)
-    columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
+    columns = requests.read_by(wanted)
     base_table = baseline.tables.get(name) if baseline else None
     asked, kept = _slice_requests(work, request, name)
     salt = salt if baseline and name in baseline.hashed - head.hashed else None

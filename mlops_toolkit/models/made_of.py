@@ -34,7 +34,7 @@ def lacking(run: Run, suites: Mapping[str, Suite], root: Path) -> str | None:
 
 
 def own(run: Run) -> dict[str, str]:
-    """A run's own metrics and what they are made of, as one digest."""
+    """A run's own metrics, each with the signature that tells its program."""
     return {name: one.signature for name, one in run.metrics.items() if one.signature.startswith("python:")}
 
 

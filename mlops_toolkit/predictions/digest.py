@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
-from mlops_toolkit.predictions.table import Table
+from mlops_toolkit.predictions.table import GIVEN, Table
 
 
 class _Hash(Protocol):
@@ -23,9 +24,13 @@ def digests(table: Table) -> tuple[str, str]:
     ids digest covers id and repeat alone: with it equal and the other not, labels or weights changed and examples did not.
     """
     frame = table.frame
-    named = [c for c in ("id", "repeat", "target", "weight", "cluster") if c in frame.columns and (c != "target" or table.task_has_target)]
-    named = [c for c in named if c != "weight" or not (frame[c] == 1).all()]
-    return digests_of(named, frame.height, lambda name: [frame[name]])
+    even = "weight" in frame.columns and bool((frame["weight"] == 1).all())
+    return digests_of(covered(frame.columns, target=table.task_has_target, even=even), frame.height, lambda name: [frame[name]])
+
+
+def covered(columns: Sequence[str], *, target: bool, even: bool) -> list[str]:
+    """The columns that the data digest covers, in its order. target: rows are judged against one; even: all weights are 1."""
+    return [c for c in GIVEN if c in columns and (c != "target" or target) and (c != "weight" or not even)]
 
 
 def digests_of(named: Sequence[str], n: int, column: Callable[[str], Iterable[pl.Series]]) -> tuple[str, str]:
@@ -34,7 +39,7 @@ def digests_of(named: Sequence[str], n: int, column: Callable[[str], Iterable[pl
     for name in named:
         for digest in (ids, data) if name in ("id", "repeat") else (data,):
             digest.update(f"{name} {n}\n".encode())
-            _feed(digest, lambda name=name: column(name))  # type: ignore[misc]
+            _feed(digest, partial(column, name))
     return f"sha256:{data.hexdigest()}", f"sha256:{ids.hexdigest()}"
 
 

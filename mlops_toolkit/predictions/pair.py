@@ -18,6 +18,7 @@ from mlops_toolkit.stats.chunks import in_order
 from mlops_toolkit.stats.sample import Sample
 
 NAMED = 20
+COMMON = 0.95  # below this share of common rows of either side, two test sets are not the same
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def score(table: Table, config: Config, name: str = "") -> Scored:
     suite = suite_of(config, name)
     where = f"metrics of {name}" if name else "evaluate.metrics"
     wanted = wanted_metrics(config, name, table)
-    columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
+    columns = requests.read_by(wanted)
     rows = sample(table, columns)
     metrics = [resolve(request, labels=rows.labels, where=where) for request in wanted]
     named = [(f"{name}/{metric.name}" if name else metric.name, metric) for metric in metrics]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from mlops_toolkit.config.requests import read_by
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.predictions import check
@@ -68,7 +69,7 @@ def alike(tables: Sequence[Table]) -> tuple[Table, ...]:
 def spreads(tables: Sequence[Table], config: Config, name: str) -> tuple[Spreads, Mapping[str, Spreads]]:
     """metric -> spread, and slice -> metric -> spread, of a suite whose seeds' tables (the first one's first) are `ordered`."""
     suite, wanted = suite_of(config, name), wanted_metrics(config, name, tables[0])
-    columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
+    columns = read_by(wanted)
     rows = [sample(table, columns) for table in alike(tables)]
     metrics = [resolve(request, labels=rows[0].labels, where=f"metrics of {name or 'evaluate'}") for request in wanted]
 

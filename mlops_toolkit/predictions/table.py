@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 RESERVED = ("id", "target", "prediction", "score", "weight", "cluster", "repeat")
+GIVEN = ("id", "repeat", "target", "weight", "cluster")  # of an example, whoever answers
 PROB = "prob:"
 COLUMNS_ONLY = "columns"
 

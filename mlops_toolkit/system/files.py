@@ -18,21 +18,26 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     """Write `path` so that a reader, or a crash at any instant, finds the old content or the new, never a part."""
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    new = beside(path)
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
-        beside.replace(path)
+        new.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            new.unlink()
         raise
 
 
+def beside(path: Path) -> Path:
+    """Where what is to take the place of `path` is written first: a name of its own, which says whose it is."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
 def sweep(folder: Path, *, older: float = 60.0) -> None:
-    """Remove what `write_atomic` left in `folder` where its process was killed: of no process of this machine, and `older` seconds old."""
+    """Remove what was left `beside` files of `folder` where its process was killed: of no process of this machine, and `older` seconds old."""
     for path in folder.glob(".*.tmp"):
         owner = path.name.split(".")[-3:-2]
         with contextlib.suppress(OSError, ValueError):

@@ -83,22 +83,18 @@ class Extras:
     def begin(self, baseline: Stream | None, head: Stream) -> None:
         """Forget what was counted, and look how columns that are of another type on the baseline can be compared."""
         self.differ.clear()
-        for name in self.grouped.compared if baseline is not None else ():
-            was, now = (side.opened.schema[name] for side in (baseline, head) if side is not None)
-            if was != now and baseline is not None:
+        if baseline is None:
+            return
+        for name in self.grouped.compared:
+            now = head.opened.schema[name]
+            if baseline.opened.schema[name] != now:
                 blocks = (block[name] for block in baseline.opened.blocks([name]))
                 self._as_text[name] = any(one.cast(now, strict=False).null_count() != one.null_count() for one in blocks)
 
     def slices(self, frame: pl.DataFrame, before: pl.DataFrame | None = None) -> dict[str, Array]:
         """Which slices and groups the rows of a block of the head lie in. before: the same rows of the baseline, where there is one."""
         found: dict[str, Array] = {}
-        for name in self.grouped.compared:
-            if before is None:
-                break
-            was, many = as_now(frame[name], before[name], text=self._as_text.get(name))
-            self.differ[name] = self.differ.get(name, 0) + many
-            if self.grouped.held and (many or was.dtype != frame[name].dtype):
-                frame = frame.with_columns(was.alias(name))
+        frame = frame if before is None else self._as_before(frame, before)
         for name in self.grouped.by:
             if name in frame.columns and not parsing.wordless(frame[name].dtype):
                 found[f"slice:by:{name}"] = self._values(f"by:{name}", frame[name], name)
@@ -109,6 +105,15 @@ class Extras:
                 rows = conditions.mask(frame, request.where or "", f"slice {request.name}")
                 found[f"slice:{index}"] = rows.astype(np.uint8)
         return found
+
+    def _as_before(self, frame: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        """The head's rows with the baseline's groups, where these count; what differs is counted."""
+        for name in self.grouped.compared:
+            was, many = as_now(frame[name], before[name], text=self._as_text.get(name))
+            self.differ[name] = self.differ.get(name, 0) + many
+            if self.grouped.held and (many or was.dtype != frame[name].dtype):
+                frame = frame.with_columns(was.alias(name))
+        return frame
 
     def _values(self, key: str, column: pl.Series, name: str) -> Array:
         coder = self._coders.setdefault(key, Coder())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mlops_toolkit.predictions.digest import digests_of
+from mlops_toolkit.predictions.digest import covered, digests_of
 from mlops_toolkit.predictions.stream import scratch
 from mlops_toolkit.predictions.stream.admit import Stream
 from mlops_toolkit.predictions.stream.anonymous import pieces
 from mlops_toolkit.predictions.stream.extras import head_view
+from mlops_toolkit.system.files import beside
 
 ROWS = 1_000_000  # about so many are put in order at a time
 _KEYS = ("id", "repeat")
@@ -26,23 +26,22 @@ def keep(side: Stream, path: Path) -> None:
     """Write everything, previews included, to `path`: whole, or not at all. OSError where that disk does not take it."""
     made = list(pieces(side, None, side.columns))
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # as `files.sweep` knows it
+    new = beside(path)
     try:
-        pl.scan_parquet(made, glob=False).sink_parquet(beside, compression="zstd", statistics=False)
-        beside.replace(path)
+        pl.scan_parquet(made, glob=False).sink_parquet(new, compression="zstd", statistics=False, sync_on_close="all")
+        new.replace(path)
     except pl.exceptions.ComputeError as error:
         full = os.strerror(errno.ENOSPC) in str(error)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         for piece in made:
             piece.unlink()
 
 
 def digests(side: Stream) -> tuple[str, str]:
     """(data digest, ids digest), as `predictions.digest.digests` of the same rows in memory."""
-    named: list[str] = [c for c in ("id", "repeat", "target", "weight", "cluster") if c in side.columns]
-    named = [c for c in named if (c != "target" or side.task_has_target) and (c != "weight" or not side.even)]
+    named = covered(side.columns, target=side.task_has_target, even=side.even)
     keys: list[str] = [c for c in _KEYS if c in named]
     parts = _ordered(side, named, keys)
 

@@ -219,7 +219,8 @@ def _rows(side: Stream, extras: Extras, whose: str, salt: str | None = None) -> 
         if whose == "baseline":
             frame = frame.with_columns([block[c].alias(_BEFORE + c) for c in extras.grouped.compared])
         elif extras.grouped.compared:
-            frame = frame.with_columns([head_view(side, block)[c].alias(_NOW + c) for c in extras.named(side)])
+            view = head_view(side, block)
+            frame = frame.with_columns([view[c].alias(_NOW + c) for c in extras.named(side)])
         else:
             arrays |= extras.slices(head_view(side, block))
         numbers = [pl.Series(name, _wide(values)) for name, values in arrays.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlops_toolkit.config.requests import read_by
 from mlops_toolkit.config.schema import Config
 from mlops_toolkit.predictions.score import FEW, Scored, suite_of, wanted_metrics
 from mlops_toolkit.predictions.stream.admit import Stream
@@ -20,7 +21,7 @@ def score(side: Stream, config: Config, name: str = "") -> Scored:
     UsageError `not-in-blocks` for a metric that cannot be added up."""
     suite, where = suite_of(config, name), f"metrics of {name}" if name else "evaluate.metrics"
     wanted = wanted_metrics(config, name, side)
-    columns = tuple(dict.fromkeys(r.argument for r in wanted if r.family in ("mean", "quantile") and r.argument))
+    columns = read_by(wanted)
     extras = Extras(columns, suite.slices)
     extras.check(side)
     blocks = Blocks(align(None, side, extras))
