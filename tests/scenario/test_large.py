@@ -114,6 +114,25 @@ def test_a_baseline_is_asked_again_where_there_is_room_and_else_nothing_is_decid
     assert "evaluated again" in " ".join(repository.report["notes"])
 
 
+def test_of_several_seeds_too_large_to_be_read_at_once_the_first_is_compared_and_it_is_said(repository: Repository) -> None:
+    answers = (
+        (repository.root / "train.py").read_text()
+        + 'import os\nseed = int(os.environ["MLOPS_SEED"])\n'
+        + 'pathlib.Path("model/weights.json").write_text(json.dumps({"wrong": params["wrong"] + 300 * seed}))\n'
+    )
+    repository.write(mlops_yaml=CONFIG.replace("params: params.json}", "params: params.json, seeds: [0, 1]}"), train_py=answers)
+    repository.commit("two seeds")
+    repository.mlops("review")
+    assert [one["seed"] for one in repository.record["seeds"]] == [0, 1]
+    repository.git("switch", "-q", "-c", "harmful")
+    repository.wrong(180)
+    repository.mlops("review", code=None)
+    said = "its 2 seeds the first one's are compared, and how far seeds lie apart is taken from the records, where they say so"
+    assert [said in note for note in repository.report["notes"]].count(True) == 2, repository.report["notes"]  # of both sides
+    gated = next(check for check in repository.report["checks"] if check["metric"] == "accuracy" and check["slice"] is None)
+    assert (gated["baseline"], gated["head"]) == (0.95, 0.91)  # as of seed 0: seed 1's are 0.8 and 0.76
+
+
 def test_answers_of_a_model_from_elsewhere_are_recorded_in_blocks(repository: Repository) -> None:
     repository.mlops("review")
     path = repository.root / ".mlops" / "runs" / repository.record["id"] / "predictions" / "main.parquet"
