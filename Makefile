@@ -37,9 +37,11 @@ bench: $(DEV)
 # All locks agree: the small ones are constrained by the large one.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: $(BIN)/uv
-	@$(COMPILE) $(ARGS) --extra cli --extra demo --extra dev pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) $(ARGS) --extra cli --extra demo --extra serve --extra publish --extra grpc --extra telemetry --extra dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --extra cli --extra demo pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --extra cli pyproject.toml -c requirements/dev.txt -o requirements/cli.txt
+	@$(COMPILE) --extra serve pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
+	@$(COMPILE) --extra cli --extra publish pyproject.toml -c requirements/dev.txt -o requirements/publish.txt
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -22,7 +22,8 @@ from mlops_toolkit.models import tree
 from mlops_toolkit.models.base import Setting, short
 from mlops_toolkit.models.digest import Cache, File, ModelDigest, copy_hashed, members, of_files
 from mlops_toolkit.models.digest import digest as digest_of
-from mlops_toolkit.models.registry import MANIFEST, Registry, login
+from mlops_toolkit.oci.auth import login
+from mlops_toolkit.oci.registry import MANIFEST, Registry
 
 ARTIFACT = "application/vnd.mlops.model.v1"
 LAYER = "application/octet-stream"

@@ -25,7 +25,8 @@ from mlops_toolkit.models.base import Setting
 from mlops_toolkit.models.digest import digest
 from mlops_toolkit.models.oci import ARTIFACT, OciStore, open_store
 from mlops_toolkit.models.open import open_models
-from mlops_toolkit.models.registry import Registry, login
+from mlops_toolkit.oci.auth import login
+from mlops_toolkit.oci.registry import Registry
 from tests.needs import require
 from tests.unit.models import stores
 
