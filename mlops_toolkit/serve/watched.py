@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
 from mlops_toolkit.serve.logs import PAYLOAD, QUIET, Answered, Log, of_request
+from mlops_toolkit.serve.traces import Begun, Traces
 from mlops_toolkit.serve.watched_counts import POWERS, SECONDS, Collected, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ REASONS = 64  # names of refusals that are told apart
 GONE = 32  # versions that are no longer loaded and whose counters stay until the next ones go
 MODEL = ("model", "version")
 P = ParamSpec("P")
+Token = float | Begun  # of a request; what is in it is not the caller's business
 
 
 class Settings(Protocol):
@@ -65,11 +67,11 @@ class Watch:
     What a client sent is never one. A request for a model that is not loaded has empty labels.
     """
 
-    def __init__(self, settings: Settings, log: Log | None = None) -> None:
+    def __init__(self, settings: Settings, log: Log | None = None, traces: Traces | None = None) -> None:
         from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
         self._settings = settings
-        self._log = log
+        self._log, self._traces = log, traces
         self._logged_from = {"all": 100, "errors": 400}.get(settings.log_requests, 1000)
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
@@ -97,10 +99,17 @@ class Watch:
             collector(registry=self._registry)
         self._registry.register(Collected(self._families))
 
-    def begun(self) -> float:
-        """A request came. What is returned goes into `answered`."""
+    def begun(self, headers: Iterable[tuple[bytes, bytes]] = ()) -> Token:
+        """A request came, with these headers (names in small letters). What is returned is given back as `token`."""
         self._in_flight += 1
-        return time.perf_counter()
+        at = time.perf_counter()
+        if self._traces is None:
+            return at
+        try:
+            return self._traces.begun(at, headers)
+        except Exception:  # noqa: BLE001 -- as in `harmless`
+            self.errors.add(())
+            return at
 
     @harmless
     def answered(
@@ -115,6 +124,7 @@ class Watch:
         computed_seconds: float | None = None,
         id: str = "",  # noqa: A002 -- the protocol's word
         *,
+        token: Token | None = None,
         reason: str | None = None,
         said: str | None = None,
         method: str = "",
@@ -148,44 +158,28 @@ class Watch:
                 self.rows.add(key, rows)
             if reason:
                 self.rejected.add((*key, self._reason(reason)))
+        if isinstance(token, Begun) and self._traces is not None:
+            spanned = {"mlops.route": route, "http.request.method": method, "http.response.status_code": status, "url.path": path[:500], "mlops.model": key[0], "mlops.version": key[1], "mlops.rows": rows, "mlops.wait_seconds": waited_seconds, "mlops.compute_seconds": computed_seconds, "error.type": reason, "error.message": said, "http.request.id": id[:128]}  # fmt: skip
+            self._traces.answered(token, spanned)
         if self._log is not None and status >= self._logged_from and (status >= 400 or route not in QUIET):
             if not self._settings.log_payloads:
                 asked = told = None
             elif asked or told:  # a cut copy: a large body is not kept until its line is written
                 asked, told = (None if raw is None else bytes(raw[: PAYLOAD + 1]) for raw in (asked, told))
-            self._log.put(
-                of_request,
-                Answered(
-                    time.time(),
-                    *key,
-                    route,
-                    status,
-                    seconds,
-                    rows,
-                    waited_seconds,
-                    computed_seconds,
-                    id,
-                    reason,
-                    said,
-                    method,
-                    path,
-                    received,
-                    sent,
-                    asked,
-                    told,
-                    None,
-                    None,
-                ),
-            )
+            ids = token.ids if isinstance(token, Begun) else (None, None)
+            self._log.put(of_request, Answered(time.time(), *key, route, status, seconds, rows, waited_seconds, computed_seconds, id, reason, said, method, path, received, sent, asked, told, *ids))  # fmt: skip
 
     @harmless
-    def batch(self, model: str, version: str, rows: int, requests: int, seconds: float) -> None:
-        """A batch was computed."""
+    def batch(self, model: str, version: str, rows: int, requests: int, seconds: float, tokens: Sequence[Token] = ()) -> None:
+        """A batch was computed, of the requests of these tokens."""
         key = self._known.get((model, version), ("", ""))
         with self._lock:
             self.batch_rows.add(key, rows)
             self.batch_requests.add(key, requests)
             self.batch_seconds.add(key, seconds)
+        if self._traces is not None:
+            spanned = {"mlops.model": key[0], "mlops.version": key[1], "mlops.rows": rows, "mlops.requests": requests}
+            self._traces.batch(spanned, seconds, [one for one in tokens if isinstance(one, Begun)])
 
     @harmless
     def queue(self, model: str, depth: int) -> None:
@@ -245,6 +239,13 @@ class Watch:
                 self._known.pop(old, None)
                 for one in self._all():
                     one.forget(lambda labels: labels[:2] == old)
+
+    def close(self) -> None:
+        """Write and send what waits, for a few seconds at most."""
+        if self._traces is not None:
+            self._traces.close()
+        if self._log is not None:
+            self._log.close()
 
     def exposition(self, accept: str | None = None) -> tuple[bytes, str]:
         """All metrics in the form that the request's Accept header asks for (OpenMetrics, or Prometheus' text), and its content type."""
