@@ -16,9 +16,9 @@ FORMS = "give an array, a tensor, a tuple of them, a list of texts, a frame, or 
 
 
 def named(example: Any, names: Sequence[str] | None = None) -> dict[str, NDArray[np.generic]]:
-    """The example as arrays by name; text as object arrays of str.
+    """The example as arrays by name; text as object arrays of str, files as object arrays of bytes.
 
-    names: of the inputs, where the example has none of its own (default: `input`, `input-1`, …; `text` for texts).
+    names: of the inputs, where the example has none of its own (default: `input`, `input-1`, …; `text` for texts, `file` for files).
     UsageError `bad-example` where it has no rows, holds something else, or its arrays hold different numbers of rows.
     """
     made = {name: _array(value, name) for name, value in _parts(example, names).items()}
@@ -44,9 +44,10 @@ def _parts(example: Any, names: Sequence[str] | None) -> dict[str, Any]:
     if hasattr(example, "columns") and hasattr(example, "__getitem__"):  # a frame of pandas or polars
         return {str(name): example[name] for name in example.columns}
     texts = isinstance(example, list) and example and all(isinstance(one, str) for one in example)
+    files = isinstance(example, list) and example and all(isinstance(one, bytes) for one in example)
     several = list(example) if isinstance(example, tuple) else [example]
     if names is None:
-        names = ["text"] if texts else ["input" if i == 0 else f"input-{i}" for i in range(len(several))]
+        names = ["text"] if texts else ["file"] if files else ["input" if i == 0 else f"input-{i}" for i in range(len(several))]
     if len(names) != len(several):
         raise UsageError("bad-example", f"{len(names)} names for {len(several)} inputs", where="inputs", hint="as many names as inputs")
     return dict(zip(map(str, names), several, strict=True))
@@ -62,14 +63,33 @@ def _array(value: Any, name: str) -> NDArray[Any]:
     if hasattr(value, "numpy") and not isinstance(value, np.ndarray):
         value = value.numpy()
     try:
-        array = np.asarray(value)
+        array = of_values(value)
     except (ValueError, TypeError) as error:  # ragged
         raise UsageError("bad-example", f'"{name}" is no array: {error}', where="example", hint=FORMS) from error
-    if array.dtype.kind == "U" or (array.dtype == object and all(isinstance(one, str) for one in array.reshape(-1))):
+    if array.dtype.kind in "US" or (array.dtype == object and _of_one_kind(array)):
         return array.astype(object)
     if array.dtype.kind not in "biuf" or dtype_of(array) is None:
-        raise UsageError("bad-example", f'"{name}" is of type {array.dtype}', where="example", hint="numbers, truth values or text")
+        raise UsageError(
+            "bad-example", f'"{name}" is of type {array.dtype}', where="example", hint="numbers, truth values, text or the bytes of files"
+        )
     return np.ascontiguousarray(array) if array.ndim else array
+
+
+def _of_one_kind(array: NDArray[Any]) -> bool:
+    """Whether its objects are all texts, or all bytes."""
+    values = array.reshape(-1)
+    return all(isinstance(one, str) for one in values) or all(isinstance(one, bytes) for one in values)
+
+
+def of_values(value: Any) -> NDArray[Any]:
+    """An array of it; a list of bytes as objects, for numpy's own type for bytes drops zeros at their ends."""
+    import numpy as np
+
+    if isinstance(value, list | tuple) and value and all(isinstance(one, bytes) for one in value):
+        made = np.empty(len(value), object)
+        made[:] = value
+        return made
+    return np.asarray(value)
 
 
 def largest_difference(

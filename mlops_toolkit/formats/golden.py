@@ -35,11 +35,31 @@ def write(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for letter, arrays in (("i", inputs), ("o", outputs)):
             for place, array in enumerate(arrays.values()):
-                plain = array.astype(str) if array.dtype == object else array
-                raw = io.BytesIO()
-                np.lib.format.write_array(raw, np.ascontiguousarray(plain), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{letter}{place}.npy", (1980, 1, 1, 0, 0, 0)), raw.getvalue(), zipfile.ZIP_DEFLATED)
+                for name, plain in _plain(f"{letter}{place}", array).items():
+                    raw = io.BytesIO()
+                    np.lib.format.write_array(raw, np.ascontiguousarray(plain), allow_pickle=False)
+                    archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), raw.getvalue(), zipfile.ZIP_DEFLATED)
     (folder / NAME).write_bytes(buffer.getvalue())
+
+
+def _plain(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """As arrays without objects. Files lie end to end with their lengths beside them: numpy's own type for bytes drops zeros at their ends."""
+    import numpy as np
+
+    values = list(array.reshape(-1)) if array.dtype == object else []
+    if not any(isinstance(one, bytes) for one in values):
+        return {name: array.astype(str) if array.dtype == object else array}
+    lengths = np.array([len(one) for one in values], np.int64).reshape(array.shape)
+    return {name: np.frombuffer(b"".join(values), np.uint8), f"{name}-lengths": lengths}
+
+
+def _files(flat: NDArray[Any], lengths: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    raw, ends = flat.tobytes(), np.cumsum(lengths.reshape(-1)).tolist()
+    made = np.empty(lengths.size, object)
+    made[:] = [raw[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return made.reshape(lengths.shape)
 
 
 def read(folder: Path, signature: Signature) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
@@ -54,5 +74,8 @@ def read(folder: Path, signature: Signature) -> tuple[dict[str, NDArray[Any]], d
 
 
 def _side(kept: Any, letter: str, tensors: Sequence[Tensor]) -> dict[str, NDArray[Any]]:
-    arrays = {tensor.name: kept[f"{letter}{place}"] for place, tensor in enumerate(tensors)}
+    arrays = {
+        tensor.name: _files(kept[f"{letter}{place}"], kept[f"{letter}{place}-lengths"]) if tensor.files else kept[f"{letter}{place}"]
+        for place, tensor in enumerate(tensors)
+    }
     return {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in arrays.items()}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import CommandFailed, InvalidFile, UsageError
+from mlops_toolkit.formats.arrays import of_values
 from mlops_toolkit.formats.base import Answer, Wanted
 from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.signature import Arrays, Signature
@@ -78,14 +79,12 @@ class Handler:
 
 def as_arrays(found: Any) -> dict[str, Any]:
     """What a predict gave, as arrays: of text object arrays of str, of whole numbers int64, of others float64 or the array's own type."""
-    import numpy as np
-
     if not isinstance(found, Mapping):
         found = {"output": found}
     made = {}
     for name, value in found.items():
-        array = np.asarray(value)
-        if array.dtype.kind == "U":
+        array = of_values(value)
+        if array.dtype.kind in "US":
             array = array.astype(object)
         if array.dtype == object and not all(isinstance(one, str | bytes) for one in array.reshape(-1)):
             raise UsageError(

@@ -84,6 +84,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     made: dict[str, Any] = {"name": tensor.name, "dtype": tensor.dtype, "shape": [-1 if n is None else n for n in tensor.shape]}
     if tensor.unit is not None:
         made["unit"] = tensor.unit
+    made.update({word: True for word in ("missing", "files") if getattr(tensor, word)})
     return made if tensor.labels is None else {**made, "labels": list(tensor.labels)}
 
 
@@ -147,6 +148,8 @@ def _tensor_of(said: Any) -> Tensor:
         shape,
         None if unit is None else str(unit),
         None if labels is None else tuple(map(str, labels)),
+        said.get("missing") is True,
+        said.get("files") is True,
     )
 
 

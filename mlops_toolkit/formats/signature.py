@@ -39,6 +39,8 @@ class Tensor:
     shape   a length per axis, None where any is meant; the first axis counts examples
     unit    of its numbers, as people write it (`mm`, `years`)
     labels  what the places of the last axis mean (classes, feature names), or what the numbers of a `label` output stand for
+    missing whether its numbers may be missing (NaN): the example held some
+    files   whether each value is the bytes of a file (a picture, sound), not text
     """
 
     name: str
@@ -46,11 +48,18 @@ class Tensor:
     shape: tuple[int | None, ...]
     unit: str | None = None
     labels: tuple[str, ...] | None = None
+    missing: bool = False
+    files: bool = False
 
     @property
     def text(self) -> str:
         """As shown to people: `FP32 [any, 64]`."""
         return f"{self.dtype} [{', '.join('any' if length is None else str(length) for length in self.shape)}]"
+
+    @property
+    def noted(self) -> str:
+        """What else there is to say of its values, for people; empty where nothing."""
+        return "may be missing" if self.missing else "files" if self.files else ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,9 @@ def described(
         shape = tuple(None if axis in free else length for axis, length in enumerate(array.shape))
         said = (labels or {}).get(name)
         dtype = dtype_of(array) or str(array.dtype)
-        made.append(Tensor(name, dtype, shape, (units or {}).get(name), None if said is None else tuple(map(str, said))))
+        missing = array.dtype.kind == "f" and bool((array != array).any())
+        files = array.dtype == object and any(isinstance(one, bytes) for one in array.reshape(-1))
+        made.append(Tensor(name, dtype, shape, (units or {}).get(name), None if said is None else tuple(map(str, said)), missing, files))
     return tuple(made)
 
 

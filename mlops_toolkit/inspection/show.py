@@ -68,6 +68,8 @@ def _tensor(one: Tensor) -> dict[str, Any]:
         "shape": shape,
         "unit": one.unit,
         "labels": None if one.labels is None else list(one.labels),
+        "missing": one.missing,
+        "files": one.files,
     }
 
 
@@ -113,7 +115,7 @@ def _equal(part: Part) -> str:
 
 def _shown(one: Tensor) -> str:
     labels = "" if one.labels is None else "  " + ", ".join(one.labels[:10]) + (", …" if len(one.labels) > 10 else "")
-    return f"{one.name}  {one.text}" + (f"  in {one.unit}" if one.unit else "") + labels
+    return f"{one.name}  {one.text}" + (f"  in {one.unit}" if one.unit else "") + (f"  {one.noted}" if one.noted else "") + labels
 
 
 def _golden(manifest: Manifest, apart: float | None) -> str:
