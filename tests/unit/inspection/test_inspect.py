@@ -43,7 +43,9 @@ def test_the_document_says_the_same(tmp_path: Path) -> None:
     save(tmp_path)
     data = json.loads(inspect(tmp_path, "model", "--json", "--golden")[0])
     assert data["native"] == {"format": "handler", "file": "code"}
-    assert data["inputs"] == [{"name": "x", "dtype": "FP32", "shape": [-1, 4], "unit": "mm", "labels": None, "missing": False, "files": False}]
+    assert data["inputs"] == [
+        {"name": "x", "dtype": "FP32", "shape": [-1, 4], "unit": "mm", "labels": None, "missing": False, "files": False}
+    ]
     assert [one["name"] for one in data["outputs"]] == ["label", "score"]
     assert data["golden"] == {"rows": 8, "largest-difference": 0.0}
 
