@@ -4,5 +4,9 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from tests.world.registry import locked_registry, open_registry
+
+__all__ = ["locked_registry", "open_registry"]  # started once, where a test asks for one
+
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import Literal, Protocol
 
 from mlops_toolkit.errors import CommandFailed
 from mlops_toolkit.system.files import CHUNK
@@ -217,13 +217,19 @@ def wait_for_tick(status: os.stat_result) -> None:
         time.sleep(TICK_SECONDS - young)
 
 
+class Reads(Protocol):
+    """What a stream is copied from."""
+
+    def read(self, amount: int = ..., /) -> bytes: ...
+
+
 class Writes(Protocol):
     """What a stream is copied into."""
 
     def write(self, data: bytes, /) -> int: ...
 
 
-def copy_hashed(source: IO[bytes], to: Writes | None) -> str:
+def copy_hashed(source: Reads, to: Writes | None) -> str:
     """SHA-256 of a stream, while it is copied."""
     sha = hashlib.sha256()
     while chunk := source.read(CHUNK):

@@ -7,15 +7,13 @@ stored once. The manifest is pushed last: without it there is no model.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.models import tree
@@ -23,14 +21,14 @@ from mlops_toolkit.models.base import Setting, short
 from mlops_toolkit.models.digest import Cache, File, ModelDigest, copy_hashed, members, of_files
 from mlops_toolkit.models.digest import digest as digest_of
 from mlops_toolkit.oci.auth import login
-from mlops_toolkit.oci.registry import MANIFEST, Registry
+from mlops_toolkit.oci.documents import EMPTY, EMPTY_CONFIG, Descriptor, Manifest, unreadable
+from mlops_toolkit.oci.parallel import at_once
+from mlops_toolkit.oci.registry import Registry, Stored
 
 ARTIFACT = "application/vnd.mlops.model.v1"
 LAYER = "application/octet-stream"
 TITLE = "org.opencontainers.image.title"
 EXECUTABLE, KIND = "vnd.mlops.executable", "vnd.mlops.model.kind"
-EMPTY = b"{}"
-EMPTY_DIGEST = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,11 @@ class OciStore:
                     "model-changed", f"{path} is {short(found.digest)} now, was {short(digest)} when its digest was taken"
                 )
             sources = dict(members(path))
-            for file in found.files:
-                registry.push_blob(f"sha256:{file.sha256}", file.size, partial(_open, sources[file.path]))
-            registry.push_blob(EMPTY_DIGEST, len(EMPTY), lambda: io.BytesIO(EMPTY))
+            once = {file.sha256: file for file in found.files}
+            pushes = [
+                partial(registry.push_blob, f"sha256:{sha}", file.size, partial(_open, sources[file.path])) for sha, file in once.items()
+            ]
+            at_once(registry, [*pushes, partial(registry.push_blob, EMPTY_CONFIG.digest, EMPTY_CONFIG.size, lambda: io.BytesIO(EMPTY))])
             registry.push_manifest(_tag(digest), _manifest(found))
         return address
 
@@ -79,7 +79,12 @@ class OciStore:
                 with registry.pull_blob(f"sha256:{file.sha256}") as layer:
                     if layer is None:
                         raise EnvironmentFailure("model-damaged", f"{self.host}/{self.repository} has lost {file.path} of {short(digest)}")
-                    tree.write(temporary, file, folder=found.kind == "folder", content=partial(copy_hashed, layer))
+                    try:
+                        tree.write(temporary, file, folder=found.kind == "folder", content=partial(copy_hashed, layer))
+                    except EnvironmentFailure as error:
+                        if error.name != "image-damaged":
+                            raise
+                        raise EnvironmentFailure("model-damaged", f"{file.path}: {error.message}") from error
             tree.settle(temporary, to, found, digest)
 
     def look(self, address: str) -> ModelDigest:
@@ -117,35 +122,28 @@ def _tag(digest: str) -> str:
 
 
 def _manifest(found: ModelDigest) -> bytes:
-    def layer(file: File) -> dict[str, Any]:
+    def layer(file: File) -> Descriptor:
         marks = {TITLE: file.path, **({EXECUTABLE: "true"} if file.executable else {})}
-        return {"mediaType": LAYER, "digest": f"sha256:{file.sha256}", "size": file.size, "annotations": marks}
+        return Descriptor(LAYER, f"sha256:{file.sha256}", file.size, marks)
 
-    document = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": EMPTY_DIGEST, "size": len(EMPTY), "data": "e30="},
-        "layers": [layer(file) for file in found.files],
-        "annotations": {KIND: found.kind},
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
+    return Manifest(EMPTY_CONFIG, tuple(layer(file) for file in found.files), {KIND: found.kind}, ARTIFACT).to_bytes()
 
 
-def _read_manifest(raw: bytes) -> ModelDigest:
+def _read_manifest(stored: Stored) -> ModelDigest:
     try:
-        document = json.loads(raw)
-        kind: Literal["file", "folder"] = "folder" if document["annotations"][KIND] == "folder" else "file"
-        return of_files([_file(layer) for layer in document["layers"]], kind)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise EnvironmentFailure("model-damaged", f"the manifest of the stored model cannot be read: {error}") from error
+        manifest = Manifest.read(stored.content, stored.media_type or None)
+        kind: Literal["file", "folder"] = "folder" if manifest.annotations[KIND] == "folder" else "file"
+        return of_files([_file(layer) for layer in manifest.layers], kind)
+    except EnvironmentFailure as error:
+        raise EnvironmentFailure("model-damaged", f"the manifest of the stored model cannot be read: {error.message}") from error
+    except LookupError as error:
+        raise EnvironmentFailure("model-damaged", f"the stored model is none of ours: it has no {error}") from error
 
 
-def _file(layer: dict[str, Any]) -> File:
-    marks, sha = layer["annotations"], str(layer["digest"]).removeprefix("sha256:")
-    if not re.fullmatch(r"[0-9a-f]{64}", sha):
-        raise ValueError("a layer has no SHA-256")
-    return File(str(marks[TITLE]), int(layer["size"]), sha, marks.get(EXECUTABLE) == "true")
+def _file(layer: Descriptor) -> File:
+    if not layer.digest.startswith("sha256:"):
+        raise unreadable("manifest", "a layer has no SHA-256")
+    return File(layer.annotations[TITLE], layer.size, layer.digest.removeprefix("sha256:"), layer.annotations.get(EXECUTABLE) == "true")
 
 
 def open_store(word: str, setting: Setting) -> OciStore:

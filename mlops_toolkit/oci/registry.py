@@ -1,178 +1,241 @@
-"""Talking to an OCI registry: blobs and manifests, with bounded retries."""
+"""Talking to an OCI registry: blobs, manifests, tags and what refers to an image. One repository at a time, from any number of threads."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-import time
+import threading
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.oci import challenge, referrers, wire
 from mlops_toolkit.oci.auth import Login
+from mlops_toolkit.oci.documents import INDEXES, MANIFEST, MANIFESTS, Descriptor, digest_of, matches
+from mlops_toolkit.oci.download import Download
+from mlops_toolkit.oci.patience import Patience
+from mlops_toolkit.oci.reference import LOOPBACK, is_digest
+from mlops_toolkit.oci.upload import CHUNK, Upload
+from mlops_toolkit.oci.wire import Wire
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import Response
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-TRIES = 4
-LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$")
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+__all__ = ["LOOPBACK", "MANIFEST", "Registry", "Stored"]
+
+Sent = Literal["there", "mounted", "sent"]
+MOST_PAGES = 1000
+
+
+class Stored(NamedTuple):
+    """A manifest or index as the registry has it: its bytes, its media type, its digest."""
+
+    content: bytes
+    media_type: str
+    digest: str
 
 
 class Registry:
-    """One repository of one registry, over http only where that is this machine."""
+    """One repository of one registry, over http only where that is this machine.
 
-    def __init__(self, host: str, repository: str, credentials: Login | None, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    sent_blobs, sent_bytes, mounted_blobs  what went up so far: blobs and their bytes, and blobs that another repository lent
+    """
+
+    def __init__(
+        self, host: str, repository: str, credentials: Login | None, *, sleep: Callable[[float], object] | None = None, chunk: int = CHUNK
+    ) -> None:
         self.host, self.repository = host, repository
-        self._login, self._sleep = credentials, sleep
-        self._base = f"{'http' if LOOPBACK.match(host) else 'https'}://{host}/v2/{repository}/"
-        self._authorization: str | None = None
-        self._session: Session | None = None
+        self.sent_blobs = self.sent_bytes = self.mounted_blobs = 0
+        self._wire, self._chunk, self._count = Wire(host, repository, credentials, sleep=sleep), chunk, threading.Lock()
+        self._read = (challenge.scope(repository, "pull"),)
+        self._write: tuple[str, ...] = (challenge.scope(repository, "pull", "push"),)
+
+    @property
+    def name(self) -> str:
+        """`host/repository`, for people."""
+        return self._wire.name
 
     def blob_exists(self, digest: str) -> bool:
-        return self._ask("HEAD", f"blobs/{digest}", accept=(200, 404)).status_code == 200
+        """Whether the repository has it."""
+        answer = self._ask("HEAD", f"blobs/{digest}", "reading", (200, 404))
+        answer.close()
+        return answer.status_code == 200
 
-    def push_blob(self, digest: str, size: int, content: Callable[[], IO[bytes]]) -> None:
-        """Upload a blob, streamed; one that is there is not sent again. content: opens it, anew for each try."""
+    def push_blob(self, digest: str, size: int, content: Callable[[], IO[bytes]], *, from_repository: str | None = None) -> Sent:
+        """Upload a blob, streamed, in chunks where it is large; one that is there is not sent again.
+
+        content          opens it, anew for each try; must be seekable where it is larger than a chunk
+        from_repository  of this registry: lends the blob where it has it and we may read there; nothing is sent then
+        """
         if self.blob_exists(digest):
-            return
+            return "there"
+        scopes, begin = self._write, dict[str, str]()
+        if from_repository and from_repository != self.repository:
+            scopes = (*scopes, challenge.scope(from_repository, "pull"))
+            begin = {"mount": digest, "from": quote(from_repository, safe="")}
+        upload = Upload(self._wire, digest, size, content, scopes=scopes, chunk=self._chunk, counted=self._counted)
+        sent = upload.run(begin)
+        with self._count:
+            self.sent_blobs += sent
+            self.mounted_blobs += not sent
+        return "sent" if sent else "mounted"
 
-        def upload() -> Response:
-            begun = self._once("POST", "blobs/uploads/", headers={"Content-Length": "0"})
-            if begun.status_code != 202:
-                return begun
-            place = urljoin(begun.url, begun.headers.get("Location", ""))
-            with content() as body:
-                headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-                return self._once(
-                    "PUT", place + ("&" if "?" in place else "?") + f"digest={digest}", data=body if size else b"", headers=headers
-                )
-
-        self._retried(upload, "upload", accept=(201,))
+    def _counted(self, size: int) -> None:
+        with self._count:
+            self.sent_bytes += size
 
     @contextlib.contextmanager
-    def pull_blob(self, digest: str) -> Iterator[Any]:
-        """A blob as a binary stream, None where it is not there; one that breaks off is `registry-unreachable`."""
-        from urllib3.exceptions import HTTPError
+    def pull_blob(self, digest: str) -> Iterator[Download | None]:
+        """A blob as a stream with `read`, None where it is not there. It is verified when its end is read (see Download)."""
+        answer = self._ask("GET", f"blobs/{digest}", "download", (200, 404), headers={"Accept-Encoding": "identity"})
+        if answer.status_code == 404:
+            answer.close()
+            yield None
+            return
+        stream = Download(self._wire, digest, answer, scopes=self._read)
+        with contextlib.closing(stream):
+            yield stream
 
-        with self._ask("GET", f"blobs/{digest}", accept=(200, 404), stream=True) as answer:
-            answer.raw.decode_content = False
-            try:
-                yield answer.raw if answer.status_code == 200 else None
-            except HTTPError as error:
-                raise EnvironmentFailure("registry-unreachable", f"a download from {self._name} broke off") from error
+    def read_blob(self, digest: str, most: int = wire.MOST_BYTES) -> bytes | None:
+        """A small blob (a configuration, a signature) whole and verified; None where it is not there. `image-damaged` where it is larger."""
+        with self.pull_blob(digest) as stream:
+            if stream is None:
+                return None
+            parts, size = [], 0
+            while block := stream.read(wire.BLOCK):
+                parts.append(block)
+                size += len(block)
+                if size > most:
+                    raise EnvironmentFailure("image-damaged", f"{digest[:19]} at {self.name} is larger than {most} bytes")
+            return b"".join(parts)
 
-    def push_manifest(self, tag: str, manifest: bytes) -> None:
-        self._ask("PUT", f"manifests/{tag}", accept=(201,), data=manifest, headers={"Content-Type": MANIFEST})
+    def push_manifest(self, reference: str, content: bytes, media_type: str = MANIFEST, *, if_absent: bool = False) -> str:
+        """Put a manifest or index under a tag, or under its digest; returns its digest.
 
-    def pull_manifest(self, tag: str) -> bytes | None:
-        answer = self._ask("GET", f"manifests/{tag}", accept=(200, 404), headers={"Accept": MANIFEST})
-        return answer.content if answer.status_code == 200 else None
+        if_absent: a tag that points to another one is left alone: `tag-taken`. Registries know no exchange under a condition, so two that
+        write at the same instant are only told apart by reading afterwards: whoever finds another's digest then is refused, too.
+        """
+        digest = digest_of(content)
+        if is_digest(reference) and not matches(content, reference):
+            raise EnvironmentFailure("image-damaged", f"a manifest for {self.name} has not the digest {reference[:19]}")
+        tag = if_absent and not is_digest(reference)
+        if tag and self._taken(reference, digest):
+            return digest
+        self.put_manifest(reference, content, media_type)
+        if tag:
+            self._taken(reference, digest)
+        return digest
+
+    def tag(self, tag: str, digest: str, *, if_absent: bool = False) -> None:
+        """Let a tag point to what is stored under a digest (`push_manifest` says what if_absent is); nothing is sent where it does already."""
+        if self.manifest_digest(tag) == digest:
+            return
+        stored = self.pull_manifest(digest)
+        if stored is None:
+            raise EnvironmentFailure("image-damaged", f"{digest[:19]} is not in {self.name}, and cannot be called {tag}")
+        self.push_manifest(tag, stored.content, stored.media_type, if_absent=if_absent)
+
+    def referrers(self, digest: str, artifact_type: str | None = None) -> list[Descriptor]:
+        """What refers to an image: signatures, attestations, a bill of materials; only those of a type where one is given."""
+        return referrers.of(self, digest, artifact_type)
+
+    def add_referrer(self, content: bytes, media_type: str = MANIFEST) -> Descriptor:
+        """Put a manifest that has a `subject`, so that `referrers` finds it; one that is there is not sent again. Returns its descriptor."""
+        return referrers.add(self, content, media_type)
+
+    def _taken(self, tag: str, digest: str) -> bool:
+        """Whether the tag points to the digest already; `tag-taken` where it points to another."""
+        found = self.manifest_digest(tag)
+        if found not in (None, digest):
+            raise EnvironmentFailure(
+                "tag-taken",
+                f"{self.name}:{tag} is {found[:19]} already, not {digest[:19]}",
+                hint="a tag is never moved: give the release another version",
+            )
+        return found is not None
+
+    def put_manifest(self, reference: str, content: bytes, media_type: str) -> bool:
+        """Put it; whether the registry says that it keeps the list of what refers to its subject by itself."""
+        answer = self._ask(
+            "PUT", f"manifests/{reference}", "put", (200, 201, 202), headers={"Content-Type": media_type}, body=content, scopes=self._write
+        )
+        answer.close()
+        said = answer.headers.get("Docker-Content-Digest", "")
+        if said.startswith("sha256:") and said != digest_of(content):
+            raise EnvironmentFailure("image-damaged", f"{self.name} stored something else than was sent: {said[:19]}")
+        return "OCI-Subject" in answer.headers
+
+    def pull_manifest(self, reference: str, accept: tuple[str, ...] = (*MANIFESTS, *INDEXES)) -> Stored | None:
+        """What is under a tag or digest, verified where it was asked by digest; None where there is nothing. accept: media types."""
+        answer, content = self.whole(f"manifests/{reference}", (200, 404), {"Accept": ", ".join(accept)})
+        if answer.status_code == 404:
+            return None
+        digest, said = digest_of(content), answer.headers.get("Docker-Content-Digest", "")
+        if (is_digest(reference) and not matches(content, reference)) or (said.startswith("sha256:") and said != digest):
+            raise EnvironmentFailure("image-damaged", f"{self.name} gave something else for {reference[:19]}", hint="push it again")
+        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        return Stored(content, media_type, reference if is_digest(reference) else digest)
 
     def manifest_digest(self, tag: str) -> str | None:
         """The digest of a tag's manifest, None where there is none."""
-        answer = self._ask("HEAD", f"manifests/{tag}", accept=(200, 404), headers={"Accept": MANIFEST})
-        return answer.headers.get("Docker-Content-Digest") if answer.status_code == 200 else None
+        answer = self._ask("HEAD", f"manifests/{tag}", "reading", (200, 404), headers={"Accept": ", ".join((*MANIFESTS, *INDEXES))})
+        answer.close()
+        if answer.status_code == 404:
+            return None
+        said = answer.headers.get("Docker-Content-Digest")
+        found = None if said else self.pull_manifest(tag)
+        return said or (found.digest if found else None)
 
     def delete_manifest(self, digest: str) -> None:
-        self._ask("DELETE", f"manifests/{digest}", accept=(202, 404))
+        scopes = (challenge.scope(self.repository, "pull", "push", "delete"),)
+        self._ask("DELETE", f"manifests/{digest}", "delete", (200, 202, 404), scopes=scopes).close()
+
+    def tags(self) -> list[str]:
+        """All tags of the repository, sorted; none where there is no such repository."""
+        found: set[str] = set()
+        path, seen = "tags/list?n=1000", set[str]()
+        while path and path not in seen and len(seen) < MOST_PAGES:
+            seen.add(path)
+            answer, content = self.whole(path, (200, 404), {})
+            if answer.status_code == 404:
+                break
+            listed = wire.json_object(content).get("tags")
+            found.update(tag for tag in (listed if isinstance(listed, list) else []) if isinstance(tag, str))
+            path = self.onward(answer)
+        return sorted(found)
+
+    def onward(self, answer: Response) -> str:
+        """Where the next page is; "" after the last, or where it would be elsewhere."""
+        link = answer.links.get("next", {}).get("url")
+        url = urljoin(answer.url, link) if link else ""
+        return url if urlsplit(url)[:2] == urlsplit(self._wire.base)[:2] else ""
+
+    def pause(self, seconds: float) -> None:
+        """Wait, as this registry's retries do."""
+        self._wire.sleep(seconds)
+
+    def stop(self) -> None:
+        """End what other threads do here, until `go_on`."""
+        self._wire.stopped.set()
+
+    def go_on(self) -> None:
+        """Requests are made again."""
+        self._wire.stopped.clear()
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        self._wire.close()
 
-    def _ask(self, method: str, path: str, *, accept: tuple[int, ...], **options: Any) -> Response:
-        return self._retried(lambda: self._once(method, path, **options), method, accept=accept)
+    def whole(self, path: str, accept: tuple[int, ...], headers: dict[str, str]) -> tuple[Response, bytes]:
+        """An answer and its whole body; asked again where the body breaks off."""
 
-    def _retried(self, ask: Callable[[], Response], what: str, *, accept: tuple[int, ...]) -> Response:
-        """Ask again where that may help: no connection, 429, 5xx. Everything else that is not accepted raises."""
-        import requests
+        def ask() -> tuple[Response, bytes]:
+            answer = self._wire.attempt("GET", path, what="reading", accept=accept, headers=headers, scopes=self._read)
+            return answer, wire.content(answer)
 
-        said = ""
-        for attempt in range(TRIES):
-            if attempt:
-                self._sleep(0.5 * 2**attempt)
-            try:
-                answer = ask()
-            except requests.RequestException as error:
-                said = type(error).__name__  # its text may hold a signed address
-                continue
-            if answer.status_code in accept:
-                return answer
-            said = _said(answer)
-            if answer.status_code in (401, 403):
-                hint = (
-                    "`docker login` there, or give the job `permissions: {packages: write}`"
-                    if self.host == "ghcr.io"
-                    else "`docker login` there first"
-                )
-                raise EnvironmentFailure("registry-refuses", f"{self._name} refuses: {said}", hint=hint)
-            if answer.status_code != 429 and answer.status_code < 500:
-                break
-        raise EnvironmentFailure("registry-unreachable", f"{what.lower()} at {self._name} failed: {said}")
+        return Patience(self._wire.sleep).persist(ask, f"reading at {self.name}")
 
-    @property
-    def _name(self) -> str:
-        return f"{self.host}/{self.repository}"
-
-    def _once(self, method: str, path: str, **options: Any) -> Response:
-        """One request; where the registry asks who we are, it is told and asked once more."""
-        if self._session is None:
-            import requests
-
-            self._session = requests.Session()
-        url = urljoin(self._base, path)
-        headers = {**options.pop("headers", {})}
-        body = options.get("data")
-        answer = self._send(method, url, headers, options)
-        if answer.status_code == 401 and self._authorize(answer):
-            answer.close()
-            if body is not None and hasattr(body, "seek"):
-                body.seek(0)
-            answer = self._send(method, url, headers, options)
-        return answer
-
-    def _send(self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]) -> Response:
-        assert self._session is not None  # noqa: S101
-        if self._authorization and urlsplit(url).netloc == self.host:
-            headers = {**headers, "Authorization": self._authorization}
-        # auth: a function that does nothing, or requests would look into ~/.netrc
-        return self._session.request(method, url, headers=headers, timeout=(10, 300), auth=lambda request: request, **options)
-
-    def _authorize(self, refusal: Response) -> bool:
-        """Answer the registry's challenge; whether there is an answer that was not given yet."""
-        challenge = refusal.headers.get("WWW-Authenticate", "")
-        if challenge.lower().startswith("basic"):
-            before, self._authorization = self._authorization, self._login.basic if self._login else None
-            return self._authorization not in (None, before)
-        if not challenge.lower().startswith("bearer"):
-            return False
-        asked = dict(_CHALLENGE.findall(challenge))
-        realm = asked.pop("realm", "")
-        if urlsplit(realm).scheme != "https" and not LOOPBACK.match(urlsplit(realm).netloc):
-            return False  # our password goes nowhere in the clear
-        assert self._session is not None  # noqa: S101
-        headers = {"Authorization": self._login.basic} if self._login else {}
-        params = {"service": asked.get("service", ""), "scope": f"repository:{self.repository}:pull,push"}
-        if not self._login:
-            params["scope"] = f"repository:{self.repository}:pull"
-        answer = self._session.get(realm, params=params, headers=headers, timeout=(10, 60), auth=lambda request: request)
-        try:
-            data = answer.json() if answer.ok else {}
-        except ValueError:
-            data = {}
-        token = data.get("token") or data.get("access_token")
-        before, self._authorization = self._authorization, f"Bearer {token}" if token else None
-        return self._authorization not in (None, before)
-
-
-def _said(answer: Response) -> str:
-    """`404 NAME_UNKNOWN: repository name not known`, from what the registry answered; short, one line."""
-    try:
-        first = answer.json()["errors"][0]
-        words = f"{first.get('code', '')}: {first.get('message', '')}"
-    except (ValueError, LookupError, TypeError, AttributeError):
-        words = answer.reason or ""
-    return " ".join(f"{answer.status_code} {words}".split())[:200]
+    def _ask(
+        self, method: str, path: str, what: str, accept: tuple[int, ...], *, headers: dict[str, str] | None = None, body: bytes | None = None,
+        scopes: tuple[str, ...] | None = None,
+    ) -> Response:  # fmt: skip
+        return self._wire.ask(method, path, what=what, accept=accept, headers=headers, body=body, scopes=scopes or self._read)

@@ -7,9 +7,7 @@ import hashlib
 import io
 import json
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -27,65 +25,14 @@ from mlops_toolkit.models.oci import ARTIFACT, OciStore, open_store
 from mlops_toolkit.models.open import open_models
 from mlops_toolkit.oci.auth import login
 from mlops_toolkit.oci.registry import Registry
-from tests.needs import require
+from mlops_toolkit.oci.wire import Wire
 from tests.unit.models import stores
-
-PASSWORD = "correct horse"
-
-
-@dataclass
-class Running:
-    """A registry: HOST:PORT and where its blobs lie."""
-
-    host: str
-    folder: Path
-
-    def blobs(self) -> list[Path]:
-        return sorted(self.folder.glob("docker/registry/v2/blobs/sha256/*/*/data"))
+from tests.world.registry import PASSWORD, Running
 
 
-def start(folder: Path, *, password: bool) -> tuple[subprocess.Popen[bytes], Running]:
-    programs = require("registry", "docker-registry", *(["htpasswd"] if password else []))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
-    config: dict[str, Any] = {
-        "version": 0.1,
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": host},
-    }
-    if password:
-        made = subprocess.run([programs["htpasswd"], "-Bbn", "me", PASSWORD], capture_output=True, check=True).stdout
-        (folder / "htpasswd").write_bytes(made)
-        config["auth"] = {"htpasswd": {"realm": "models", "path": str(folder / "htpasswd")}}
-    (folder / "config.yml").write_text(json.dumps(config))
-    process = subprocess.Popen(
-        [programs["docker-registry"], "serve", str(folder / "config.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    for _ in range(500):
-        try:
-            requests.get(f"http://{host}/v2/", timeout=5).close()
-            break
-        except requests.ConnectionError:
-            time.sleep(0.02)
-    return process, Running(host, folder / "data")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    process, running = start(tmp_path_factory.mktemp("registry"), password=False)
-    yield running
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    process, running = start(tmp_path_factory.mktemp("locked"), password=True)
-    yield running
-    process.terminate()
-    process.wait()
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_toolkit.oci.patience.FIRST", 0.001)
 
 
 def store(host: str, tmp_path: Path, name: str = "owner/repo/mlops-models", **more: Any) -> OciStore:
@@ -99,39 +46,39 @@ def docker_login(folder: Path, entry: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.registry
-def test_it_is_a_store(tmp_path: Path, registry: Running) -> None:
-    stores.keeps_what_it_is_given(store(registry.host, tmp_path), tmp_path)
+def test_it_is_a_store(tmp_path: Path, open_registry: Running) -> None:
+    stores.keeps_what_it_is_given(store(open_registry.host, tmp_path), tmp_path)
 
 
 @pytest.mark.registry
-def test_it_refuses_what_changed(tmp_path: Path, registry: Running) -> None:
-    stores.refuses_what_changed_since_its_digest_was_taken(store(registry.host, tmp_path, "changed"), tmp_path)
+def test_it_refuses_what_changed(tmp_path: Path, open_registry: Running) -> None:
+    stores.refuses_what_changed_since_its_digest_was_taken(store(open_registry.host, tmp_path, "changed"), tmp_path)
 
 
 @pytest.mark.registry
 @pytest.mark.parametrize("content", [b"[]", b"too long for it"])
-def test_it_gives_nothing_back_that_was_damaged(tmp_path: Path, registry: Running, content: bytes) -> None:
+def test_it_gives_nothing_back_that_was_damaged(tmp_path: Path, open_registry: Running, content: bytes) -> None:
     def damage(address: str) -> None:
         name = hashlib.sha256(b"{}").hexdigest()
-        (blob,) = [path for path in registry.blobs() if path.parent.name == name]
+        (blob,) = [path for path in open_registry.blobs() if path.parent.name == name]
         blob.write_bytes(content)
 
     try:
-        stores.gives_nothing_back_that_was_damaged(store(registry.host, tmp_path, "damaged"), tmp_path, damage)
+        stores.gives_nothing_back_that_was_damaged(store(open_registry.host, tmp_path, "damaged"), tmp_path, damage)
     finally:
-        for blob in registry.blobs():
+        for blob in open_registry.blobs():
             if blob.parent.name == hashlib.sha256(b"{}").hexdigest():
                 blob.write_bytes(b"{}")
 
 
 @pytest.mark.registry
-def test_it_is_an_artifact_that_others_understand(tmp_path: Path, registry: Running) -> None:
+def test_it_is_an_artifact_that_others_understand(tmp_path: Path, open_registry: Running) -> None:
     """OCI 1.1: artifact type, the empty config, a title a layer, the digest as the tag."""
     model = stores.model(tmp_path / "model")
     known = digest(model)
-    address = store(registry.host, tmp_path, "understood").put(model, known.digest)
-    assert address == f"oci://{registry.host}/understood:{known.digest.replace(':', '-')}"
-    url = f"http://{registry.host}/v2/understood/manifests/{known.digest.replace(':', '-')}"
+    address = store(open_registry.host, tmp_path, "understood").put(model, known.digest)
+    assert address == f"oci://{open_registry.host}/understood:{known.digest.replace(':', '-')}"
+    url = f"http://{open_registry.host}/v2/understood/manifests/{known.digest.replace(':', '-')}"
     manifest = requests.get(url, headers={"Accept": "application/vnd.oci.image.manifest.v1+json"}, timeout=10).json()
     assert manifest["artifactType"] == ARTIFACT
     assert manifest["config"]["mediaType"] == "application/vnd.oci.empty.v1+json"
@@ -140,20 +87,20 @@ def test_it_is_an_artifact_that_others_understand(tmp_path: Path, registry: Runn
 
 
 @pytest.mark.registry
-def test_what_two_models_share_is_sent_once(tmp_path: Path, registry: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = store(registry.host, tmp_path, "shared")
+def test_what_two_models_share_is_sent_once(tmp_path: Path, open_registry: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = store(open_registry.host, tmp_path, "shared")
     one = stores.model(tmp_path / "one")
     opened.put(one, digest(one).digest)
     (one / "twin").write_text("only this differs")
     sent: list[str] = []
-    real = Registry._once
+    real = Wire.attempt
 
-    def spy(self: Registry, method: str, path: str, **options: Any) -> Any:
+    def spy(self: Wire, method: str, path: str, **options: Any) -> Any:
         if method == "PUT":
             sent.append(path.partition("digest=")[2] or path)
         return real(self, method, path, **options)
 
-    monkeypatch.setattr(Registry, "_once", spy)
+    monkeypatch.setattr(Wire, "attempt", spy)
     known = digest(one).digest
     opened.put(one, known)
     wanted = f"sha256:{hashlib.sha256(b'only this differs').hexdigest()}"
@@ -161,53 +108,53 @@ def test_what_two_models_share_is_sent_once(tmp_path: Path, registry: Running, m
 
 
 @pytest.mark.registry
-def test_a_foreign_image_under_the_tag_is_no_model(tmp_path: Path, registry: Running) -> None:
-    talk = Registry(registry.host, "foreign", None)
+def test_a_foreign_image_under_the_tag_is_no_model(tmp_path: Path, open_registry: Running) -> None:
+    talk = Registry(open_registry.host, "foreign", None)
     talk.push_blob("sha256:" + hashlib.sha256(b"{}").hexdigest(), 2, lambda: io.BytesIO(b"{}"))
     config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "sha256:" + hashlib.sha256(b"{}").hexdigest(), "size": 2}
     image = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": []}
     talk.push_manifest(stores.ABSENT.replace(":", "-"), json.dumps(image).encode())
     talk.close()
     with pytest.raises(EnvironmentFailure) as caught:
-        store(registry.host, tmp_path, "foreign").get("", stores.ABSENT, tmp_path / "to")
+        store(open_registry.host, tmp_path, "foreign").get("", stores.ABSENT, tmp_path / "to")
     assert caught.value.name == "model-damaged"
 
 
 @pytest.mark.registry
-def test_a_model_is_told_by_whatever_tag_points_to_it(tmp_path: Path, registry: Running) -> None:
+def test_a_model_is_told_by_whatever_tag_points_to_it(tmp_path: Path, open_registry: Running) -> None:
     """As people name it (`:v3`), and by the one it is stored under; the bytes are not fetched for it."""
-    kept, known = store(registry.host, tmp_path, "tagged"), digest(stores.model(tmp_path / "model"))
+    kept, known = store(open_registry.host, tmp_path, "tagged"), digest(stores.model(tmp_path / "model"))
     address = kept.put(tmp_path / "model", known.digest)
-    talk = Registry(registry.host, "tagged", None)
+    talk = Registry(open_registry.host, "tagged", None)
     manifest = talk.pull_manifest(known.digest.replace(":", "-"))
     assert manifest is not None
-    talk.push_manifest("v3", manifest)
+    talk.push_manifest("v3", manifest.content)
     talk.close()
-    for name in (address, f"oci://{registry.host}/tagged:v3"):
+    for name in (address, f"oci://{open_registry.host}/tagged:v3"):
         found = open_models(name, env={"HOME": str(tmp_path)}, context=Context(), root=tmp_path).look(name)
         assert (found.digest, found.size, found.kind) == (known.digest, known.size, "folder")
     with pytest.raises(EnvironmentFailure) as caught:
-        kept.look(f"oci://{registry.host}/tagged:v4")
+        kept.look(f"oci://{open_registry.host}/tagged:v4")
     assert caught.value.name == "model-unreachable"
 
 
 @pytest.mark.registry
-def test_a_password_comes_from_docker_s_own_file(tmp_path: Path, locked: Running) -> None:
+def test_a_password_comes_from_docker_s_own_file(tmp_path: Path, locked_registry: Running) -> None:
     coded = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-    env = docker_login(tmp_path / "docker", {"auths": {locked.host: {"auth": coded}}})
-    stores.keeps_what_it_is_given(store(locked.host, tmp_path, env=env), tmp_path)
+    env = docker_login(tmp_path / "docker", {"auths": {locked_registry.host: {"auth": coded}}})
+    stores.keeps_what_it_is_given(store(locked_registry.host, tmp_path, env=env), tmp_path)
 
 
 @pytest.mark.registry
 @pytest.mark.parametrize("password", [None, "wrong"])
-def test_a_refusal_says_what_to_do_and_no_secret(tmp_path: Path, locked: Running, password: str | None) -> None:
-    env = docker_login(tmp_path / "docker", {"auths": {locked.host: {"username": "me", "password": password}}} if password else {})
+def test_a_refusal_says_what_to_do_and_no_secret(tmp_path: Path, locked_registry: Running, password: str | None) -> None:
+    env = docker_login(tmp_path / "docker", {"auths": {locked_registry.host: {"username": "me", "password": password}}} if password else {})
     model = stores.model(tmp_path / "model")
     with pytest.raises(EnvironmentFailure) as caught:
-        store(locked.host, tmp_path, env=env).put(model, digest(model).digest)
+        store(locked_registry.host, tmp_path, env=env).put(model, digest(model).digest)
     assert caught.value.name == "registry-refuses"
-    assert str(caught.value) == (f"{locked.host}/owner/repo/mlops-models refuses: 401 Unauthorized\n  `docker login` there first")
-    assert not store(locked.host, tmp_path, env=env).has("", digest(model).digest)
+    assert str(caught.value) == (f"{locked_registry.host}/owner/repo/mlops-models refuses: 401 Unauthorized\n  `docker login` there first")
+    assert not store(locked_registry.host, tmp_path, env=env).has("", digest(model).digest)
 
 
 def test_no_secret_is_in_any_text(tmp_path: Path) -> None:
@@ -299,7 +246,7 @@ def test_a_bearer_challenge_is_answered_with_a_token_for_this_repository(tmp_pat
     basic = "Basic " + base64.b64encode(b"u:p").decode()
     assert script.seen == [
         ("HEAD", "/v2/r/manifests/t", None),
-        ("GET", "/token?service=s&scope=repository%3Ar%3Apull%2Cpush", basic),
+        ("GET", "/token?service=s&scope=repository%3Ar%3Apull&scope=ignored", basic),
         ("HEAD", "/v2/r/manifests/t", "Bearer abc"),
         ("HEAD", "/v2/r/manifests/t", "Bearer abc"),
     ]
@@ -323,22 +270,23 @@ def test_a_stumbling_registry_is_asked_again_a_bounded_number_of_times(scripted:
         registry.manifest_digest("t")
     registry.close()
     assert caught.value.name == "registry-unreachable"
-    assert len(script.seen) == 3 + 4
+    assert len(script.seen) == 3 + 5
 
 
 def test_a_failed_upload_begins_again_from_the_first_byte(scripted: Any) -> None:
     begin = (202, {"Location": "/v2/r/blobs/uploads/1?state=secret"}, b"")
-    script = Script([(404, {}, b""), begin, (500, {}, b""), begin, (201, {}, b"")])
+    script = Script([(404, {}, b""), begin, (500, {}, b""), (404, {}, b""), begin, (201, {}, b"")])
     registry = talk(scripted(script))
     registry.push_blob("sha256:x", 3, lambda: io.BytesIO(b"abc"))
     registry.close()
-    assert [method for method, _, _ in script.seen] == ["HEAD", "POST", "PUT", "POST", "PUT"]
+    assert [method for method, _, _ in script.seen] == ["HEAD", "POST", "PUT", "HEAD", "POST", "PUT"]
     assert script.seen[-1][1] == "/v2/r/blobs/uploads/1?state=secret&digest=sha256:x"
 
 
 def test_a_download_that_breaks_off_is_an_environment_failure_and_leaves_nothing(tmp_path: Path, scripted: Any) -> None:
     layer = {"mediaType": "x", "digest": "sha256:" + "1" * 64, "size": 9, "annotations": {"org.opencontainers.image.title": "m"}}
-    manifest = {"artifactType": ARTIFACT, "layers": [layer], "annotations": {"vnd.mlops.model.kind": "file"}}
+    annotations = {"vnd.mlops.model.kind": "file"}
+    manifest = {"schemaVersion": 2, "artifactType": ARTIFACT, "config": layer, "layers": [layer], "annotations": annotations}
     script = Script([(200, {}, json.dumps(manifest).encode()), (200, {"Content-Encoding": "x", "X-Promised": "9"}, b"half")])
     with pytest.raises(EnvironmentFailure) as caught:
         store(scripted(script), tmp_path).get("", "sha256:" + "1" * 64, tmp_path / "to")
