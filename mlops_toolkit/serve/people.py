@@ -77,7 +77,7 @@ def _of_json(body: bytes | bytearray | memoryview, made: Plan) -> tuple[Arrays, 
         return _rows([said], made), Shape.ONE
     only = made.inputs[0] if len(made.inputs) == 1 else None
     alone = only is not None and only.rank > 1 and _depth(said) == only.rank - 1  # [1, 2, 3] is one row of [any, 3]
-    if type(said) is list and (not alone or type(said[0]) is dict):
+    if type(said) is list and (not alone or not said or type(said[0]) is dict):
         return _rows(said, made), Shape.LIST
     return _rows([said], made), Shape.ONE
 
