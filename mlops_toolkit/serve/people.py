@@ -21,7 +21,7 @@ from mlops_toolkit.serve.raw import plain
 from mlops_toolkit.serve.refusals import Refused, short
 from mlops_toolkit.serve.tensors import answered, misfit
 from mlops_toolkit.serve.uploads import Part, parts
-from mlops_toolkit.serve.values import DEFAULT, Input, Limits, Plan, array, flattened, nth, plan, unknown
+from mlops_toolkit.serve.values import DEFAULT, Input, Limits, Plan, array, flattened, nth, parsed, plan, unknown
 
 Arrays = dict[str, "NDArray[Any]"]
 JSON, CSV, TEXT, FORM = "application/json", "text/csv", "text/plain", "multipart/form-data"
@@ -62,11 +62,7 @@ def read(
 
 
 def _of_json(body: bytes | bytearray | memoryview, made: Plan) -> tuple[Arrays, Shape]:
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        at = f" (line {error.lineno}, column {error.colno})"
-        raise Refused("bad-json", f"the request is no JSON: {error.msg}{at}", hint="or say by content-type what it is") from error
+    said = parsed(body, "or say by content-type what it is")
     if type(said) is dict and "rows" in said and "rows" not in made.by_name:
         if len(said) > 1 or type(said["rows"]) is not list:
             raise Refused("bad-request", f'"rows" is {short(said["rows"])}, with {len(said) - 1} other keys', hint='{"rows": [{…}, …]}')
@@ -104,9 +100,10 @@ def _from_columns(said: dict[str, Any], made: Plan) -> Arrays:
 
 def _complete(given: Mapping[str, Any], names: Sequence[str], where: str) -> None:
     """Refused where names are missing or unknown."""
-    if given.keys() == set(names):
+    known = set(names)
+    if given.keys() == known:
         return
-    strange = next((name for name in given if name not in names), None)
+    strange = next((name for name in given if name not in known), None)
     if strange is not None:
         raise Refused("unknown-input", f"in {where} " + unknown("input", strange, names))
     missing = [name for name in names if name not in given]

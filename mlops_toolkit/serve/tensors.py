@@ -20,7 +20,7 @@ from mlops_toolkit.formats.manifest import Manifest
 from mlops_toolkit.formats.signature import NUMPY, Signature, Tensor, dtype_of, problems
 from mlops_toolkit.serve.raw import from_bytes, plain, texts, to_bytes
 from mlops_toolkit.serve.refusals import Refused, short
-from mlops_toolkit.serve.values import DEFAULT, Input, Limits, Plan, array, flattened, plan, unknown
+from mlops_toolkit.serve.values import DEFAULT, Input, Limits, Plan, array, flattened, parsed, plan, unknown
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -100,11 +100,7 @@ def _header_length(given: int | str | bytes, whole: int) -> int:
 
 
 def _object(raw: memoryview) -> dict[str, Any]:
-    try:
-        said = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        at = f" (line {error.lineno}, column {error.colno})"
-        raise Refused("bad-json", f"the request is no JSON: {error.msg}{at}", hint="NaN and Infinity are no JSON, either") from error
+    said = parsed(raw, "NaN and Infinity are no JSON, either")
     if type(said) is not dict:
         raise Refused(
             "bad-request", f"the request is {short(said)}, not an object", hint='{"inputs": [{"name", "shape", "datatype", "data"}]}'
