@@ -169,6 +169,28 @@ def _inspect(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print it as one JSON document, and nothing else, on standard output")
 
 
+def _verify(parser: Parser) -> None:
+    parser.description = (
+        "Say whether an image (or a model as an artifact) is what `mlops publish` made of a recorded run: its bytes, its model, who signed it, "
+        "where it comes from and what the gate said. It asks the registry alone. Exit code 5: something is wrong."
+    )
+    parser.add_argument("image", metavar="IMAGE", help="ghcr.io/owner/repo/model:v1.2.3, or better by digest: …@sha256:…")
+    parser.add_argument(
+        "--key", default="", metavar="FILE", help="the public key (cosign.pub, or env://NAME); without one nothing attached is proven"
+    )
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="signature, passed (by itself: no yes, no override, nothing undecided), commit=SHA, repository=OWNER/REPO (repeatable)",
+    )
+    parser.add_argument("--deep", action="store_true", help="read every layer, not the model's alone")
+    parser.add_argument(
+        "--json", action="store_true", help="print what was found as one JSON document, and nothing else, on standard output"
+    )
+
+
 def _power(parser: Parser) -> None:
     parser.description = (
         "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
@@ -248,6 +270,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
     "power": ("how many examples a margin needs, before the test set exists", _power),
     "inspect": ("what a stored model is: format, inputs and outputs, files", _inspect),
+    "verify": ("check an image: its bytes, model, signature, provenance, verdict", _verify),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw, release", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }

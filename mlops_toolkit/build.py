@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit import ci
 from mlops_toolkit.ci import Context
@@ -21,6 +22,10 @@ from mlops_toolkit.models.base import Store
 from mlops_toolkit.system import git as git_module
 from mlops_toolkit.system.clock import SystemClock
 from mlops_toolkit.world import World
+
+if TYPE_CHECKING:
+    from mlops_toolkit.oci.reference import Reference
+    from mlops_toolkit.oci.registry import Registry
 
 # The action whose inputs a verb reads; a laptop gives flags instead.
 ACTIONS = {"train": "train", "evaluate": "evaluate", "compare": "compare-to-main", "review": "review", "plan": "plan", "report": "report"}
@@ -84,7 +89,16 @@ def world(args: argparse.Namespace) -> World:
         err=sys.stderr,
         wrong=wrong,
         apart=apart,
+        registry=partial(_registry, env, token, context.actor),
     )
+
+
+def _registry(env: Mapping[str, str], token: str | None, actor: str | None, reference: Reference) -> Registry:
+    """The repository of an image, as whoever `docker login` (or the CI) says we are."""
+    from mlops_toolkit.oci.auth import login
+    from mlops_toolkit.oci.registry import Registry
+
+    return Registry(reference.host, reference.repository, login(reference.host, env, token, actor))
 
 
 def _repository(cwd: Path, env: Mapping[str, str], config: str) -> git_module.Git | None:

@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "measure": "mlops_toolkit.measure.run:run",
     "power": "mlops_toolkit.power.run:run",
     "inspect": "mlops_toolkit.inspection.run:run",
+    "verify": "mlops_toolkit.verify.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mlops_toolkit.ci import Context
-from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.errors import EnvironmentFailure, MlopsError
 from mlops_toolkit.forge.base import Forge
 from mlops_toolkit.history.base import History
 from mlops_toolkit.models.base import Store
 from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.system.git import Git
 
+if TYPE_CHECKING:
+    from mlops_toolkit.oci.reference import Reference
+    from mlops_toolkit.oci.registry import Registry
+
 ORIGIN = "refs/remotes/origin/"
 USUAL = ("main", "master", "trunk", "develop")
+
+
+def _nobody(reference: Reference) -> Registry:
+    raise EnvironmentFailure("no-registry", f"nothing here speaks to {reference.host}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class World:
     apart      where nothing is checked out, the workspace: root holds the configurations alone, and outcomes go there; else None
     models     address or store word (`auto`, `file:`, `oci://…`) -> Store
     wrong      what is wrong with the action's inputs: raised once there is a world to tell it those who wait for the outcome
+    registry   an image's reference -> its repository at its registry, logged in as this user or CI; to be closed
     out, err   standard output (only what was asked for: JSON with --json) and error (progress, hints)
     """
 
@@ -44,6 +53,7 @@ class World:
     err: TextIO
     wrong: MlopsError | None = None
     apart: Path | None = None
+    registry: Callable[[Reference], Registry] = _nobody
 
     def default_branch(self) -> str:
         """What pull requests go to: as the CI says, else as the clone does, else by the names that are usual."""
