@@ -7,6 +7,7 @@ moment in which others have written theirs, read again.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,24 +30,28 @@ def of(registry: Registry, digest: str, artifact_type: str | None = None) -> lis
     return [entry for entry in found if artifact_type in (None, entry.artifact_type)]
 
 
-def add(registry: Registry, content: bytes, media_type: str) -> Descriptor:
-    """Put a manifest with a subject and see to it that it is found."""
-    manifest = Manifest.read(content, media_type)
-    if manifest.subject is None:
-        raise EnvironmentFailure("image-unreadable", "what is to refer to an image names none")
-    kind = manifest.artifact_type or manifest.config.media_type
-    entry = replace(Descriptor.of(media_type, content, annotations=manifest.annotations), artifact_type=kind)
-    subject = manifest.subject.digest
-    if registry.manifest_digest(entry.digest) is None and registry.put_manifest(entry.digest, content, media_type):
-        return entry
+def add(registry: Registry, contents: Sequence[bytes], media_type: str) -> list[Descriptor]:
+    """Put manifests with one and the same subject and see to it that they are found; what is there is not sent again."""
+    read = [Manifest.read(content, media_type) for content in contents]
+    subjects = {manifest.subject.digest for manifest in read if manifest.subject}
+    if len(subjects) != 1 or not all(manifest.subject for manifest in read):
+        raise EnvironmentFailure("image-unreadable", "what is to refer to an image names none, or several")
+    subject, entries, unlisted = subjects.pop(), [], list[Descriptor]()
+    for content, manifest in zip(contents, read, strict=True):
+        kind = manifest.artifact_type or manifest.config.media_type
+        entry = replace(Descriptor.of(media_type, content, annotations=manifest.annotations), artifact_type=kind)
+        entries.append(entry)
+        if registry.manifest_digest(entry.digest) is not None or not registry.put_manifest(entry.digest, content, media_type):
+            unlisted.append(entry)
     for _ in range(TRIES):
-        listed = _listed(registry, subject)
-        if listed is not None:
-            return entry  # the registry keeps the list
+        if not unlisted or _listed(registry, subject) is not None:
+            return entries  # the registry keeps the list
         kept = _kept(registry, subject)
-        if any(known.digest == entry.digest for known in kept):
-            return entry
-        registry.push_manifest(_tag(subject), Index((*kept, entry)).to_bytes(), INDEX)
+        known = {entry.digest for entry in kept}
+        absent = [entry for entry in unlisted if entry.digest not in known]
+        if not absent:
+            return entries
+        registry.push_manifest(_tag(subject), Index((*kept, *absent)).to_bytes(), INDEX)
         registry.pause(SETTLE_SECONDS * random.uniform(1, 2))  # noqa: S311 -- spreads writers, guards nothing
     raise EnvironmentFailure(
         "registry-unreachable",

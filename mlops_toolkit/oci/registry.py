@@ -141,7 +141,11 @@ class Registry:
 
     def add_referrer(self, content: bytes, media_type: str = MANIFEST) -> Descriptor:
         """Put a manifest that has a `subject`, so that `referrers` finds it; one that is there is not sent again. Returns its descriptor."""
-        return referrers.add(self, content, media_type)
+        return referrers.add(self, [content], media_type)[0]
+
+    def add_referrers(self, *contents: bytes, media_type: str = MANIFEST) -> list[Descriptor]:
+        """As `add_referrer`, several of one subject in one go: a registry without a list of its own is written to once."""
+        return referrers.add(self, contents, media_type)
 
     def _taken(self, tag: str, digest: str) -> bool:
         """Whether the tag points to the digest already; `tag-taken` where it points to another."""

@@ -149,7 +149,7 @@ class Wire:
             if asked:
                 again = self._identity.challenged(asked, used, scopes)
             else:
-                again = used is not None and "authorization token" in _said(answer).lower() and self._identity.expired(used, scopes)
+                again = used is not None and _says_expired(method, answer) and self._identity.expired(used, scopes)
             if not again:
                 return answer
             answer.close()
@@ -226,6 +226,13 @@ class Wire:
         for session in sessions:
             session.close()
         self._local = threading.local()
+
+
+def _says_expired(method: str, answer: Response) -> bool:
+    """Amazon's public registry answers 400 or 403 to a token that has expired, without a challenge; to HEAD without words, too."""
+    return answer.status_code in (400, 403) and (
+        "authorization token" in _said(answer).lower() or (method, answer.status_code) == ("HEAD", 400)
+    )
 
 
 def _unless(stopped: threading.Event) -> None:
