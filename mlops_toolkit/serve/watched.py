@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
 from mlops_toolkit.serve.logs import PAYLOAD, QUIET, Answered, Log, of_request
 from mlops_toolkit.serve.traces import Begun, Traces
+from mlops_toolkit.serve.watched_arrays import MODEL, Counted, Feed, counted, families
 from mlops_toolkit.serve.watched_counts import POWERS, SECONDS, Collected, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 ROUTES = ("infer", "predict", "metadata", "health", "repository", "metrics", "openapi", "page", "grpc")
 REASONS = 64  # names of refusals that are told apart
 GONE = 32  # versions that are no longer loaded and whose counters stay until the next ones go
-MODEL = ("model", "version")
 P = ParamSpec("P")
 Token = float | Begun  # of a request; what is in it is not the caller's business
 
@@ -79,6 +79,8 @@ class Watch:
         self._reasons: set[str] = set()
         self._info: dict[tuple[str, str], dict[str, str]] = {}
         self._in_flight = 0
+        self._counted: dict[tuple[str, str], Counted] = {}
+        self.feed = Feed()
         self.requests = Counter("mlops_requests", "Requests that were answered.", (*MODEL, "route", "status"))
         self.seconds = Histogram("mlops_request_seconds", "From a request's first byte to its answer.", (*MODEL, "route"), SECONDS)
         self.waited = Histogram("mlops_request_wait_seconds", "How long requests waited for their batch.", MODEL, SECONDS)
@@ -189,7 +191,10 @@ class Watch:
 
     @harmless
     def arrays(self, model: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> None:
-        """What was asked and answered; after the answer is sent."""
+        """What was asked and answered; after the answer is sent. It is counted later, by another thread: the arrays must not change any more."""
+        which = self._counted.get((model, version))
+        if which is not None:
+            self.feed.put(which, inputs, outputs)
 
     @harmless
     def loaded(
@@ -206,9 +211,12 @@ class Watch:
     ) -> None:
         """A model was loaded, or was not and why.
 
+        folder, manifest  of the model, so that its answers and its drift are counted
         about  what is known of it beside its manifest: digest, run, verdict, …; becomes the labels of `mlops_model_info`
         """
         key = (model, version)
+        if ok and folder is not None and manifest is not None:
+            self._counted[key] = counted(folder, manifest, self._settings.drift_window)
         with self._lock:
             self._known[key] = key
             if key in self._gone:
@@ -233,6 +241,7 @@ class Watch:
             self.ready.forget(lambda labels: labels == key)
             self.load_seconds.forget(lambda labels: labels == key)
             self._info.pop(key, None)
+            self._counted.pop(key, None)
             self._gone.append(key)
             if len(self._gone) > GONE:
                 old = self._gone.pop(0)
@@ -277,4 +286,4 @@ class Watch:
             dropped = CounterMetricFamily(
                 "mlops_log_lines_dropped", "Log lines that nobody read in time.", value=self._log.dropped if self._log else 0
             )
-        yield from (*made, info, flying, dropped)
+        yield from (*made, info, flying, dropped, *families(self._counted))
