@@ -24,7 +24,7 @@ BINS = 10  # of numbers, with equally many rows each
 FEW = 20  # different values that are cells of their own
 EACH = 5  # rows a cell, at least
 WIDE = 256  # numbers a row that are features each; of longer rows the mean, the spread and the ends are
-FEATURES = 512  # of all inputs, and of all outputs
+FEATURES, SIZE = 512, 95_000  # of all inputs, and of all outputs: so many features, and bytes of the file, at most
 SAME = 1e-6  # relative: answers this near are one; in another batch they are rounded otherwise
 SUMMARIES = ("mean", "std", "min", "max")
 TEXT = 100  # characters of a category
@@ -71,6 +71,7 @@ def of(arrays: Arrays, tensors: Sequence[Tensor], *, same: float = 0.0) -> tuple
     same: numbers that differ by no more than this, relative to them, are one value; 0.0 for inputs, `SAME` for answers.
     """
     made: list[Feature] = []
+    size = 0
     for tensor in tensors:
         array = arrays[tensor.name]
         array = array[spread(len(array), ROWS)]
@@ -78,8 +79,6 @@ def of(arrays: Arrays, tensors: Sequence[Tensor], *, same: float = 0.0) -> tuple
         for take in _takes(tensor, array):
             columns = taken(array, take)
             for place in range(columns.shape[1]):
-                if len(made) == FEATURES:
-                    return tuple(made)
                 found = _category(columns[:, place]) if take == "category" else _number(columns[:, place], tensor.dtype, same)
                 if found is None or place in done:
                     continue
@@ -87,6 +86,9 @@ def of(arrays: Arrays, tensors: Sequence[Tensor], *, same: float = 0.0) -> tuple
                     done.add(place)
                 edges, values, counts = found
                 made.append(Feature(tensor.name, _name(tensor, take, place), take, place, edges, values, counts))
+                size += len(_dumped(_written(made[-1]))) + 1
+                if len(made) > FEATURES or size > SIZE:
+                    return tuple(made[:-1])
     return tuple(made)
 
 
@@ -250,7 +252,11 @@ class Tally:
 def written(reference: Reference) -> bytes:
     """The file's bytes."""
     data = {"schema": SCHEMA, "inputs": [*map(_written, reference.inputs)], "outputs": [*map(_written, reference.outputs)]}
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+    return _dumped(data) + b"\n"
+
+
+def _dumped(data: Any) -> bytes:
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def _written(feature: Feature) -> dict[str, Any]:

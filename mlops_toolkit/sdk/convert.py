@@ -48,7 +48,7 @@ def converted(asked: Asked, kind: str, signature: Signature, native: Answer) -> 
     reason = ""
     for asking in (asked, *_singles(asked, kind)):
         try:
-            with _quiet():
+            with quiet():
                 options = CONVERTERS[kind](asking)
             part = Part(FORMAT.name, FILE, options if asking is asked else {**options, "single": True})
             return replace(part, equal=_proven(asked, part, signature, native)), None
@@ -80,7 +80,7 @@ def _proven(asked: Asked, part: Part, signature: Signature, native: Answer) -> d
     for size in batches:
         # of an example of one row, a batch is that row again
         given = {name: array[[i % rows for i in range(size)]] for name, array in asked.example.items()}
-        with _quiet():
+        with quiet():
             wanted = native(given)
         apart = largest_difference(graph(given), wanted, relative=RELATIVE, absolute=ABSOLUTE)
         if apart is None:
@@ -172,7 +172,7 @@ CONVERTERS: dict[str, Callable[[Asked], dict[str, Any]]] = {"skops": of_sklearn,
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Converters print and warn about their own insides; what matters is whether the answers are the same."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

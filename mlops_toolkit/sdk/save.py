@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit._version import __version__
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
-from mlops_toolkit.formats import arrays, base, golden, manifest
+from mlops_toolkit.formats import arrays, base, golden, manifest, reference
 from mlops_toolkit.formats.load import load
 from mlops_toolkit.formats.manifest import Manifest, Part
+from mlops_toolkit.formats.reference import Reference
 from mlops_toolkit.formats.refused import refuse
 from mlops_toolkit.formats.signature import Signature, described, dtype_of
 from mlops_toolkit.plug import did_you_mean
-from mlops_toolkit.sdk.convert import Asked, converted
+from mlops_toolkit.sdk.convert import Asked, converted, quiet
 
 if TYPE_CHECKING:
     from mlops_toolkit.formats.signature import Arrays
 
 ENVIRONMENT = "environment.txt"
 PROVEN = 1000  # rows of the example, at most, on which a conversion is held against the original
+ANSWERED, BATCH = 500, 50  # rows, at most, whose answers are counted into the reference, and of them asked at once
+PATIENCE = 10.0  # seconds that this may take
 
 
 def save(
@@ -146,8 +150,10 @@ def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: M
             hint='name the function that builds it: mlops.save(model, FOLDER, example=x, builder="net:build", code=["net.py"])',
         )
     golden.write(folder, first, outputs)
-    (folder / ENVIRONMENT).write_text(environment(), encoding="utf-8")
     served = part or native
+    asking = answer if part is None else base.named(part.format).answers(base.named(part.format).read(folder, part), signature, part)
+    (folder / reference.NAME).write_bytes(reference.written(_reference(given, first, signature, asking)))
+    (folder / ENVIRONMENT).write_text(environment(), encoding="utf-8")
     made = Manifest(
         native,
         served,
@@ -164,6 +170,32 @@ def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: M
     load(folder).golden()  # what was written is what will be loaded
     if part is not None:
         load(folder, served=True).golden()
+
+
+def _reference(given: Arrays, first: Arrays, signature: Signature, answer: base.Answer) -> Reference:
+    """What the example looks like, and the answers to it where that takes no longer than a person waits for. first: some rows of it."""
+    import numpy as np
+
+    inputs = reference.of(given, signature.inputs)
+    asked = {name: array[reference.spread(len(array), ANSWERED)] for name, array in given.items()}
+    rows = len(next(iter(asked.values())))
+    try:
+        with quiet():
+            # the first time, much of what a framework does is done once
+            if _seconds(answer, first) * rows > PATIENCE and _seconds(answer, first) * rows > PATIENCE:
+                return Reference(inputs)
+            found = [answer({name: array[start : start + BATCH] for name, array in asked.items()}) for start in range(0, rows, BATCH)]
+            outputs = {tensor.name: np.concatenate([one[tensor.name] for one in found]) for tensor in signature.outputs}
+    except Exception:  # noqa: BLE001 -- its first rows it did answer: what it refuses of the others is nothing to watch, and no reason not to save
+        return Reference(inputs)
+    return Reference(inputs, reference.of(outputs, signature.outputs, same=reference.SAME))
+
+
+def _seconds(answer: base.Answer, rows: Arrays) -> float:
+    """That an answer to a row takes."""
+    begin = time.perf_counter()
+    answer(rows)
+    return (time.perf_counter() - begin) / len(next(iter(rows.values())))
 
 
 def _checked(outputs: Arrays, rows: int) -> None:

@@ -215,8 +215,6 @@ class Watch:
         about  what is known of it beside its manifest: digest, run, verdict, …; becomes the labels of `mlops_model_info`
         """
         key = (model, version)
-        if ok and folder is not None and manifest is not None:
-            self._counted[key] = counted(folder, manifest, self._settings.drift_window)
         with self._lock:
             self._known[key] = key
             if key in self._gone:
@@ -232,6 +230,8 @@ class Watch:
                 )
                 self._log.say("info" if ok else "error", sentence, labels__model=model, labels__version=version)
             self._info[key] = {str(name): str(value)[:200] for name, value in (about or {}).items()}
+        if ok and folder is not None and manifest is not None:
+            self._counted[key] = counted(folder, manifest, self._settings.drift_window)
 
     @harmless
     def unloaded(self, model: str, version: str) -> None:
@@ -257,7 +257,10 @@ class Watch:
             self._log.close()
 
     def exposition(self, accept: str | None = None) -> tuple[bytes, str]:
-        """All metrics in the form that the request's Accept header asks for (OpenMetrics, or Prometheus' text), and its content type."""
+        """All metrics in the form that the request's Accept header asks for (OpenMetrics, or Prometheus' text), and its content type.
+
+        Takes milliseconds, with hundreds of features tens of them: not for the event loop.
+        """
         from prometheus_client.exposition import choose_encoder
 
         encoder, kind = choose_encoder(accept or "")
@@ -277,6 +280,8 @@ class Watch:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
         with self._lock:
+            self.errors.add((), self.feed.errors)
+            self.feed.errors = 0
             made = [one.family() for one in self._all()]
             names = sorted({name for said in self._info.values() for name in said})
             info = GaugeMetricFamily("mlops_model_info", "What is known of each loaded model.", labels=[*MODEL, *names])

@@ -36,7 +36,7 @@ def test_all_of_it_is_shown_and_no_code_runs(tmp_path: Path) -> None:
     assert lines["format"] == "handler (code of this repository, run when it is loaded)"
     assert lines["input"] == "x FP32 [any, 4] in mm"
     assert "golden" in lines
-    assert "5 files" in lines["size"]
+    assert "6 files" in lines["size"]
 
 
 def test_the_document_says_the_same(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_fresh_process_answers_the_same(tmp_path: Path) -> None:
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     one, two = save(tmp_path / "one"), save(tmp_path / "two")
     files = [path.relative_to(one) for path in sorted(one.rglob("*")) if path.is_file()]
-    assert len(files) == 5
+    assert len(files) == 6
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)
 
 
