@@ -191,6 +191,21 @@ def _verify(parser: Parser) -> None:
     )
 
 
+def _serve(parser: Parser) -> None:
+    from mlops_toolkit.serve import settings
+    from mlops_toolkit.serving import DEFAULTS
+
+    parser.description = (
+        "Answer requests with stored models, on this machine, as their image would: the Open Inference Protocol (v2), POST /predict, and a "
+        "page to try them. Every option is also a variable, MLOPS_SERVE_…; a bearer token is only that (MLOPS_SERVE_TOKEN), or a file's."
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="a folder that mlops.save wrote, a folder of such, or the id of a recorded run"
+    )
+    _config(parser)
+    settings.add_flags(parser, defaults=DEFAULTS)
+
+
 def _power(parser: Parser) -> None:
     parser.description = (
         "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
@@ -271,6 +286,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "power": ("how many examples a margin needs, before the test set exists", _power),
     "inspect": ("what a stored model is: format, inputs and outputs, files", _inspect),
     "verify": ("check an image: its bytes, model, signature, provenance, verdict", _verify),
+    "serve": ("answer requests with a stored model", _serve),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw, release", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }

@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "power": "mlops_toolkit.power.run:run",
     "inspect": "mlops_toolkit.inspection.run:run",
     "verify": "mlops_toolkit.verify.run:run",
+    "serve": "mlops_toolkit.serving.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }
