@@ -106,7 +106,7 @@ def _key(key: str) -> str:
 
 def _is_host(part: str) -> bool:
     """Whether the first part of a name is a host and not a folder on Docker Hub."""
-    return re.search(r"[.:]", part) is not None or part == "localhost" or part != part.lower()
+    return re.search(r"[.:]", part) is not None or part == "localhost"
 
 
 def _canonical(host: str) -> str:
@@ -129,12 +129,12 @@ def _parse(text: str) -> Reference:
     host = _canonical(first)
     if not _HOST.fullmatch(host):
         raise ValueError(f'"{first[:200]}" is no host')
-    if host == HUB and "/" not in repository:
-        repository = f"library/{repository}"
     if repository != repository.lower():
         raise ValueError(f'a repository is written in lower case, as "{repository.lower()[:200]}"')
     if not _REPOSITORY.fullmatch(repository):
         raise ValueError(f'"{repository[:200]}" is no repository' if repository else "the repository is missing")
+    if host == HUB and "/" not in repository:
+        repository = f"library/{repository}"
     if len(host) + 1 + len(repository) > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST} characters")
     return Reference(host, repository, tag or None, digest or None)
