@@ -34,6 +34,8 @@ How = Literal["ok", "failed", "interrupted", "time-limit", "out-of-memory"]
 POLITE_SECONDS = 2.0  # what background processes get after SIGTERM when the command itself has ended
 # Files by which a step speaks to GitHub's runner: who writes there speaks, or sets variables of later steps, in our name.
 CHANNELS = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE")
+# What is said to us alone: the password for a registry (oci/auth.py).
+OURS = ("MLOPS_REGISTRY_PASSWORD",)
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # prctl(2)
 _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory|OutOfMemoryError|^MemoryError\b|std::bad_alloc|Cannot allocate memory|RESOURCE_EXHAUSTED: Out of memory",
@@ -73,7 +75,7 @@ def run(
 ) -> Ended:
     """Run a shell command (`bash -eo pipefail -c`, or `sh -e -c`) to its end, or to ours.
 
-    env: its whole environment, but for the runner's channels (CHANNELS). log: file its output is appended to, bytes as they are. echo: where it is shown live.
+    env: its whole environment, but for the runner's channels and our secrets (CHANNELS, OURS). log: file its output is appended to, bytes as they are. echo: where it is shown live.
     timeout_seconds: after this long it is stopped as if cancelled. grace_seconds: between SIGTERM and SIGKILL.
     A command that cannot be started ends like a shell's: exit 127. Only the main thread can be asked to stop by a signal.
     """
@@ -208,7 +210,7 @@ class _Supervision:
         return subprocess.Popen(
             [shell, *strict, "-c", command],
             cwd=cwd,
-            env={"PYTHONUNBUFFERED": "1", **{k: v for k, v in env.items() if k not in CHANNELS}, leftovers.MARKER: self.mark},
+            env={"PYTHONUNBUFFERED": "1", **{k: v for k, v in env.items() if k not in CHANNELS + OURS}, leftovers.MARKER: self.mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -36,7 +36,7 @@ class Running:
     def docker_config(self, folder: Path) -> dict[str, str]:
         """The environment of somebody who did `docker login` there, its file kept in the folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        entry = {"username": self.login.user, "password": self.login.password} if self.login else {}
+        entry = {"auth": self.login.basic.removeprefix("Basic ")} if self.login else {}
         (folder / "config.json").write_text(json.dumps({"auths": {self.host: entry}}))
         return {"DOCKER_CONFIG": str(folder)}
 

@@ -7,10 +7,6 @@ import hashlib
 import io
 import json
 import socket
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from mlops_toolkit.oci.auth import login
 from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.oci.wire import Wire
 from tests.unit.models import stores
+from tests.world.fake_registry import Asked, FakeRegistry, Trouble
 from tests.world.registry import PASSWORD, Running
 
 
@@ -163,146 +160,52 @@ def test_no_secret_is_in_any_text(tmp_path: Path) -> None:
     assert "ghs_secret" not in repr(login("ghcr.io", {"HOME": str(tmp_path)}, "ghs_secret", "octocat"))
 
 
-def test_the_forge_s_token_goes_to_its_own_registry_only(tmp_path: Path) -> None:
-    env = {"HOME": str(tmp_path)}
-    assert login("ghcr.io", env, "t", "octocat").user == "octocat"  # type: ignore[union-attr]
-    assert login("registry.example.org", env, "t", "octocat") is None
-    assert login("ghcr.io", env, None, None) is None
+def test_a_large_model_goes_up_in_chunks_several_files_at_a_time_and_resumes(tmp_path: Path) -> None:
+    folder = stores.model(tmp_path / "model")
+    for number in range(6):
+        (folder / f"shard-{number}").write_bytes(bytes([number]) * ((17 << 20) if number == 0 else 1000))
+    broken: list[str] = []
+
+    def once(asked: Asked) -> Trouble | None:
+        if asked.method == "PATCH" and not broken:
+            broken.append(str(asked))
+            return Trouble("body", 5 << 20)
+        return None
+
+    known = digest(folder)
+    with FakeRegistry(trouble=once).serving() as fake:
+        opened = store(fake.host, tmp_path)
+        address = opened.put(folder, known.digest)
+        chunks = [asked.headers["content-range"] for asked in fake.asked if asked.method == "PATCH"]
+        assert chunks == ["0-16777215", "5242880-17825791"]
+        begun = len(fake.asked)
+        assert opened.put(folder, known.digest) == address
+        assert [asked.method for asked in fake.asked[begun:]] == ["HEAD"]
+        opened.get(address, known.digest, tmp_path / "back")
+        assert digest(tmp_path / "back") == known
 
 
-@pytest.mark.parametrize(
-    "entry", [{"auths": []}, {"auths": {"h": 1}}, [], {"auths": {"h": {"auth": "%%%"}}}, {"credHelpers": {"h": "../evil"}}]
-)
-def test_a_strange_docker_file_is_no_login(tmp_path: Path, entry: Any) -> None:
-    assert login("h", docker_login(tmp_path / "docker", entry), None, None) is None
-
-
-def test_a_credential_helper_is_asked(tmp_path: Path) -> None:
-    helper = tmp_path / "bin" / "docker-credential-mine"
-    helper.parent.mkdir()
-    helper.write_text('#!/bin/sh\nread host\n[ "$1 $host" = "get h" ] && echo \'{"Username": "u", "Secret": "s"}\'\n')
-    helper.chmod(0o755)
-    env = {**docker_login(tmp_path / "docker", {"credsStore": "mine"}), "PATH": f"{helper.parent}:/usr/bin:/bin"}
-    found = login("h", env, None, None)
-    assert found is not None
-    assert (found.user, found.password) == ("u", "s")
-
-
-@dataclass
-class Script:
-    """What a registry of our own answers, request by request."""
-
-    answers: list[tuple[int, dict[str, str], bytes]]
-    seen: list[tuple[str, str, str | None]] = field(default_factory=list)
-
-
-@pytest.fixture
-def scripted() -> Iterator[Any]:
-    servers: list[HTTPServer] = []
-
-    def serve(script: Script) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                script.seen.append((self.command, self.path, self.headers.get("Authorization")))
-                status, headers, body = script.answers.pop(0) if script.answers else (500, {}, b"")
-                self.send_response(status)
-                length = headers.get("X-Promised", str(len(body)))
-                for name, value in {**headers, "Content-Length": length}.items():
-                    self.send_header(name, value.replace("HOST", self.headers["Host"]))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 -- the names http.server looks for
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return f"127.0.0.1:{server.server_port}"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def talk(host: str, env: dict[str, str] | None = None) -> Registry:
-    return Registry(host, "r", login(host, env or {"HOME": "/nowhere"}, None, None), sleep=lambda _: None)
-
-
-def test_a_bearer_challenge_is_answered_with_a_token_for_this_repository(tmp_path: Path, scripted: Any) -> None:
-    challenge = {"WWW-Authenticate": 'Bearer realm="http://HOST/token",service="s",scope="ignored"'}
-    script = Script([(401, challenge, b""), (200, {}, b'{"token": "abc"}'), (404, {}, b""), (404, {}, b"")])
-    host = scripted(script)
-    env = docker_login(tmp_path / "docker", {"auths": {host: {"username": "u", "password": "p"}}})
-    registry = talk(host, env)
-    assert registry.manifest_digest("t") is None
-    assert registry.manifest_digest("t") is None
-    registry.close()
-    basic = "Basic " + base64.b64encode(b"u:p").decode()
-    assert script.seen == [
-        ("HEAD", "/v2/r/manifests/t", None),
-        ("GET", "/token?service=s&scope=repository%3Ar%3Apull&scope=ignored", basic),
-        ("HEAD", "/v2/r/manifests/t", "Bearer abc"),
-        ("HEAD", "/v2/r/manifests/t", "Bearer abc"),
-    ]
-
-
-def test_a_challenge_that_wants_our_password_in_the_clear_gets_nothing(tmp_path: Path, scripted: Any) -> None:
-    script = Script([(401, {"WWW-Authenticate": 'Bearer realm="http://elsewhere.example/token"'}, b"")])
-    host = scripted(script)
-    registry = talk(host, docker_login(tmp_path / "docker", {"auths": {host: {"username": "u", "password": "p"}}}))
-    with pytest.raises(EnvironmentFailure, match="refuses: 401"):
-        registry.manifest_digest("t")
-    registry.close()
-    assert len(script.seen) == 1
-
-
-def test_a_stumbling_registry_is_asked_again_a_bounded_number_of_times(scripted: Any) -> None:
-    script = Script([(503, {}, b""), (429, {}, b""), (200, {"Docker-Content-Digest": "sha256:x"}, b"")])
-    registry = talk(scripted(script))
-    assert registry.manifest_digest("t") == "sha256:x"
-    with pytest.raises(EnvironmentFailure) as caught:
-        registry.manifest_digest("t")
-    registry.close()
-    assert caught.value.name == "registry-unreachable"
-    assert len(script.seen) == 3 + 5
-
-
-def test_a_failed_upload_begins_again_from_the_first_byte(scripted: Any) -> None:
-    begin = (202, {"Location": "/v2/r/blobs/uploads/1?state=secret"}, b"")
-    script = Script([(404, {}, b""), begin, (500, {}, b""), (404, {}, b""), begin, (201, {}, b"")])
-    registry = talk(scripted(script))
-    registry.push_blob("sha256:x", 3, lambda: io.BytesIO(b"abc"))
-    registry.close()
-    assert [method for method, _, _ in script.seen] == ["HEAD", "POST", "PUT", "HEAD", "POST", "PUT"]
-    assert script.seen[-1][1] == "/v2/r/blobs/uploads/1?state=secret&digest=sha256:x"
-
-
-def test_a_download_that_breaks_off_is_an_environment_failure_and_leaves_nothing(tmp_path: Path, scripted: Any) -> None:
-    layer = {"mediaType": "x", "digest": "sha256:" + "1" * 64, "size": 9, "annotations": {"org.opencontainers.image.title": "m"}}
-    annotations = {"vnd.mlops.model.kind": "file"}
-    manifest = {"schemaVersion": 2, "artifactType": ARTIFACT, "config": layer, "layers": [layer], "annotations": annotations}
-    script = Script([(200, {}, json.dumps(manifest).encode()), (200, {"Content-Encoding": "x", "X-Promised": "9"}, b"half")])
-    with pytest.raises(EnvironmentFailure) as caught:
-        store(scripted(script), tmp_path).get("", "sha256:" + "1" * 64, tmp_path / "to")
+def test_a_download_that_breaks_off_is_an_environment_failure_and_leaves_nothing(tmp_path: Path) -> None:
+    model = stores.model(tmp_path / "model") / "weights.bin"
+    known = digest(model)
+    with FakeRegistry(ranges=False).serving() as fake:
+        opened = store(fake.host, tmp_path)
+        address = opened.put(model, known.digest)
+        fake.trouble = lambda asked: Trouble("answer", 1000) if asked.method == "GET" and "blobs" in asked.path else None
+        (tmp_path / "out").mkdir()
+        with pytest.raises(EnvironmentFailure) as caught:
+            opened.get(address, known.digest, tmp_path / "out" / "to")
     assert caught.value.name == "registry-unreachable"
     assert "broke off" in caught.value.message
-    assert [path.name for path in tmp_path.iterdir()] == []
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_no_registry_at_all_is_an_environment_failure_without_addresses(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        registry = talk(f"127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(EnvironmentFailure) as caught:
-            registry.manifest_digest("t")
-        registry.close()
-    assert caught.value.message.endswith("/r failed: ConnectionError")
+            store(f"127.0.0.1:{free.getsockname()[1]}", tmp_path).look("")
+    assert caught.value.message.endswith("/mlops-models failed: ConnectionError")
 
 
 @pytest.mark.parametrize("word", ["oci://", "oci://host", "oci://ho st/r", "oci://u:p@host/r", "oci://host/r?x=1"])

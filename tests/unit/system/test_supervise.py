@@ -367,7 +367,7 @@ def test_it_works_beside_the_main_thread_too(tmp_path: Path) -> None:
 
 def test_the_environment_is_the_one_given(tmp_path: Path) -> None:
     """Without the files by which our own step speaks to the runner."""
-    env = {"PATH": os.environ["PATH"], "A": "b c", **dict.fromkeys(supervise.CHANNELS, "/x")}
+    env = {"PATH": os.environ["PATH"], "A": "b c", **dict.fromkeys(supervise.CHANNELS + supervise.OURS, "/x")}
     supervise.run("env > seen", cwd=tmp_path, env=env, log=tmp_path / "log.txt")
     names = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
     assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"A", "PATH", "PYTHONUNBUFFERED", leftovers.MARKER}
