@@ -43,6 +43,7 @@ def pushed(registry: Registry, architecture: str) -> Descriptor:
 def test_skopeo_reads_and_copies_what_we_push_and_we_what_it_pushes(locked_registry: Running, tmp_path: Path) -> None:
     program = require("registry", "skopeo")["skopeo"]
     env = {**locked_registry.docker_config(tmp_path / "docker"), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
     def skopeo(*words: str) -> bytes:
         done = subprocess.run([program, *words], env=env, capture_output=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr.decode()
