@@ -17,9 +17,12 @@ USER = "10001:10001"  # no account of any base image; a fixed number, so that vo
 MODELS = "/models"
 MOST_VALUE, MOST_ALL = 4096, 48_000  # bytes of an annotation, of all: registries refuse manifests of more than 4 MB, people sooner
 BY = "mlops publish"
+# Asked every ten seconds: a bare socket starts in a third of the time that urllib takes.
 _PROBE = (
-    "import os,urllib.request as r;"
-    "r.build_opener(r.ProxyHandler({{}})).open('http://127.0.0.1:'+os.environ.get('MLOPS_SERVE_PORT','{port}')+'/v2/health/ready',timeout=4)"
+    "import os,socket;e=os.environ;s=socket.create_connection(('127.0.0.1',int(e.get('MLOPS_SERVE_PORT')or'{port}')),4)\n"
+    "if e.get('MLOPS_SERVE_TLS_CERT'):import ssl;s=ssl._create_unverified_context().wrap_socket(s)\n"
+    "s.sendall(b'GET /v2/health/ready HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n"
+    "raise SystemExit(b' 200 ' not in s.recv(64))"
 )
 
 
@@ -103,9 +106,10 @@ def marks_of(wanted: Wanted, base: Base) -> dict[str, str]:
     own = {
         "org.opencontainers.image.created": moment(wanted.epoch),
         "org.opencontainers.image.title": wanted.name,
-        "org.opencontainers.image.base.name": str(base.reference.at(tag=base.reference.tag)),
-        "org.opencontainers.image.base.digest": base.reference.digest or "",
     }
+    if base.reference is not None:
+        own["org.opencontainers.image.base.name"] = str(base.reference.at(tag=base.reference.tag))
+        own["org.opencontainers.image.base.digest"] = base.reference.digest or ""
     return bounded({**own, **wanted.annotations})
 
 

@@ -40,15 +40,15 @@ MOST_LAYERS = 120  # Docker takes 127 in all
 class Base:
     """One platform of it.
 
-    reference  as it was named, with its digest
-    source     where its layers are fetched (a mirror, where there is one)
+    reference  as it was named, with its digest; None where a Dockerfile stands on something else
+    source     where its layers are fetched (a mirror, where there is one), None where all of them lie in the store
     layers     lowest first, under the OCI's media types
     python     what will run the server
     gpu        whether it brings CUDA
     """
 
-    reference: Reference
-    source: Reference
+    reference: Reference | None
+    source: Reference | None
     platform: Platform
     layers: tuple[Descriptor, ...]
     config: Config
@@ -143,18 +143,32 @@ def _one(
     if inside is None:
         inside = look([fetched(registry, one, store) for one in layers if one.media_type in READABLE])
         store.remember(key, inside.document())
+    return standing(f"the base {pinned}", config, layers, inside, python, reference=pinned, source=source)
+
+
+def standing(
+    name: str,
+    config: Config,
+    layers: tuple[Descriptor, ...],
+    inside: Inside,
+    python: str | None,
+    *,
+    reference: Reference | None,
+    source: Reference | None,
+) -> Base:
+    """A base of which all is known. name: for people. UsageError `no-python`."""
     env = environment(config)
     chosen = inside.python(env.get("PATH"), python)
     if chosen is None:
         there = ", ".join(inside.pythons) or "none"
         raise UsageError(
             "no-python",
-            f"the base {pinned} has no Python {python or '3.10 or newer'} for {platform} (found: {there})",
+            f"{name} has no Python {python or '3.10 or newer'} for {config.platform} (found: {there})",
             where="publish.base",
             hint="name an image with Python in it, such as python:3.12-slim",
         )
     gpu = any(name in env for name in ("CUDA_VERSION", "NV_CUDA_LIB_VERSION"))
-    return Base(pinned, source, config.platform, layers, config, chosen, gpu)
+    return Base(reference, source, config.platform, layers, config, chosen, gpu)
 
 
 def environment(config: Config) -> dict[str, str]:

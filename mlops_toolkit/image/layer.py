@@ -13,7 +13,7 @@ import re
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -50,10 +50,10 @@ class Entry:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def open(self) -> IO[bytes]:
-        return io.BytesIO(self.source) if isinstance(self.source, bytes) else _plain(self.source)
+        return io.BytesIO(self.source) if isinstance(self.source, bytes) else plain(self.source)
 
 
-def _plain(path: Path) -> IO[bytes]:
+def plain(path: Path) -> IO[bytes]:
     """A file that is no link, pipe or device, whatever it was when it was listed. InvalidFile `not-a-file`."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -82,19 +82,40 @@ def below(folder: Path, at: str, known: Mapping[str, str] | None = None) -> list
 def written(entries: Iterable[Entry], store: Store, what: str) -> Layer:
     """The layer of these files, in the store. InvalidFile `bad-name`, `not-a-file`, `model-changed` where a file is not what it was said to be."""
     ordered = sorted(entries, key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
-    _names(ordered)
-    level = _level(ordered)
+    checked_names(ordered)
+    return _stored(lambda out: _archive(ordered, out), store, what, _level(ordered))
+
+
+def repacked(source: IO[bytes], store: Store, what: str, epoch: int) -> Layer:
+    """A layer that somebody else made, its files as they are, none of them younger than `epoch`, without names of owners and other times."""
+
+    def copy(out: _Hashed) -> None:
+        with tarfile.open(fileobj=source, mode="r|*") as theirs, _opened(out) as ours:
+            for info in theirs:
+                info.mtime = min(int(info.mtime), epoch)
+                info.uname = info.gname = ""
+                info.pax_headers = {name: value for name, value in info.pax_headers.items() if name.startswith("SCHILY.xattr.")}
+                ours.addfile(info, theirs.extractfile(info) if info.isreg() else None)
+
+    return _stored(copy, store, what, 6)
+
+
+def _stored(write: Callable[[_Hashed], None], store: Store, what: str, level: int) -> Layer:
     with store.writing() as (out, settle):
         outer = _Hashed(out)
         if level:
             with gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=outer, mtime=0) as packed:
                 inner = _Hashed(packed)
-                _archive(ordered, inner)
+                write(inner)
         else:
             inner = outer
-            _archive(ordered, inner)
+            write(inner)
         place = settle(outer.digest)
     return Layer(what, outer.digest, inner.digest, outer.size, GZIP if level else TAR, place)
+
+
+def _opened(out: _Hashed) -> tarfile.TarFile:
+    return tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20, encoding="utf-8")  # type: ignore[call-overload,no-any-return]
 
 
 class _Hashed:
@@ -119,7 +140,7 @@ class _Hashed:
 
 def _archive(entries: Sequence[Entry], out: _Hashed) -> None:
     folders: set[str] = set()
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20, encoding="utf-8") as archive:  # type: ignore[call-overload]
+    with _opened(out) as archive:
         for entry in entries:
             parts = entry.path.split("/")[:-1]
             for depth in range(1, len(parts) + 1):
@@ -168,7 +189,7 @@ def _info(path: str, mode: int, kind: bytes, size: int = 0) -> tarfile.TarInfo:
     return info
 
 
-def _names(entries: Sequence[Entry]) -> None:
+def checked_names(entries: Sequence[Entry]) -> None:
     """InvalidFile `bad-name` for a path that would mean something else in an image, or nothing at all."""
     folders: set[str] = set()
     seen: set[str] = set()

@@ -5,8 +5,10 @@ Everything lies under its digest, the index last; no tag is touched. Killed at a
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,26 +16,31 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
 from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.manifest import Manifest
 from mlops_toolkit.image import assemble, base, runtime
 from mlops_toolkit.image.base import Base, Registries
+from mlops_toolkit.image.layer import plain
 from mlops_toolkit.image.store import Layer, Store
 from mlops_toolkit.image.wanted import Package, Pushed, Sent, Wanted
 from mlops_toolkit.oci.documents import Descriptor
 from mlops_toolkit.oci.parallel import at_once
-from mlops_toolkit.system.files import sha256
+from mlops_toolkit.system.files import CHUNK
 
 if TYPE_CHECKING:
     from mlops_toolkit.oci.registry import Registry
 
 Say = Callable[[str], None]
+CONFIGURATION = "configuration"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def push(wanted: Wanted, registries: Registries, say: Say) -> Pushed:
-    """Build it for each platform and send it. registries: gives the client of a reference's repository, logged in.
+def push(wanted: Wanted, registries: Registries, say: Say, *, bases: Callable[[Store], list[Base]] | None = None) -> Pushed:
+    """Build it for each platform and send it.
+
+    registries  gives the client of a reference's repository, logged in; the same one for the same repository, which the caller closes
+    bases       what it stands on, where that is not `wanted.base` itself
 
     InvalidFile `bad-model`, `model-damaged`; UsageError `no-base`, `no-python`, `no-platform`, `no-packages`, `bad-package`; and what the
     registries say.
@@ -43,17 +50,16 @@ def push(wanted: Wanted, registries: Registries, say: Say) -> Pushed:
     store = Store(wanted.cache)
     registry = registries(wanted.repository)
     before = registry.sent_bytes
-    bases = base.resolve(wanted.base, wanted.platforms, registries, store, mirrors=wanted.mirrors, python=wanted.python)
-    pinned(wanted, bases[0], say)
-    built = [(one, *layers(wanted, model, one, store, say)) for one in bases]
+    found = bases(store) if bases else resolved(wanted, registries, store, say)
+    built = [(one, *layers(wanted, model, one, store, say)) for one in found]
     sent: dict[str, Sent] = {}
     for one, ours, _ in built:
-        lent = one.source.repository if one.source.host == wanted.repository.host else None
+        lent = one.source.repository if one.source and one.source.host == wanted.repository.host else None
         sent |= send(registry, _theirs(one, registries, store), say, lent=lent)
         sent |= send(registry, [_own(layer) for layer in ours], say)
-    marks = assemble.marks_of(wanted, bases[0])
+    marks = assemble.marks_of(wanted, found[0])
     images = [(one, assemble.image(wanted, one, ours, marks)) for one, ours, _ in built]
-    send(registry, [(image.config.descriptor, "configuration", _bytes(image.config.content)) for _, image in images], say)
+    send(registry, [(image.config.descriptor, CONFIGURATION, _bytes(image.config.content)) for _, image in images], say)
     for _, image in images:
         registry.push_manifest(image.manifest.descriptor.digest, image.manifest.content, image.manifest.descriptor.media_type)
     index = assemble.index(images, marks)
@@ -68,7 +74,7 @@ def push(wanted: Wanted, registries: Registries, say: Say) -> Pushed:
         tuple(sent.values()),
         registry.sent_bytes - before,
         tuple(dict.fromkeys(package for _, _, packages in built for package in packages)),
-        bases[0].reference,
+        found[0].reference,
         time.monotonic() - begun,
     )
 
@@ -87,10 +93,12 @@ def verified(wanted: Wanted) -> Manifest:
     return model
 
 
-def pinned(wanted: Wanted, found: Base, say: Say) -> None:
-    """Say which base it is, and how to make it stay that one."""
-    if wanted.base.digest is None:
-        say(f"base {wanted.base} is {found.reference.digest} today; to keep it: `base: {found.reference}`")
+def resolved(wanted: Wanted, registries: Registries, store: Store, say: Say) -> list[Base]:
+    """The base on each platform; where it was named by a tag, it is said how to make it stay the one that it is now."""
+    found = base.resolve(wanted.base, wanted.platforms, registries, store, mirrors=wanted.mirrors, python=wanted.python)
+    if wanted.base.digest is None and found[0].reference is not None:
+        say(f"base {wanted.base} is {found[0].reference.digest} today; to keep it: `base: {found[0].reference}`")
+    return found
 
 
 def layers(wanted: Wanted, model: Manifest, one: Base, store: Store, say: Say) -> tuple[list[Layer], tuple[Package, ...]]:
@@ -109,18 +117,25 @@ def send(registry: Registry, blobs: Sequence[Blob], say: Say, *, lent: str | Non
     def one(blob: Blob) -> Sent:
         described, what, content = blob
         how = registry.push_blob(described.digest, described.size, content, from_repository=lent)
-        if how == "sent" and what != "configuration":
-            say(f"sent {what}, {described.size / 1e6:.1f} MB")
+        if how == "sent" and what != CONFIGURATION:
+            with turn:
+                say(f"sent {what}, {_size(described.size)}")
         return Sent(what, described.digest, described.size, how == "sent")
 
-    unique = {blob[0].digest: blob for blob in blobs}
+    turn, unique = threading.Lock(), {blob[0].digest: blob for blob in blobs}
     return {sent.digest: sent for sent in at_once(registry, [partial(one, blob) for blob in unique.values()])}
 
 
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
 def _theirs(one: Base, registries: Registries, store: Store) -> list[Blob]:
-    source = registries(one.source)
+    source = registries(one.source) if one.source else None
 
     def opened(blob: Descriptor) -> Callable[[], IO[bytes]]:
+        if source is None or store.has(blob.digest, blob.size):
+            return lambda: proven(store.blob(blob.digest), blob.digest)
         return lambda: base.fetched(source, blob, store).open("rb")
 
     return [(blob, f"base layer {number} of {len(one.layers)}", opened(blob)) for number, blob in enumerate(one.layers, 1)]
@@ -130,14 +145,24 @@ def _own(layer: Layer) -> Blob:
     return Descriptor(layer.media_type, layer.digest, layer.size), layer.what, lambda: proven(layer.file, layer.digest)
 
 
-def proven(file: Path, digest: str) -> IO[bytes]:
-    """A file of the store, open, once its bytes are what they should be. EnvironmentFailure `cache-damaged`; it is gone then."""
-    if f"sha256:{sha256(file)}" != digest:
-        file.unlink(missing_ok=True)
-        raise EnvironmentFailure(
-            "cache-damaged", "what was built before is not what it was", where=str(file), hint="run it again: it is built anew"
-        )
-    return file.open("rb")
+def proven(file: Path, digest: str, *, cached: bool = True) -> IO[bytes]:
+    """A file, open, once its bytes are what they should be. EnvironmentFailure `cache-damaged` for one of the store (it is gone then), else
+    InvalidFile `model-changed`.
+    """
+    source = plain(file)
+    sha = hashlib.sha256()
+    while chunk := source.read(CHUNK):
+        sha.update(chunk)
+    if f"sha256:{sha.hexdigest()}" == digest:
+        source.seek(0)
+        return source
+    source.close()
+    if not cached:
+        raise InvalidFile("model-changed", "it changed while it was sent", where=str(file), hint="let what writes to it end first")
+    file.unlink(missing_ok=True)
+    raise EnvironmentFailure(
+        "cache-damaged", "what was built before is not what it was", where=str(file), hint="run it again: it is built anew"
+    )
 
 
 def _bytes(content: bytes) -> Callable[[], IO[bytes]]:

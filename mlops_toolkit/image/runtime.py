@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.manifest import Manifest
 from mlops_toolkit.image import packages as pip
 from mlops_toolkit.image import requirements
@@ -21,6 +22,7 @@ from mlops_toolkit.image.store import Layer, Store
 from mlops_toolkit.image.target import Target
 from mlops_toolkit.image.wanted import Package, Wanted
 from mlops_toolkit.image.wheel import unpack
+from mlops_toolkit.system.files import sha256
 
 PACKAGES, SERVER = "opt/mlops/lib", "opt/mlops/app"
 PYTHONPATH = f"/{SERVER}:/{PACKAGES}"
@@ -103,7 +105,7 @@ def model(wanted: Wanted, manifest: Manifest, store: Store) -> Layer:
     """The model's folder below /models/NAME, as the last layer. The manifest was verified: its digests are the key."""
     known = {name: sha for name, (sha, _) in manifest.files.items()}
     entries = below(wanted.model, f"models/{wanted.name}", known)
-    shas = {entry.path: [entry.sha256 or hashlib.sha256(entry.open().read()).hexdigest(), entry.executable] for entry in entries}
+    shas = {entry.path: [entry.sha256 or sha256(wanted.model / manifests.NAME), entry.executable] for entry in entries}
     key = f"model-{_hash([VERSION, shas])}"
     layer = store.layer(key)
     if layer is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import gzip
 import hashlib
 import io
@@ -60,13 +61,14 @@ DOCKER = {
 }
 
 
+@functools.cache  # kept open: a test that lets a connection go leaves a warning to another test
 def client(host: str, repository: str, login: Login | None = None) -> Registry:
     return Registry(host, repository, login)
 
 
 def registries(login: Login | None = None) -> Callable[[Reference], Registry]:
     """What an image is pushed with."""
-    return lambda reference: Registry(reference.host, reference.repository, login)
+    return lambda reference: client(reference.host, reference.repository, login)
 
 
 def layer(files: Mapping[str, bytes | str]) -> bytes:
