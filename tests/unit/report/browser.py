@@ -67,9 +67,14 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Load a file and wait until it is loaded."""
+        self.visit(path.as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load an address and wait until it is loaded."""
+        self.call("Page.navigate", url="about:blank")
         self.requests, self.problems = [], []
-        self.call("Page.navigate", url=path.as_uri())
-        while self.value("document.readyState + location.protocol") != "completefile:":
+        self.call("Page.navigate", url=address)
+        while self.value("document.readyState + location.protocol") != f"complete{address.partition(':')[0]}:":
             time.sleep(0.02)
 
     def value(self, expression: str) -> Any:
@@ -79,7 +84,8 @@ class Browser:
     def press(self, key: str) -> None:
         """Press a key."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" and len(key) == 1 else "")
+            text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=text if kind == "keyDown" else "")
 
     def scheme(self, name: str) -> None:
         """Prefer light or dark."""
