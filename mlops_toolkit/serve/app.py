@@ -293,6 +293,11 @@ class App:
         """GET /openapi.json."""
         self.answer(call, 200, JSON, self.described.openapi())
 
+    def page(self, call: Call, name: str | None, version: str | None) -> None:
+        """GET /: for people."""
+        headers, body = self.described.page()
+        self.answer(call, 200, headers, body)
+
     def index(self, call: Call, name: str | None, version: str | None) -> None:
         """POST /v2/repository/index."""
         self.answer(call, 200, JSON, self.described.index(call.body))
@@ -339,6 +344,7 @@ ROUTES: tuple[tuple[re.Pattern[str], Route], ...] = tuple(
         (r"/v2/repository/models/(?P<model>[^/]+)/unload", Route("repository", POST, App.unload)),
         (r"/metrics", Route("metrics", GET, App.metrics, open="metrics")),
         (r"/openapi\.json", Route("openapi", GET, App.openapi, open="page")),
+        (r"/", Route("page", GET, App.page, open="page")),
     )
 )
 

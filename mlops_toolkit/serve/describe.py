@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from mlops_toolkit._version import __version__
-from mlops_toolkit.serve import openapi, tensors
+from mlops_toolkit.serve import openapi, page, tensors
 from mlops_toolkit.serve.calls import lines
-from mlops_toolkit.serve.models import Models, Served, versions
+from mlops_toolkit.serve.models import Model, Models, Served, versions
 from mlops_toolkit.serve.refusals import Refused
 
 if TYPE_CHECKING:
@@ -73,6 +73,18 @@ class Described:
             self._kept["openapi"] = made
         return made
 
+    def page(self) -> tuple[bytes, bytes]:
+        """GET /: headers and body."""
+        if "page" not in self._kept:
+            token = bool(self._settings.token or self._settings.token_file)
+            listed = [
+                page.shown(one.name, one.newest.loaded if one.newest else None, [*versions(one)], _trouble(one))
+                for _, one in sorted(self._models.known.items())
+            ]
+            self._kept["page"], headers = page.page(listed, version=__version__, token=token)
+            self._kept["page headers"] = lines([(name.encode(), text.encode()) for name, text in headers.items()])
+        return self._kept["page headers"], self._kept["page"]
+
     def later(self, call: Call, app: App, doing: Coroutine[Any, Any, None]) -> None:
         """Answer {} once it is done, or with its refusal."""
 
@@ -89,3 +101,10 @@ class Described:
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _trouble(model: Model) -> str | None:
+    """Why a model does not answer, or not with a version that lies there."""
+    if not model.ready or model.failed:
+        return model.reason
+    return None

@@ -42,6 +42,13 @@ class Shown:
     example: Mapping[str, Any] | None = None
 
 
+def shown(name: str, loaded: Loaded | None, versions: Sequence[str], trouble: str | None, about: Mapping[str, str] | None = None) -> Shown:
+    """A model of the server's. loaded: its newest version that answers; versions: all of them, newest first."""
+    if loaded is None:
+        return Shown(name, (), None, trouble, about or {})
+    return Shown(name, versions, loaded.manifest, trouble, about or {}, example_of(loaded))
+
+
 def example_of(loaded: Loaded) -> dict[str, Any] | None:
     """The first golden example's inputs, None where they are too large for a form."""
     try:
@@ -99,7 +106,6 @@ def page(models: Sequence[Shown], *, version: str, token: bool = False) -> tuple
     headers = {
         "content-type": "text/html; charset=utf-8",
         "content-security-policy": policy,
-        "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "cache-control": "no-store",
     }

@@ -10,13 +10,13 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit.formats import reference
-from mlops_toolkit.serve.drift import Watched
+from mlops_toolkit.serve.drift import Found, Watched
 from mlops_toolkit.serve.watched_answers import Answers
 from mlops_toolkit.serve.watched_counts import buckets
 
@@ -32,19 +32,29 @@ NUMBERS = 500_000  # values a second that are counted: some hundredths of a proc
 PENDING = 4 * NUMBERS  # values that wait; further ones are left out
 ROWS = 512  # of one request, evenly spread
 PAUSE = 0.25  # seconds in which requests are gathered
+JUDGED = 2.0  # seconds between two looks at a window: hundreds of features take tens of milliseconds
 
 
-@dataclass
+@dataclass(eq=False)
 class Counted:
     """What is counted of a model.
 
     drift  None where its folder has no reference
     rows   that were counted, of all that were answered
+    found  of its features, as of the moment `judged`
     """
 
     drift: Watched | None
     answers: Answers
     rows: int = 0
+    found: Sequence[tuple[str, Found]] = ()
+    judged: float = 0.0
+
+    def judge(self, now: float) -> None:
+        """Hold the window against the reference."""
+        self.judged = now
+        if self.drift is not None:
+            self.found = [*self.drift.found()]
 
 
 def counted(folder: Path, manifest: Manifest, window: int) -> Counted:
@@ -75,7 +85,7 @@ def families(all_counted: Mapping[tuple[str, str], Counted]) -> Iterator[Metric]
         if one.drift is None:
             continue
         held.add_metric(key, one.drift.inputs.rows)
-        for side, found in one.drift.found():
+        for side, found in one.found:
             where = [*key, found.feature.tensor, found.feature.name]
             values = (found.statistic, found.threshold, found.effect, float(found.drifted))
             for family, value in zip(drift[side], values, strict=True):
@@ -93,6 +103,7 @@ class Feed:
         self._draw = random.Random(20)  # noqa: S311 -- not a secret
         self._wake, self._lock = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
+        self._changed: list[Counted] = []  # since they were judged
         self.errors = 0
 
     def put(self, counted: Counted, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> None:
@@ -121,13 +132,13 @@ class Feed:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait()
+            self._wake.wait(JUDGED if self._changed else None)
             time.sleep(PAUSE)
             self._wake.clear()
             self.count()
 
-    def count(self) -> None:
-        """All that waits."""
+    def count(self, *, judge: bool = False) -> None:
+        """All that waits; windows that were not judged for a while are (judge: all)."""
         with self._lock:
             while self._waiting:
                 counted, inputs, outputs, size = self._waiting.popleft()
@@ -139,3 +150,9 @@ class Feed:
                         counted.drift.add(inputs, outputs)
                 except Exception:  # noqa: BLE001 -- what cannot be counted must not end the counting
                     self.errors += 1
+                if counted not in self._changed:
+                    self._changed.append(counted)
+            now = time.monotonic()
+            for one in [one for one in self._changed if judge or now - one.judged >= JUDGED]:
+                one.judge(now)
+                self._changed.remove(one)

@@ -55,7 +55,7 @@ def test_prometheus_is_told_of_predictions_and_drift(watch: Watch) -> None:
     random = np.random.default_rng(1)
     for _ in range(30):
         watch.arrays("m", "1", *answered(random, 10))
-    watch.feed.count()
+    watch.feed.count(judge=True)
     assert samples(watch, "mlops_watched_rows_total") == {(): 300}
     labels = samples(watch, "mlops_predictions_total")
     assert set(labels) == {("no", "label"), ("yes", "label")}
@@ -67,7 +67,7 @@ def test_prometheus_is_told_of_predictions_and_drift(watch: Watch) -> None:
     assert set(samples(watch, "mlops_prediction_drifted")) == {("", "label"), ("", "score")}
     for _ in range(30):
         watch.arrays("m", "1", *answered(random, 10, 1.0))
-    watch.feed.count()
+    watch.feed.count(judge=True)
     assert samples(watch, "mlops_input_drifted") == {(str(i), "x"): 1 for i in range(4)}
     assert samples(watch, "mlops_prediction_drifted")["", "label"] == 1
     statistic, threshold = (samples(watch, f"mlops_input_drift{suffix}")["0", "x"] for suffix in ("", "_threshold"))
@@ -88,7 +88,7 @@ def test_no_drift_is_counted_where_it_is_not_wanted(tmp_path: Path) -> None:
     watch = Watch(Settings(drift_window=0))
     watch.loaded("m", "1", 0.1, folder=folder, manifest=manifest.read(folder))
     watch.arrays("m", "1", *answered(np.random.default_rng(1), 100))
-    watch.feed.count()
+    watch.feed.count(judge=True)
     assert samples(watch, "mlops_watched_rows_total") == {(): 100}
     assert samples(watch, "mlops_drift_window_rows") == {}
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_counted_ends_nothing(watch: Watch) -> None:
     watch.arrays("m", "1", {"x": np.zeros((10, 2))}, outputs)  # not the model's shape
     watch.arrays("m", "1", inputs, {"label": np.array([None] * 10), "score": np.full(10, np.nan)})
     watch.arrays("m", "1", {"x": np.full((10, 4), np.inf, np.float32)}, outputs)
-    watch.feed.count()
+    watch.feed.count(judge=True)
     assert watch.feed.errors == 1
     assert samples(watch, "mlops_watch_errors_total") == {(): 1}
     assert samples(watch, "mlops_predictions_total")["other", "label"] == 10
