@@ -84,12 +84,12 @@ def test_a_model_as_modelpack(wanted: Make, tmp_path: Path) -> None:
 
 
 def test_unchanged_nothing_is_sent_and_changed_only_what_changed(wanted: Make, tmp_path: Path) -> None:
-    """By file: the golden examples' inputs change with the model, the environment does not."""
+    """By file: the answers of the golden examples and of the reference change with the model, the environment does not."""
     first = push(wanted(), images.registries(), lambda _: None)
     again = push(wanted(), images.registries(), lambda _: None)
     assert (again.digest, again.sent_bytes) == (first.digest, 0)
     new = push(wanted(model=save(tmp_path / "new", 3)), images.registries(), lambda _: None)
-    assert {one.what for one in new.layers if one.sent} == {"code/predict.py", "golden.npz", "mlops-model.json"}
+    assert {one.what for one in new.layers if one.sent} == {"code/predict.py", "golden.npz", "mlops-model.json", "reference.json"}
 
 
 def test_weights_that_others_wrote(wanted: Make, tmp_path: Path) -> None:
