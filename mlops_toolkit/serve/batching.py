@@ -54,7 +54,7 @@ class Batcher:
     """The queue of one model and its thread.
 
     answer    arrays in, arrays out; called by one thread at a time, always the same one but for `inline`
-    joins     whether requests may be joined (its first axes are free)
+    joins     whether requests may be joined; rowwise: whether an answer holds as many rows as its request
     inline    whether what takes next to no time may be computed on the loop's own thread
     key       what must agree of requests that are joined, None where the signature fixes all but the first axis
     batched   told of each batch: rows, requests, seconds, and the tokens of its requests
@@ -74,7 +74,7 @@ class Batcher:
         self.max_batch, self.latency_target, self.max_wait = max(1, max_batch), latency_target, max_wait
         self.batched = batched
         self.answer: Callable[[Any], dict[str, NDArray[Any]]] | None = None
-        self.joins, self.inline = True, False
+        self.joins, self.rowwise, self.inline = True, True, False
         self.key: Callable[[dict[str, NDArray[Any]]], Hashable] | None = None
         self.speed = Speed()
         self._limit, self._full = self.max_batch, 0.0  # rows of a full batch now, and its seconds
@@ -260,8 +260,6 @@ class Batcher:
                 self._note(batch, begun, rows)
                 results.append((batch[0], error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")))
             else:
-                if isinstance(error, NotRowwise):
-                    self.joins = False
                 middle = len(batch) // 2
                 for part in (batch[:middle], batch[middle:]):
                     alive = [work for work in part if not work.over]
@@ -285,20 +283,27 @@ class Batcher:
         answer = self.answer
         assert answer is not None  # noqa: S101  # requests come once the model is ready
         if len(batch) == 1:
-            return [answer(batch[0].inputs)]
+            found = answer(batch[0].inputs)
+            if self.rowwise:
+                _checked(found, rows)
+            return [found]
         import numpy as np
 
         joined = {name: np.concatenate([work.inputs[name] for work in batch]) for name in batch[0].inputs}
         found = answer(joined)
-        for name, array in found.items():
-            if not array.ndim or len(array) != rows:
-                raise NotRowwise(f'the answer "{name}" to {rows} rows has the shape {list(array.shape)}')
+        _checked(found, rows)
         made, place = [], 0
         for work in batch:
             after = place + work.rows
             made.append({name: array[place:after] for name, array in found.items()})
             place = after
         return made
+
+
+def _checked(found: dict[str, NDArray[Any]], rows: int) -> None:
+    for name, array in found.items():
+        if not array.ndim or len(array) != rows:
+            raise NotRowwise(f'the model\'s answer "{name}" to {rows} rows has the shape {list(array.shape)}')
 
 
 def busy(expected: float, allowed: float) -> Refused:

@@ -54,7 +54,8 @@ def _ready(place: Place, batcher: Batcher, settings: Settings) -> Loaded:
     loaded = load(place.folder, served=True, threads=settings.threads or processors())
     loaded.golden()
     signature = loaded.signature
-    batcher.joins = batcher.max_batch > 1 and joinable(signature)
+    batcher.rowwise = joinable(signature)
+    batcher.joins = batcher.max_batch > 1 and batcher.rowwise
     batcher.key = key_of(signature)
     # A session of ONNX Runtime may be asked by any thread; of a handler's or a framework's own nothing of the kind is known.
     batcher.inline = loaded.part.format == "onnx"
@@ -78,7 +79,7 @@ def _warm(loaded: Loaded, batcher: Batcher) -> None:
             seconds = perf_counter() - before
         batcher.learn(size, seconds)
         if batcher.joins and any(not array.ndim or len(array) != size for array in map(np.asarray, found.values())):
-            batcher.joins = False
+            batcher.joins = batcher.rowwise = False
         if not batcher.joins or size >= batcher.max_batch or seconds > batcher.latency_target or perf_counter() - begun > WARM:
             return
         size = min(2 * size, batcher.max_batch)

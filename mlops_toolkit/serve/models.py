@@ -273,10 +273,12 @@ class Models:
 
     async def load(self, name: str) -> None:
         """Load a model that lies in the folders, or its newer version. Refused `unknown-model`, `not-ready` with the reason."""
-        if name in self.known:
-            self.known[name].off = False
+        model = self.known.get(name)
+        before = model.newest if model is not None else None
+        if model is not None:
+            model.off = False
         await self.look(name)
-        if self.pick(name) and (failed := self.known[name].failed):
+        if self.pick(name) is before and (failed := self.known[name].failed):
             raise Refused("not-ready", f'the newer version of "{name}" does not answer: {next(iter(failed.values())).reason}', status=400)
 
     def unload(self, name: str) -> None:

@@ -13,6 +13,7 @@ import ssl
 import struct
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -75,6 +76,7 @@ class Server:
     async def serve(self) -> int:
         """All of it."""
         settings, loop = self.settings, asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1, thread_name_prefix="looking"))  # at folders, one look at a time
         traced = traces.started(os.environ, name=settings.name or "mlops-serve", version=__version__)
         watch = Watch(settings, self.log, traced)
         self.models = models = Models(self.roots, settings, watch, self.log)

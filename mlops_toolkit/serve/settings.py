@@ -105,7 +105,6 @@ class Settings:
 
     host: str = setting("0.0.0.0", str, "ADDRESS", "the address to listen on")  # noqa: S104  # inside a container it is reached from outside
     port: int = setting(8080, a_port, "PORT", "the port for HTTP")
-    grpc_port: int = setting(0, a_port, "PORT", "the port for gRPC; 0: none", shown="none")
     name: str = setting("", str, "NAME", "what a model is called that was given as its own folder", shown="the folder's name")
     versions: str = setting(
         "latest", one_of("latest", "all"), "latest|all", "of a model with several version folders, the latest alone or all"
@@ -183,6 +182,15 @@ def variable(one: dataclasses.Field[Any]) -> str:
     return PREFIX + one.name.upper()
 
 
+class _Secret(argparse.Action):
+    """What must not stand on a command line says so, rather than being taken for the beginning of another option."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        name = str(self.option_strings[0])
+        other = f"{PREFIX}{name[2:].upper()} or {name}-file"
+        parser.error(f"{name} is no option, for everybody on a machine sees its command lines: use {other}")
+
+
 def add_flags(parser: argparse.ArgumentParser, *, defaults: Mapping[str, str] | None = None) -> None:
     """A flag for each setting that is no secret; what it says is read later (see `read`), so that all errors come at once.
 
@@ -191,6 +199,7 @@ def add_flags(parser: argparse.ArgumentParser, *, defaults: Mapping[str, str] | 
     for one in fields():
         told = one.metadata
         if told["secret"]:
+            parser.add_argument(flag(one), dest=argparse.SUPPRESS, action=_Secret, help=argparse.SUPPRESS)
             continue
         shown = (defaults or {}).get(one.name, told["shown"])
         text = f"{told['doc']} (default: {shown})".replace("%", "%%")

@@ -78,11 +78,8 @@ class Connection(asyncio.Protocol):
             self.since, self.reading_head, self.head = self.listener.loop.time(), True, 0
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:  # an offer of another protocol: it is declined by being answered as it is
-            rest = data[upgrade.args[0] :] if upgrade.args else b""
-            self.parser = httptools.HttpRequestParser(self)
-            if rest and self.transport is not None and self.lingering is None:
-                self.data_received(rest)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             self._failed(error.__context__ or error)
         except httptools.HttpParserError as error:
@@ -124,7 +121,7 @@ class Connection(asyncio.Protocol):
         self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        if self.lingering is not None:
+        if self.lingering is not None or self.parser.should_upgrade():
             return
         parser = self.parser
         self.reading_head, self.head = False, 0
@@ -156,6 +153,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         call, self.coming = self.coming, None
+        if call is None and self.parser.should_upgrade():
+            return
         self.reading_head = False
         self.since = self.listener.loop.time()
         if call is None or call.answered:
@@ -169,6 +168,18 @@ class Connection(asyncio.Protocol):
         else:
             self.waiting.append(call)
             self._pause()
+
+    def _decline(self, rest: bytes) -> None:
+        """An offer to speak another protocol (Java's clients offer HTTP/2 each time) is declined by being answered as if it had not been made:
+        the parser, which has stopped at it, is given the request again without it."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse_all(Refused("method-not-allowed", "this is no proxy"))
+            return
+        kept = {name: value for name, value in self.headers.items() if name not in (b"upgrade", b"connection", b"http2-settings")}
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.target, b"".join(b"%b: %b\r\n" % pair for pair in kept.items()))
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     # answers
 
