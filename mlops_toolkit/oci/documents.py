@@ -247,6 +247,18 @@ def read(content: bytes, what: str) -> dict[str, Any]:
     return document
 
 
+def kind_of(content: bytes, said: str) -> str:
+    """A document's media type: what the registry says, or, where that says nothing (plain JSON), what it says itself."""
+    if said not in ("", "application/json", "application/octet-stream", "text/plain"):
+        return said
+    try:
+        document = json.loads(content)
+        found = document.get("mediaType") or (INDEX if "manifests" in document else MANIFEST)
+    except (ValueError, AttributeError, RecursionError):
+        return said
+    return found if isinstance(found, str) else said
+
+
 def descriptor(entry: Any) -> Descriptor:
     """A descriptor out of a document. Its addresses (`urls`) are dropped: nothing is fetched from where a document says."""
     if not isinstance(entry, dict):

@@ -7,6 +7,7 @@ moment in which others have written theirs, read again.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -46,13 +47,15 @@ def add(registry: Registry, contents: Sequence[bytes], media_type: str) -> list[
     for _ in range(TRIES):
         if not unlisted or _listed(registry, subject) is not None:
             return entries  # the registry keeps the list
-        kept = _kept(registry, subject)
+        began, kept = time.monotonic(), _kept(registry, subject)
         known = {entry.digest for entry in kept}
         absent = [entry for entry in unlisted if entry.digest not in known]
         if not absent:
             return entries
         registry.push_manifest(_tag(subject), Index((*kept, *absent)).to_bytes(), INDEX)
-        registry.pause(SETTLE_SECONDS * random.uniform(1, 2))  # noqa: S311 -- spreads writers, guards nothing
+        # as long as whoever read before we wrote may take to write, by what it took us
+        pause = max(SETTLE_SECONDS, 3 * (time.monotonic() - began))
+        registry.pause(pause * random.uniform(1, 2))  # noqa: S311 -- spreads writers, guards nothing
     raise EnvironmentFailure(
         "registry-unreachable",
         f"others keep on writing what refers to {subject[:19]} at {registry.name}",

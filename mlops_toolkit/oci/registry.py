@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.oci import challenge, referrers, wire
+from mlops_toolkit.oci import challenge, documents, referrers, wire
 from mlops_toolkit.oci.auth import Login
 from mlops_toolkit.oci.documents import INDEXES, MANIFEST, MANIFESTS, Descriptor, digest_of, matches
 from mlops_toolkit.oci.download import Download
@@ -161,7 +161,13 @@ class Registry:
     def put_manifest(self, reference: str, content: bytes, media_type: str) -> bool:
         """Put it; whether the registry says that it keeps the list of what refers to its subject by itself."""
         answer = self._ask(
-            "PUT", f"manifests/{reference}", "put", (200, 201, 202), headers={"Content-Type": media_type}, body=content, scopes=self._write
+            "PUT",
+            f"manifests/{reference}",
+            "writing a manifest",
+            (200, 201, 202),
+            headers={"Content-Type": media_type},
+            body=content,
+            scopes=self._write,
         )
         answer.close()
         said = answer.headers.get("Docker-Content-Digest", "")
@@ -177,7 +183,7 @@ class Registry:
         digest, said = digest_of(content), answer.headers.get("Docker-Content-Digest", "")
         if (is_digest(reference) and not matches(content, reference)) or (said.startswith("sha256:") and said != digest):
             raise EnvironmentFailure("image-damaged", f"{self.name} gave something else for {reference[:19]}", hint="push it again")
-        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        media_type = documents.kind_of(content, answer.headers.get("Content-Type", "").partition(";")[0].strip())
         return Stored(content, media_type, reference if is_digest(reference) else digest)
 
     def manifest_digest(self, tag: str) -> str | None:
@@ -192,7 +198,7 @@ class Registry:
 
     def delete_manifest(self, digest: str) -> None:
         scopes = (challenge.scope(self.repository, "pull", "push", "delete"),)
-        self._ask("DELETE", f"manifests/{digest}", "delete", (200, 202, 404), scopes=scopes).close()
+        self._ask("DELETE", f"manifests/{digest}", "deleting", (200, 202, 404), scopes=scopes).close()
 
     def tags(self) -> list[str]:
         """All tags of the repository, sorted; none where there is no such repository."""

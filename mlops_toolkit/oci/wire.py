@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +31,12 @@ HOPS, INTRODUCTIONS = 5, 3
 TIMEOUT = (10, 300)  # seconds to connect, and between two answers; a registry that stores elsewhere is slow to finish a large blob
 MOST_BYTES = 4 * 1024 * 1024 + 1024  # of an answer that is read whole
 BLOCK = 256 * 1024
+BROKEN: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its name is not known here"),
+    (ConnectionRefusedError, "nothing listens there"),
+    (TimeoutError, "it does not answer"),
+    (ConnectionError, "the line broke"),
+)
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -119,7 +127,7 @@ class Wire:
         try:
             answer = self._introduced(method, self._address(urljoin(self.base, path)), dict(headers or {}), body, scopes)
         except (requests.RequestException, HTTPError) as error:
-            raise Stumbled(type(error).__name__) from error  # its text may hold a signed address
+            raise self._broken(error) from error
         if answer.status_code in accept:
             return answer
         said, after = _said(answer), retry_after(answer.headers.get("Retry-After"))
@@ -133,10 +141,21 @@ class Wire:
             raise Stumbled(said, after)
         raise Rejected("registry-rejects", f"{what} at {self.name} failed: {said}", status=answer.status_code, said=said, range_=limits)
 
+    def _broken(self, error: Exception) -> Exception:
+        """What a broken line means, in words of ours: the library's may hold a signed address."""
+        causes = _causes(error)
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            hint = "let SSL_CERT_FILE name the file of your company's certificate, if it has one of its own"
+            return EnvironmentFailure("registry-untrusted", f"nobody vouches for the certificate of {self._host}", hint=hint)
+        for kind, words in BROKEN:
+            if any(isinstance(cause, kind) for cause in causes):
+                return Stumbled(words)
+        return Stumbled(type(error).__name__)
+
     def _way_in(self) -> str:
         if self._host == "ghcr.io":
             return "`docker login` there, or give the job `permissions: {packages: write}`"
-        return "`docker login` there first"
+        return f"`docker login {self.name.partition('/')[0]}` first, or set MLOPS_REGISTRY, MLOPS_REGISTRY_USER and MLOPS_REGISTRY_PASSWORD"
 
     def _introduced(self, method: str, url: str, headers: dict[str, str], body: bytes | Piece | None, scopes: tuple[str, ...]) -> Response:
         """One request; where the registry asks who we are, it is told and asked once more."""
@@ -185,13 +204,13 @@ class Wire:
 
     def _is_ours(self, url: str) -> bool:
         place = urlsplit(url)
-        return (place.scheme, place.netloc.lower()) == (self._scheme, self._host)
+        return (place.scheme, _without_port(place.scheme, place.netloc)) == (self._scheme, _without_port(self._scheme, self._host))
 
     def _address(self, url: str) -> str:
         """Where a request may go: over https, or to this machine. A registry behind a gate often calls itself http: it is asked over https."""
         place = urlsplit(url)
-        if place.scheme == "http" and place.netloc.lower() == self._host:
-            return place._replace(scheme=self._scheme).geturl()
+        if place.scheme == "http" and _without_port("http", place.netloc) == self._host:
+            return place._replace(scheme=self._scheme, netloc=self._host).geturl()
         if place.scheme == "https" or (self._scheme == "http" and place.scheme == "http" and LOOPBACK.match(place.netloc)):
             return url
         raise Rejected(
@@ -226,6 +245,23 @@ class Wire:
         for session in sessions:
             session.close()
         self._local = threading.local()
+
+
+def _without_port(scheme: str, netloc: str) -> str:
+    """HOST:443 and HOST are the same over https."""
+    return netloc.lower().removesuffix({"https": ":443", "http": ":80"}.get(scheme, ":"))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error, and what it was raised from; libraries keep that in several places."""
+    found, waiting = list[BaseException](), [error]
+    while waiting and len(found) < 20:
+        one = waiting.pop()
+        if one not in found:
+            found.append(one)
+            nearby = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+            waiting.extend(cause for cause in nearby if isinstance(cause, BaseException))
+    return found
 
 
 def _says_expired(method: str, answer: Response) -> bool:

@@ -27,6 +27,7 @@ from mlops_toolkit.oci.documents import (
     Manifest,
     Platform,
     digest_of,
+    kind_of,
     matches,
     read,
 )
@@ -205,6 +206,23 @@ def test_any_document_is_read_or_refused(value: Any, key: str) -> None:
     for kind in (Manifest, Index, Config):
         with contextlib.suppress(EnvironmentFailure):
             kind.read(content)
+
+
+@pytest.mark.parametrize(
+    ("said", "content", "kind"),
+    [
+        (DOCKER_MANIFEST, b"{}", DOCKER_MANIFEST),
+        ("application/json", document(), MANIFEST),
+        ("", Index(()).to_bytes(), INDEX),
+        ("text/plain", b'{"manifests": []}', INDEX),
+        ("application/json", b'{"layers": []}', MANIFEST),
+        ("application/json", b"[]", "application/json"),
+        ("", b'{"mediaType": 3}', ""),
+        ("text/html", document(), "text/html"),
+    ],
+)
+def test_a_registry_that_calls_everything_json_is_understood(said: str, content: bytes, kind: str) -> None:
+    assert kind_of(content, said) == kind
 
 
 def test_digests_of_both_kinds_are_checked() -> None:

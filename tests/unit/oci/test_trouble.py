@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -370,6 +372,37 @@ def test_what_fails_first_ends_what_the_others_do(world: ExitStack) -> None:
     with pytest.raises(FileNotFoundError):
         at_once(talked, tasks)
     assert push(talked, EMPTY) == "sent"  # and it goes on being of use
+
+
+def test_a_registry_that_hangs_does_not_hold_up_what_was_stopped(world: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner kills a cancelled job after seconds; a registry may take minutes to answer."""
+    monkeypatch.setattr("mlops_toolkit.oci.parallel.FAREWELL_SECONDS", 0.05)
+    over = threading.Event()
+    world.callback(over.set)
+    registry = fake(world, trouble=lambda asked: over.wait(30) and None)
+    talked = talk(world, registry)
+
+    def fails() -> str:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        at_once(talked, [lambda: push(talked), fails])
+    assert time.monotonic() - began < 10
+    over.set()
+
+
+def test_https_with_its_port_written_out_is_the_same_place() -> None:
+    wire = Registry("ghcr.io", "a/b", ME)._wire
+    assert wire._is_ours("https://ghcr.io:443/v2/a/b/blobs/uploads/1")
+    assert wire._is_ours("https://GHCR.io/x")
+    assert not wire._is_ours("https://ghcr.io:444/x")
+    assert not wire._is_ours("http://ghcr.io/x")
+    assert not wire._is_ours("https://ghcr.io.evil.example/x")
+    assert wire._address("http://ghcr.io/v2/a/b/blobs/uploads/1?s=t") == "https://ghcr.io/v2/a/b/blobs/uploads/1?s=t"
+    assert Registry("docker.io", "library/python", ME)._wire.base == "https://registry-1.docker.io/v2/library/python/"
+    assert Registry("localhost:5000", "x", ME)._wire.base == "http://localhost:5000/v2/x/"
+    assert Registry("localhost.evil.example:5000", "x", ME)._wire.base.startswith("https://")
 
 
 def test_what_refers_to_an_image_needs_one_subject(world: ExitStack) -> None:
