@@ -46,7 +46,7 @@ found["errors"] = []
 for name, given in (("nothing", numbers(rows, True)), ("numbers", numbers(rows[:, :3], True)), ("numbers", [])):
     try:
         client.infer(name, given)
-    except InferenceServerException as error:
+    except InferenceServerException as error:  # noqa: PERF203
         found["errors"].append([error.status(), error.message()])
 client.unload_model("text")
 found["unloaded"] = client.is_model_ready("text")
