@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,13 @@ USER = "10001:10001"  # no account of any base image; a fixed number, so that vo
 MODELS = "/models"
 MOST_VALUE, MOST_ALL = 4096, 48_000  # bytes of an annotation, of all: registries refuse manifests of more than 4 MB, people sooner
 BY = "mlops publish"
+ABOUT = {
+    "verdict": "vnd.mlops.verdict",
+    "undecided": "vnd.mlops.undecided",
+    "run": "vnd.mlops.run",
+    "commit": "org.opencontainers.image.revision",
+    "digest": "vnd.mlops.model.digest",
+}
 # Asked every ten seconds: a bare socket starts in a third of the time that urllib takes.
 _PROBE = (
     "import os,socket;e=os.environ;s=socket.create_connection(('127.0.0.1',int(e.get('MLOPS_SERVE_PORT')or'{port}')),4)\n"
@@ -42,13 +50,13 @@ class Image:
     manifest: Document
 
 
-def image(wanted: Wanted, base: Base, layers: Sequence[Layer], marks: Mapping[str, str]) -> Image:
-    """layers: ours, lowest first, the model's last. marks: annotations, which are labels too."""
+def image(wanted: Wanted, base: Base, layers: Sequence[Layer], marks: Mapping[str, str], manifest: str) -> Image:
+    """layers: ours, lowest first, the model's last. marks: annotations, which are labels too. manifest: the sha256 of the model's own."""
     created = moment(wanted.epoch)
     steps = [{"created": created, "created_by": f"{BY}: {layer.what}"} for layer in layers]
     config = Config(
         base.config.platform,
-        run(wanted, base, marks),
+        run(wanted, base, marks, manifest),
         (*base.config.diff_ids, *(layer.diff_id for layer in layers)),
         (*base.config.history, *steps),
         created,
@@ -56,8 +64,8 @@ def image(wanted: Wanted, base: Base, layers: Sequence[Layer], marks: Mapping[st
     raw = config.to_bytes()
     described = Descriptor.of(CONFIG, raw)
     ours = tuple(Descriptor(layer.media_type, layer.digest, layer.size) for layer in layers)
-    manifest = Manifest(described, (*base.layers, *ours), marks).to_bytes()
-    return Image(Document(described, raw), Document(Descriptor.of(MANIFEST, manifest), manifest))
+    document = Manifest(described, (*base.layers, *ours), marks).to_bytes()
+    return Image(Document(described, raw), Document(Descriptor.of(MANIFEST, document), document))
 
 
 def index(images: Sequence[tuple[Base, Image]], marks: Mapping[str, str]) -> Document:
@@ -70,7 +78,7 @@ def index(images: Sequence[tuple[Base, Image]], marks: Mapping[str, str]) -> Doc
     return Document(Descriptor.of(INDEX, raw), raw)
 
 
-def run(wanted: Wanted, base: Base, marks: Mapping[str, str]) -> dict[str, Any]:
+def run(wanted: Wanted, base: Base, marks: Mapping[str, str], manifest: str) -> dict[str, Any]:
     """How a container of it runs: as nobody, from files that are only read, without a shell."""
     env = {
         **environment(base.config),
@@ -80,6 +88,7 @@ def run(wanted: Wanted, base: Base, marks: Mapping[str, str]) -> dict[str, Any]:
         "PYTHONSAFEPATH": "1",
         "HOME": "/tmp",  # noqa: S108 -- for libraries that must write somewhere: the one folder a read-only container may be given
         "MLOPS_SERVE_PORT": str(wanted.port),
+        "MLOPS_ABOUT": about(marks, manifest),
     }
     labels = base.config.config.get("Labels")
     return {
@@ -99,6 +108,12 @@ def run(wanted: Wanted, base: Base, marks: Mapping[str, str]) -> dict[str, Any]:
             "Retries": 3,
         },
     }
+
+
+def about(marks: Mapping[str, str], manifest: str) -> str:
+    """What the server in it tells of the model (see serve.watched_about): a container cannot see the labels of its image."""
+    told = {name: marks[mark][:200] for name, mark in ABOUT.items() if mark in marks}
+    return json.dumps({**told, "manifest": manifest}, separators=(",", ":"))
 
 
 def marks_of(wanted: Wanted, base: Base) -> dict[str, str]:

@@ -26,7 +26,7 @@ from mlops_toolkit.image.store import Layer, Store
 from mlops_toolkit.image.wanted import Package, Pushed, Sent, Wanted
 from mlops_toolkit.oci.documents import Descriptor
 from mlops_toolkit.oci.parallel import at_once
-from mlops_toolkit.system.files import CHUNK
+from mlops_toolkit.system.files import CHUNK, sha256
 
 if TYPE_CHECKING:
     from mlops_toolkit.oci.registry import Registry
@@ -58,7 +58,8 @@ def push(wanted: Wanted, registries: Registries, say: Say, *, bases: Callable[[S
         sent |= send(registry, _theirs(one, registries, store), say, lent=lent)
         sent |= send(registry, [_own(layer) for layer in ours], say)
     marks = assemble.marks_of(wanted, found[0])
-    images = [(one, assemble.image(wanted, one, ours, marks)) for one, ours, _ in built]
+    sha = sha256(wanted.model / manifests.NAME)
+    images = [(one, assemble.image(wanted, one, ours, marks, sha)) for one, ours, _ in built]
     send(registry, [(image.config.descriptor, CONFIGURATION, _bytes(image.config.content)) for _, image in images], say)
     for _, image in images:
         registry.push_manifest(image.manifest.descriptor.digest, image.manifest.content, image.manifest.descriptor.media_type)

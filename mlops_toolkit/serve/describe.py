@@ -12,6 +12,7 @@ from mlops_toolkit._version import __version__
 from mlops_toolkit.serve import openapi, page, tensors
 from mlops_toolkit.serve.calls import lines
 from mlops_toolkit.serve.models import Model, Models, Served, versions
+from mlops_toolkit.serve.page import Shown
 from mlops_toolkit.serve.refusals import Refused
 
 if TYPE_CHECKING:
@@ -77,13 +78,18 @@ class Described:
         """GET /: headers and body."""
         if "page" not in self._kept:
             token = bool(self._settings.token or self._settings.token_file)
-            listed = [
-                page.shown(one.name, one.newest.loaded if one.newest else None, [*versions(one)], _trouble(one))
-                for _, one in sorted(self._models.known.items())
-            ]
+            listed = [self._shown(model) for _, model in sorted(self._models.known.items())]
             self._kept["page"], headers = page.page(listed, version=__version__, token=token)
             self._kept["page headers"] = lines([(name.encode(), text.encode()) for name, text in headers.items()])
         return self._kept["page headers"], self._kept["page"]
+
+    def _shown(self, model: Model) -> Shown:
+        newest = model.newest
+        if newest is None:
+            return page.shown(model.name, None, (), _trouble(model))
+        return page.shown(
+            model.name, newest.loaded, [*versions(model)], _trouble(model), self._models.watch.about(model.name, newest.version)
+        )
 
     def later(self, call: Call, app: App, doing: Coroutine[Any, Any, None]) -> None:
         """Answer {} once it is done, or with its refusal."""

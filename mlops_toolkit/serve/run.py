@@ -20,7 +20,7 @@ from typing import Any
 
 from mlops_toolkit._version import __version__
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
-from mlops_toolkit.serve import logs, traces
+from mlops_toolkit.serve import logs, traces, watched_about
 from mlops_toolkit.serve.app import App
 from mlops_toolkit.serve.calls import Listener
 from mlops_toolkit.serve.models import Models
@@ -78,7 +78,7 @@ class Server:
         settings, loop = self.settings, asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1, thread_name_prefix="looking"))  # at folders, one look at a time
         traced = traces.started(os.environ, name=settings.name or "mlops-serve", version=__version__)
-        watch = Watch(settings, self.log, traced)
+        watch = Watch(settings, self.log, traced, watched_about.read(os.environ))
         self.models = models = Models(self.roots, settings, watch, self.log)
         self.app = app = App(models, settings, watch)
         models.changed = app.changed

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
+from mlops_toolkit.serve import watched_about
 from mlops_toolkit.serve.logs import PAYLOAD, QUIET, Answered, Log, of_request
 from mlops_toolkit.serve.traces import Begun, Traces
 from mlops_toolkit.serve.watched_arrays import MODEL, Counted, Feed, counted, families
@@ -67,17 +68,20 @@ class Watch:
     What a client sent is never one. A request for a model that is not loaded has empty labels.
     """
 
-    def __init__(self, settings: Settings, log: Log | None = None, traces: Traces | None = None) -> None:
+    def __init__(
+        self, settings: Settings, log: Log | None = None, traces: Traces | None = None, image: Mapping[str, str] | None = None
+    ) -> None:
+        """image: what the image says of its model, see `watched_about.read`."""
         from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
         self._settings = settings
-        self._log, self._traces = log, traces
+        self._log, self._traces, self._image = log, traces, image or {}
         self._logged_from = {"all": 100, "errors": 400}.get(settings.log_requests, 1000)
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
         self._gone: list[tuple[str, str]] = []
         self._reasons: set[str] = set()
-        self._info: dict[tuple[str, str], dict[str, str]] = {}
+        self._about: dict[tuple[str, str], Mapping[str, str]] = {}
         self._in_flight = 0
         self._counted: dict[tuple[str, str], Counted] = {}
         self.feed = Feed()
@@ -207,31 +211,34 @@ class Watch:
         *,
         folder: Path | None = None,
         manifest: Manifest | None = None,
-        about: Mapping[str, str] | None = None,
     ) -> None:
         """A model was loaded, or was not and why.
 
-        folder, manifest  of the model, so that its answers and its drift are counted
-        about  what is known of it beside its manifest: digest, run, verdict, …; becomes the labels of `mlops_model_info`
+        folder, manifest  of the model, so that its answers and its drift are counted, and what is known of it is told
         """
         key = (model, version)
+        about = watched_about.of(folder, manifest, self._image) if folder is not None and manifest is not None else {}
         with self._lock:
             self._known[key] = key
             if key in self._gone:
                 self._gone.remove(key)
             self.loads.add((*key, "loaded" if ok else "refused"))
-            self.ready.put(key, 1.0 if ok else 0.0)
-            self.load_seconds.put(key, seconds)
+            if ok or key not in self._about:  # one that is refused takes nothing from the one of that version that goes on answering
+                self.ready.put(key, 1.0 if ok else 0.0)
+                self.load_seconds.put(key, seconds)
+            if ok:
+                self._about[key] = about
+            elif key not in self._about:
+                self._forget(key)
             if self._log is not None:
-                sentence = (
-                    f"model {model} {version} answers after {seconds:.2f} s"
-                    if ok
-                    else f"model {model} {version} is refused: {why or 'no reason given'}"
-                )
-                self._log.say("info" if ok else "error", sentence, labels__model=model, labels__version=version)
-            self._info[key] = {str(name): str(value)[:200] for name, value in (about or {}).items()}
+                done = f"answers after {seconds:.2f} s" if ok else f"is refused: {why or 'no reason given'}"
+                self._log.say("info" if ok else "error", f"model {model} {version} {done}", labels__model=model, labels__version=version)
         if ok and folder is not None and manifest is not None:
             self._counted[key] = counted(folder, manifest, self._settings.drift_window)
+
+    def about(self, model: str, version: str) -> Mapping[str, str]:
+        """What is known of a model that answers: `verdict`, `run`, `commit`, `digest` where its image says so, `manifest`, `format`, `framework`."""
+        return self._about.get((model, version), {})
 
     @harmless
     def unloaded(self, model: str, version: str) -> None:
@@ -240,14 +247,18 @@ class Watch:
         with self._lock:
             self.ready.forget(lambda labels: labels == key)
             self.load_seconds.forget(lambda labels: labels == key)
-            self._info.pop(key, None)
+            self._about.pop(key, None)
             self._counted.pop(key, None)
-            self._gone.append(key)
-            if len(self._gone) > GONE:
-                old = self._gone.pop(0)
-                self._known.pop(old, None)
-                for one in self._all():
-                    one.forget(lambda labels: labels[:2] == old)
+            self._forget(key)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        """Drop the counters of what does not answer, when others that do not have come since."""
+        self._gone.append(key)
+        if len(self._gone) > GONE:
+            old = self._gone.pop(0)
+            self._known.pop(old, None)
+            for one in self._all():
+                one.forget(lambda labels: labels[:2] == old)
 
     def close(self) -> None:
         """Write and send what waits, for a few seconds at most."""
@@ -283,9 +294,9 @@ class Watch:
             self.errors.add((), self.feed.errors)
             self.feed.errors = 0
             made = [one.family() for one in self._all()]
-            names = sorted({name for said in self._info.values() for name in said})
+            names = sorted({name for said in self._about.values() for name in said})
             info = GaugeMetricFamily("mlops_model_info", "What is known of each loaded model.", labels=[*MODEL, *names])
-            for key, said in self._info.items():
+            for key, said in self._about.items():
                 info.add_metric([*key, *(said.get(name, "") for name in names)], 1.0)
             flying = GaugeMetricFamily("mlops_requests_in_flight", "Requests that wait for their answer.", value=self._in_flight)
             dropped = CounterMetricFamily(

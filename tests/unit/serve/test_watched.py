@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,15 +10,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
+from mlops_toolkit.formats import manifest
+from mlops_toolkit.serve import watched_about
 from mlops_toolkit.serve.logs import Log
 from mlops_toolkit.serve.watched import GONE, Watch
 from tests.needs import require
+from tests.unit.formats.saved import save
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def value(watch: Watch, name: str, **labels: str) -> float | None:
 def watch() -> Watch:
     """Of two versions of one model, one of which could not be loaded."""
     made = Watch(Settings())
-    made.loaded("spam", "3", 0.8, about={"digest": "sha256:ab", "run": "r-1", "verdict": 'pass "quoted"\n'})
+    made.loaded("spam", "3", 0.8)
     made.loaded("spam", "4", 0.1, False, "its golden examples differ")
     return made
 
@@ -70,12 +75,44 @@ def test_batches_queues_and_models(watch: Watch) -> None:
     assert value(watch, "mlops_batch_requests_sum", model="spam", version="3") == 8
     assert value(watch, "mlops_queue_rows", model="spam") == 7
     assert value(watch, "mlops_queue_rows", model="unknown") is None
-    assert value(watch, "mlops_model_info", model="spam", version="3", digest="sha256:ab", run="r-1", verdict='pass "quoted"\n') == 1
+    assert value(watch, "mlops_model_info", model="spam", version="3") == 1
     assert value(watch, "mlops_model_ready", model="spam", version="4") == 0
     assert value(watch, "mlops_model_loads_total", model="spam", version="4", outcome="refused") == 1
     watch.unloaded("spam", "3")
     assert value(watch, "mlops_model_ready", model="spam", version="3") is None
     assert value(watch, "mlops_batch_requests_sum", model="spam", version="3") == 8  # what was counted last can still be asked for
+
+
+def test_what_the_image_says_is_told_of_its_own_model_alone(tmp_path: Path) -> None:
+    """By the digest of the manifest: a model that came later has another run and another verdict."""
+    folder = save(tmp_path)
+    known = manifest.read(folder)
+    sha = hashlib.sha256((folder / manifest.NAME).read_bytes()).hexdigest()
+    said = {
+        "manifest": sha,
+        "run": "r-1",
+        "verdict": 'pass "quoted"\n',
+        "commit": "a1b2",
+        "digest": "sha256:ab",
+        "unknown": "x",
+        "undecided": 5,
+    }
+    own = {"manifest": f"sha256:{sha}", "format": "handler", "framework": f"python {known.framework['version']}"}
+    for text, expected in (
+        (json.dumps(said), {name: said[name] for name in ("run", "verdict", "commit", "digest")}),
+        (json.dumps({**said, "manifest": "0" * 64}), {}),
+        *((text, {}) for text in ("", "{", "[]", "[" * 100_000, '{"manifest": 5}')),
+    ):
+        watch = Watch(Settings(), image=watched_about.read({"MLOPS_ABOUT": text}))
+        watch.loaded("spam", "3", 0.8, folder=folder, manifest=known)
+        assert watch.about("spam", "3") == {**expected, **own}
+        assert value(watch, "mlops_model_info", model="spam", version="3", **expected, **own) == 1  # type: ignore[arg-type]
+
+
+def test_a_version_that_is_refused_takes_nothing_from_the_one_that_goes_on_answering(watch: Watch) -> None:
+    watch.loaded("spam", "3", 0.2, False, "a file is damaged")
+    assert value(watch, "mlops_model_ready", model="spam", version="3") == 1
+    assert value(watch, "mlops_model_loads_total", model="spam", version="3", outcome="refused") == 1
 
 
 def test_the_number_of_series_is_bounded(watch: Watch) -> None:
@@ -84,8 +121,10 @@ def test_the_number_of_series_is_bounded(watch: Watch) -> None:
         watch.loaded("spam", f"v{i}", 0.1)
         watch.answered("spam", f"v{i}", "infer", 200, 0.001, 1, 0.0, 0.001, reason=f"r{i}")
         watch.unloaded("spam", f"v{i}")
+        watch.loaded("spam", f"w{i}", 0.1, False, "no")
     text = watch.exposition()[0].decode()
     assert text.count("mlops_rows_total{") <= GONE + 1
+    assert text.count("mlops_model_ready{") <= GONE + 2
     reasons = {one.labels["reason"] for family in plain(text) if family.name == "mlops_rejected" for one in family.samples}
     assert len(reasons) <= 65
 
