@@ -173,7 +173,7 @@ def _model(model: Shown, place: int, token: bool) -> str:
 
 def _facts(model: Shown) -> list[tuple[str, str]]:
     known = [(name, model.about.get(name, "")) for name in ("verdict", "run", "commit", "digest")]
-    more = [(name, text) for name, text in model.about.items() if name not in dict(known)]
+    more = [(name, text) for name, text in model.about.items() if name not in (*dict(known), "format", "framework")]
     if model.manifest is None:
         return [*known, *more]
     native, served, trained = model.manifest.native, model.manifest.served, model.manifest.framework
