@@ -116,8 +116,9 @@ def of_request(one: Answered) -> tuple[float, str, str, dict[str, Any]]:
         "http.response.body.content": None if one.told is None else _payload(one.told),
     }
     fields.update((name, value) for name, value in optional.items() if value is not None)
+    took = f"{one.seconds * 1000:.3g}" if one.seconds < 0.9995 else f"{one.seconds * 1000:.0f}"
     why = f": {fields['error.message']}" if one.said is not None else ""
-    return one.at, level, f"{fields['http.request.method']} {path} {one.status} in {one.seconds * 1000:.3g} ms{why}", fields
+    return one.at, level, f"{fields['http.request.method']} {path} {one.status} in {took} ms{why}", fields
 
 
 def _payload(raw: bytes) -> str:

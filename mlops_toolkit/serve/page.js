@@ -210,7 +210,7 @@ function show(article, model) {
       raw.textContent = text.length > 20000 ? text.slice(0, 20000) + "…" : text;
       raw.tabIndex = 0;
       details.append(make("summary", "", "the answer as it came"), raw);
-      answer.replaceChildren(...parts, make("p", "soft", `answered in ${took.toPrecision(2)} ms, the network included`), details);
+      answer.replaceChildren(...parts, make("p", "soft", `answered in ${took < 10 ? took.toFixed(1) : Math.round(took)} ms, the network included`), details);
     } catch (error) {
       failed("the server cannot be reached", String(error.message || error));
     } finally {

@@ -85,6 +85,7 @@ def test_a_request_is_an_event_of_the_schema() -> None:
         2,
         1_000_000,
     )
+    assert "in 12346 ms" in of_request(request(seconds=12.3456))[2]
     refused = json.loads(line(*of_request(request(status=422, reason="wrong-shape", said="axis 1 is 4 long, not 3", asked=b"{}", told=b"{}", trace="a" * 32, span="b" * 16))))  # fmt: skip
     of_schema(refused)
     assert (refused["log.level"], refused["error.type"], refused["event.outcome"]) == ("warning", "wrong-shape", "failure")
