@@ -26,6 +26,7 @@ from mlops_toolkit.system.files import sha256
 ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 FILE, TITLE = "org.cncf.model.filepath", "org.opencontainers.image.title"
+EXECUTABLE = "vnd.mlops.executable"  # part of a model's digest, which ModelPack has no word for
 # kind -> what such files are called; what fits nothing holds weights
 KINDS = {
     "doc": re.compile(r"(?i)(readme|license|licence|notice|copying|model-?card)(\..*)?|.*\.(md|rst|pdf)|environment\.txt"),
@@ -116,7 +117,7 @@ def _entries(wanted: Wanted) -> tuple[list[Entry], str]:
 
 def _blob(entry: Entry) -> Blob:
     kind = f"application/vnd.cncf.model.{kind_of(entry.path)}.v1.raw"
-    marks = {FILE: entry.path, TITLE: entry.path}
+    marks = {FILE: entry.path, TITLE: entry.path, **({EXECUTABLE: "true"} if entry.executable else {})}
     if isinstance(entry.source, bytes):
         return Descriptor.of(kind, entry.source, annotations=marks), entry.path, entry.open
     digest = f"sha256:{entry.sha256 or sha256(entry.source)}"

@@ -74,6 +74,17 @@ def refused(rows: Sequence[Row]) -> list[InvalidFile]:
     return [row.refusal for row in rows if row.refusal is not None]
 
 
+def told(facts: Facts) -> dict[str, str]:
+    """What the newest provenance and the verdict that count say of where it comes from: for programs, beside the rows. Proven only with a key."""
+    sources = sorted(
+        (_Told.of(one.statement.predicate) for one in _about(facts, words.PROVENANCE, "provenance").claims),
+        key=lambda one: one.finished or "",
+    )
+    made = {name: getattr(one, name) for one in sources for name in ("repository", "commit", "run", "tag", "builder")}
+    made["decision"] = _text(_about(facts, words.GATE, "verdict").predicate, "decision")
+    return {name: _plain(value) for name, value in made.items() if value}
+
+
 def _refusal(what: str, why: str, error: InvalidFile) -> Row:
     return Row(what, "refused", error.message, why, error)
 
@@ -170,11 +181,11 @@ def _provenance(facts: Facts, found: _Found, asked: Required) -> Row:
     why = "it says from which commit, data and run the image was made, and by whom"
     if found.wrong is not None:
         return _refusal("provenance", why, found.wrong)
-    told = [_Told.of(claim.statement.predicate) for claim in found.claims]
-    for one in told:
+    sources = sorted((_Told.of(claim.statement.predicate) for claim in found.claims), key=lambda one: one.finished or "", reverse=True)
+    for one in sources:
         if error := _contradiction(facts, one) or _unexpected(one, asked):
             return _refusal("provenance", why, error)
-    one = told[0]
+    one = sources[0]
     tag = f" for {_plain(one.tag)}" if one.tag else ""
     text = f"commit {_plain(one.commit or '?')[:12]} of {_plain(one.repository or '?')}, run {_plain(one.run or '?')}{tag}; by {_plain(one.builder or '?')}"
     return _proven(facts, "provenance", text, why)
@@ -191,6 +202,7 @@ class _Told:
     builder: str | None
     model: str | None
     sbom: str | None
+    finished: str | None
 
     @classmethod
     def of(cls, predicate: Mapping[str, Any]) -> _Told:
@@ -200,7 +212,11 @@ class _Told:
         made = _list(_dig(predicate, "runDetails", "byproducts"))
         sbom = next((_digest(one) for one in made if one.get("name") == "sbom"), None)
         told = {name: _text(outer, name) for name in ("commit", "repository", "run", "tag")}
-        return cls(**told, builder=_text(_dig(predicate, "runDetails", "builder"), "id"), model=model, sbom=sbom)
+        builder, finished = (
+            _text(_dig(predicate, "runDetails", "builder"), "id"),
+            _text(_dig(predicate, "runDetails", "metadata"), "finishedOn"),
+        )
+        return cls(**told, builder=builder, model=model, sbom=sbom, finished=finished)
 
 
 def _contradiction(facts: Facts, one: _Told) -> InvalidFile | None:

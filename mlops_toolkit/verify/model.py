@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tarfile
+from dataclasses import replace
 from typing import IO, Any
 
 from mlops_toolkit.models.digest import File, copy_hashed, of_files
 from mlops_toolkit.oci.documents import Descriptor
 
-FOLDER = "models/"  # where the model lies in an image: /models/NAME/
+FOLDER, BESIDE = "models/", "usr/share/mlops/"  # where the model lies in an image: /models/NAME/, and what is written of it
 PATHS = ("org.cncf.model.filepath", "org.opencontainers.image.title")  # what an artifact's layer names its file by
 EXECUTABLE = "vnd.mlops.executable"
 MOST_FILES, MOST_HEADER = 100_000, 1 << 20
@@ -35,6 +36,7 @@ class Reader:
     def __init__(self, artifact: bool = False) -> None:
         self._artifact = artifact
         self._files: dict[str, File] = {}
+        self._beside: set[str] = set()  # the model's card, which an artifact brings along as a document
 
     def take(self, layer: Descriptor, stream: IO[bytes]) -> None:
         """Read one layer: an archive, or an artifact's file as it is. ValueError where it is neither, or no model can be made of it."""
@@ -47,6 +49,8 @@ class Reader:
         path = next((layer.annotations[name] for name in PATHS if name in layer.annotations), None)
         if path is None:
             raise ValueError("it does not name its file")
+        if path.startswith(BESIDE) and ".doc." in kind:
+            self._beside.add(path)
         self._add(File(path, layer.size, copy_hashed(stream, None), layer.annotations.get(EXECUTABLE) == "true"))
 
     def _archive(self, stream: IO[bytes], mode: Any) -> None:
@@ -81,14 +85,18 @@ class Reader:
 
     def digests(self) -> tuple[str, ...]:
         """As the folder that they are (in an image, the one below /models/), or, of one alone, as the file."""
-        files = list(self._files.values())
-        if not self._artifact:
-            names = {file.path.split("/")[1] for file in files}
-            if len(names) != 1:
-                return ()
-            cut = len(FOLDER) + len(names.pop()) + 1
-            files = [File(file.path[cut:], file.size, file.sha256, file.executable) for file in files if len(file.path) > cut]
-        if not files:
+        if self._artifact:
+            beside = [file for path, file in self._files.items() if path not in self._beside]
+            return (*_digests(beside), *(_digests(list(self._files.values())) if self._beside else ()))
+        names = {path.split("/")[1] for path in self._files}
+        if len(names) != 1:
             return ()
-        folder = of_files(files, "folder").digest
-        return (folder, f"sha256:{files[0].sha256}") if len(files) == 1 else (folder,)
+        cut = len(FOLDER) + len(names.pop()) + 1
+        return _digests([replace(file, path=path[cut:]) for path, file in self._files.items() if len(path) > cut])
+
+
+def _digests(files: list[File]) -> tuple[str, ...]:
+    if not files:
+        return ()
+    folder = of_files(files, "folder").digest
+    return (folder, f"sha256:{files[0].sha256}") if len(files) == 1 else (folder,)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlops_toolkit.report.escape import plain
-from mlops_toolkit.supply.decide import Row, refused
+from mlops_toolkit.supply.decide import Row, refused, told
 from mlops_toolkit.supply.facts import Facts
 
 SIGNS = {"ok": "✓", "said": "⚠", "unproven": "○", "refused": "✗"}
@@ -52,6 +52,7 @@ def document(facts: Facts, rows: Sequence[Row]) -> dict[str, Any]:
         "form": facts.form,
         "model": facts.model,
         "key": facts.key,
+        "says": {name: plain(text, LONGEST) for name, text in told(facts).items()},
         "verified": not wrong,
         "proven": not wrong and facts.key is not None,
         "checks": [
