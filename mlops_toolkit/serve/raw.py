@@ -55,19 +55,23 @@ def _texts(raw: memoryview, count: int, one: Input) -> NDArray[Any]:
                     "bad-tensor", f"the {nth(len(values))} value of {where} is {length} bytes long, and {end - at + length} are left"
                 )
             values.append(whole[at - length : at])
-        if not one.file:
-            values = [value.decode() for value in values]
     except struct.error:
         raise Refused("bad-tensor", f"{where} ends after {len(values)} of {count} values") from None
+    if at != end:
+        raise Refused("bad-tensor", f"{end - at} bytes follow the last value of {where}")
+    made = np.empty(count, object)
+    made[:] = values if one.file else decoded(values, where)
+    return made
+
+
+def decoded(values: list[bytes], where: str) -> list[str]:
+    """Bytes as the text they are. Refused `bad-tensor`."""
+    try:
+        return [value.decode() for value in values]
     except UnicodeDecodeError as error:
         raise Refused(
             "bad-tensor", f"{where} holds text that is not UTF-8: {error.reason}", hint="the model takes text, not files"
         ) from None
-    if at != end:
-        raise Refused("bad-tensor", f"{end - at} bytes follow the last value of {where}")
-    made = np.empty(count, object)
-    made[:] = values
-    return made
 
 
 def to_bytes(array_: NDArray[Any]) -> bytes:

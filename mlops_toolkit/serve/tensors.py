@@ -29,7 +29,7 @@ LENGTH = b"inference-header-content-length"
 EXTENSIONS = ("binary_tensor_data",)
 _KINDS = {np.dtype(numpy): name for name, numpy in NUMPY.items()}  # faster than asking a dtype for its name
 ID = 1024  # characters of a client's id, at most: it comes back and stands in logs
-_REFUSED = {
+REFUSED = {
     "classification": "classes are in the answer itself: leave it out, or ask POST /predict for their names",
     "shared_memory_region": "send the tensor in the body",
     "shared_memory_byte_size": "send the tensor in the body",
@@ -114,8 +114,8 @@ def _parameters(said: dict[str, Any], where: str) -> dict[str, Any]:
         return {}
     if type(found) is not dict:
         raise Refused("bad-request", f"the parameters of {where} are {short(found)}, not an object")
-    for name in found.keys() & _REFUSED.keys():
-        raise Refused("unsupported-parameter", f"the parameter {name} of {where} is not supported", hint=_REFUSED[name])
+    for name in found.keys() & REFUSED.keys():
+        raise Refused("unsupported-parameter", f"the parameter {name} of {where} is not supported", hint=REFUSED[name])
     return found
 
 
