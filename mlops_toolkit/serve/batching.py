@@ -168,6 +168,10 @@ class Batcher:
         """Requests that wait for their answer."""
         return len(self._open)
 
+    def drop(self, work: Work) -> None:
+        """Nobody waits for its answer any more: what still waits is not computed."""
+        self._deliver([(work, None)])
+
     def stop(self) -> None:
         """Let the thread end once the queue is empty; what comes still is answered, but by nobody's wish."""
         with self._lock:

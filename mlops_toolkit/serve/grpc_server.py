@@ -48,7 +48,7 @@ class Model:
 
 @dataclass
 class Call:
-    """A call, for whoever watches."""
+    """A call, for whoever watches. work, token: the server's own."""
 
     method: str
     id: str
@@ -58,6 +58,8 @@ class Call:
     rows: int = 0
     status: int = 200
     refusal: Refused | None = None
+    work: Any = None
+    token: Any = None
 
 
 class Door(Protocol):

@@ -86,6 +86,7 @@ class Server:
         self.tls = _tls(settings)
         sock = _bound(settings)
         server = await loop.create_server(lambda: Connection(listener), sock=sock, ssl=self.tls, backlog=BACKLOG)
+        self.grpc = await _grpc(app, settings)
         listener.sweep()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, number)
@@ -111,6 +112,8 @@ class Server:
                 task.cancel()
             listener.close()
             server.close()
+            if self.grpc is not None:
+                await self.grpc.stop(0)
             watch.close()
         return 0
 
@@ -165,8 +168,13 @@ class Server:
         if _shut(sock):
             await asyncio.sleep(0.1)
         server.close()
+        calls = asyncio.ensure_future(self.grpc.stop(settings.drain)) if self.grpc is not None else None
         begun = asyncio.get_running_loop().time()
-        while listener.connections and not self._at_once and asyncio.get_running_loop().time() - begun < settings.drain:
+        while (
+            (listener.connections or not (calls is None or calls.done()))
+            and not self._at_once
+            and asyncio.get_running_loop().time() - begun < settings.drain
+        ):
             for connection in list(listener.connections):
                 connection.shut()
             await asyncio.sleep(0.02)
@@ -200,6 +208,15 @@ def _bound(settings: Settings) -> socket.socket:
         raise EnvironmentFailure("port-taken", f"cannot listen: {error.strerror or error}", where=where, hint=hint) from error
     sock.setblocking(False)
     return sock
+
+
+async def _grpc(app: App, settings: Settings) -> Any:
+    """What listens for gRPC, where that is asked for."""
+    if not settings.grpc_port:
+        return None
+    from mlops_toolkit.serve.grpc_door import started
+
+    return await started(app, settings)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
