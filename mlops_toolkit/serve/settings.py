@@ -105,6 +105,7 @@ class Settings:
 
     host: str = setting("0.0.0.0", str, "ADDRESS", "the address to listen on")  # noqa: S104  # inside a container it is reached from outside
     port: int = setting(8080, a_port, "PORT", "the port for HTTP")
+    grpc_port: int = setting(0, a_port, "PORT", "the port for gRPC (extra: grpc); 0: none", shown="none")
     name: str = setting("", str, "NAME", "what a model is called that was given as its own folder", shown="the folder's name")
     versions: str = setting(
         "latest", one_of("latest", "all"), "latest|all", "of a model with several version folders, the latest alone or all"
