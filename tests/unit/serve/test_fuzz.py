@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import python_multipart.multipart  # noqa: F401 -- so that its import is not measured as a request's memory
 
 from mlops_toolkit.formats.signature import Signature, Tensor, problems
 from mlops_toolkit.serve import people, tensors
