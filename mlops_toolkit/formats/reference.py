@@ -21,6 +21,8 @@ NAME = "reference.json"
 SCHEMA = 1
 ROWS = 10_000  # of the example, evenly spread
 BINS = 10  # of numbers, with equally many rows each
+LONG, PICTURES = 20_000_000, 200  # values of one input that are looked at: fewer rows of large pictures, but so many
+PIECE = 1_000_000  # values that are looked at at once
 FEW = 20  # different values that are cells of their own
 EACH = 5  # rows a cell, at least
 WIDE = 256  # numbers a row that are features each; of longer rows the mean, the spread and the ends are
@@ -77,7 +79,7 @@ def of(arrays: Arrays, tensors: Sequence[Tensor], *, same: float = 0.0) -> tuple
         array = array[spread(len(array), ROWS)]
         done: set[int] = set()  # columns that are categories: how long their words are says nothing more
         for take in _takes(tensor, array):
-            columns = taken(array, take)
+            columns = taken(array[spread(len(array), max(LONG // max(array[:1].size, 1), PICTURES))], take)
             for place in range(columns.shape[1]):
                 found = _category(columns[:, place]) if take == "category" else _number(columns[:, place], tensor.dtype, same)
                 if found is None or place in done:
@@ -130,20 +132,28 @@ def taken(array: NDArray[Any], take: str) -> NDArray[Any]:
         for place, one in enumerate(flat.reshape(-1)):
             made.reshape(-1)[place] = len(one) if take == "length" else str(one)[:TEXT]
         return made
-    numbers = flat.astype(np.float64)
     if take == "value":
-        return numbers
+        return flat.astype(np.float64)
+    each = max(1, PIECE // max(flat.shape[1], 1))
+    pieces = [_summary(flat[start : start + each].astype(np.float64), take) for start in range(0, rows, each)]
+    return np.concatenate(pieces).reshape(rows, 1)
+
+
+def _summary(numbers: NDArray[np.float64], take: str) -> NDArray[np.float64]:
+    """One number a row."""
+    import numpy as np
+
     known = np.isfinite(numbers)
     count = known.sum(axis=1)
     with np.errstate(all="ignore"):  # rows of nothing, or beyond what a double holds: NaN or infinity, and so they are counted
         if take in ("min", "max"):
             empty = np.inf if take == "min" else -np.inf
             found = getattr(np.where(known, numbers, empty), take)(axis=1, initial=empty)
-            return np.where(count > 0, found, np.nan).reshape(rows, 1)
+            return np.asarray(np.where(count > 0, found, np.nan))
         mean = np.where(known, numbers, 0.0).sum(axis=1) / count
         if take == "std":
             mean = np.sqrt((np.where(known, numbers - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
-    return np.asarray(mean.reshape(rows, 1))
+    return np.asarray(mean)
 
 
 def _number(column: NDArray[np.float64], dtype: str, same: float) -> tuple[tuple[float, ...], None, tuple[int, ...]]:

@@ -109,8 +109,9 @@ class Feed:
     def put(self, counted: Counted, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> None:
         """Count these rows some time, if it is their luck. The arrays must not change any more."""
         rows = max((len(array) for array in outputs.values() if array.ndim), default=0)
-        step = -(-rows // ROWS) or 1
-        size = (sum(array.size for array in inputs.values()) + sum(array.size for array in outputs.values())) // step
+        size = sum(array.size for array in inputs.values()) + sum(array.size for array in outputs.values())
+        step = max(1, -(-rows // ROWS), min(rows, 4 * size // self._limit))
+        size //= step
         second = int(time.monotonic())
         if second != self._second:  # what the last second brought decides what share of this one's is counted
             self._share = min(1.0, self._limit / self._load) if self._load else 1.0

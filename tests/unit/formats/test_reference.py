@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ def test_it_stays_small_and_quick() -> None:
     arrays = {f"column {i}": words for i in range(400)}
     features = of(arrays, described(arrays))
     assert len(written(Reference(features, features))) < 200_000
+
+
+def test_large_pictures_need_little_memory() -> None:
+    """1,500 pictures of 320 by 320 in single bytes: what is looked at is a piece at a time, and not all of it."""
+    tensor, array = (
+        Tensor("image", "UINT8", (None, 320, 320)),
+        np.lib.stride_tricks.as_strided(np.zeros(320 * 320, np.uint8), (1500, 320, 320), (0, 320, 1)),
+    )
+    tracemalloc.start()
+    features = of({"image": array}, [tensor])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    assert [sum(one.counts) for one in features] == [188] * 4
 
 
 def test_save_keeps_it_of_inputs_and_answers(tmp_path: Path) -> None:
