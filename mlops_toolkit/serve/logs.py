@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -194,7 +195,9 @@ class Log:
             self._idle = False
             if not self._closed:
                 time.sleep(GATHER)
-            self._write(b"".join(self._made()))
+            lines = [*self._made()]
+            if not self._write(b"".join(lines)):
+                self.dropped += len(lines)
 
     def _made(self) -> Iterator[bytes]:
         for _ in range(min(len(self._waiting), 1000)):
@@ -206,19 +209,22 @@ class Log:
         dropped = self.dropped
         if dropped > self._said:
             count, self._said = dropped - self._said, dropped
-            yield self._line(time.time(), "warning", f"{count} lines were dropped: whoever reads this log is too slow", {})
+            yield self._line(time.time(), "warning", f"{count} lines were dropped: this log could not be written in time", {})
 
     def _line(self, at: float, level: str, message: str, fields: Mapping[str, Any]) -> bytes:
         return self._form(at, level, message, {**self._about, **fields})
 
-    def _write(self, raw: bytes) -> None:
+    def _write(self, raw: bytes) -> bool:
+        """Whether it could be written. A full disk may have room again; a reader that has gone does not come back."""
         left = memoryview(raw)
         try:
             while left:
                 select.select([], [self._descriptor], [])  # the file may be non-blocking: that is its other users' choice
                 left = left[os.write(self._descriptor, left[: select.PIPE_BUF]) :]
-        except OSError:  # its reader has gone
-            self._broken = True
+        except OSError as error:
+            self._broken = error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR)
+            return False
+        return True
 
 
 class Handler(logging.Handler):

@@ -261,11 +261,9 @@ class Watch:
                 one.forget(lambda labels: labels[:2] == old)
 
     def close(self) -> None:
-        """Write and send what waits, for a few seconds at most."""
+        """Send the traces that wait, for a few seconds at most."""
         if self._traces is not None:
             self._traces.close()
-        if self._log is not None:
-            self._log.close()
 
     def exposition(self, accept: str | None = None) -> tuple[bytes, str]:
         """All metrics in the form that the request's Accept header asks for (OpenMetrics, or Prometheus' text), and its content type.

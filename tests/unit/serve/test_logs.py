@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import json
 import logging
@@ -155,8 +156,31 @@ def test_a_reader_that_has_gone_ends_nothing() -> None:
     log.put(of_request, request())
     log.close()
     log.put(of_request, request())
-    assert log.dropped == 1
+    assert log.dropped == 2
     os.close(write)
+
+
+def test_a_full_disk_loses_lines_and_not_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written is counted, and told once there is room again."""
+    real, full = os.write, [True]
+
+    def write(descriptor: int, data: Any) -> int:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data)
+
+    with piped() as (log, read):
+        monkeypatch.setattr(os, "write", write)
+        log.put(of_request, request())
+        end = time.monotonic() + 20
+        while not log.dropped:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        full[0] = False
+        log.put(of_request, request())
+        messages = [event["message"] for event in written(log, read)]
+        monkeypatch.undo()
+    assert messages == ["POST /predict/spam 200 in 3.1 ms", "1 lines were dropped: this log could not be written in time"]
 
 
 def test_all_that_the_process_says_is_in_the_same_form() -> None:
