@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "requirements" / "cli.txt"
+LOCKS = {"publish": "publish.txt"}  # what a verb needs beyond the others' lock; it has an environment of its own then
 FORMAT = b"1"  # raise when environments are made in another way
 DAY_SECONDS = 24 * 3600
 OLD_SECONDS = 30 * DAY_SECONDS
@@ -123,10 +123,15 @@ def cause(text, status=1):
     return next(((words, hint) for pattern, words, hint in CAUSES if re.search(pattern, text)), ("", ""))
 
 
+def requirements():
+    """The lock of what the verb needs."""
+    return ROOT / "requirements" / LOCKS.get(sys.argv[1] if len(sys.argv) > 1 else "", "cli.txt")
+
+
 def key():
     """The folder's name: two environments of one name hold the same."""
     interpreter = [sys.version, str(Path(sys.base_prefix).resolve()), getattr(sys.implementation, "_multiarch", sys.platform)]
-    digest = hashlib.sha256(b"\0".join([FORMAT, REQUIREMENTS.read_bytes(), *map(os.fsencode, interpreter)]))
+    digest = hashlib.sha256(b"\0".join([FORMAT, requirements().read_bytes(), *map(os.fsencode, interpreter)]))
     return f"{sys.implementation.cache_tag}-{os.uname().machine}-{digest.hexdigest()[:16]}"
 
 
@@ -233,7 +238,7 @@ def make(path):
     # By ourselves, because venv keeps to itself what ensurepip said.
     run([python, "-I", "-m", "ensurepip", "--upgrade", "--default-pip"], f"making a virtual environment in {path}", "")
     pip = [python, "-I", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--require-hashes"]
-    run([*pip, "-r", str(REQUIREMENTS)], "installing what the toolkit needs", INDEX, log=path / "pip.log")
+    run([*pip, "-r", str(requirements())], "installing what the toolkit needs", INDEX, log=path / "pip.log")
     marker = path / ".complete.tmp"
     with marker.open("w") as file:
         os.fsync(file.fileno())

@@ -206,6 +206,26 @@ def _serve(parser: Parser) -> None:
     settings.add_flags(parser, defaults=DEFAULTS)
 
 
+def _publish(parser: Parser) -> None:
+    parser.description = (
+        "Publish the recorded model of a commit that may be released: as an image that serves it, or as an artifact. REF is a tag, a commit or "
+        "a branch; without it, what the CI's event is about, or HEAD."
+    )
+    parser.add_argument("ref", nargs="?", default="", metavar="REF", help="what is published; a tag gives the image its version")
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument("--run", default="", metavar="RUN", help="the run whose model it is, where the commit has several")
+    parser.add_argument("--model", default="", metavar="NAME", help="the model, where the commit has runs of several")
+    parser.add_argument(
+        "--override", default="", metavar="REASON", help="publish it although its gate says no; recorded, and printed on the image"
+    )
+    parser.add_argument("--by", default="", metavar="NAME", help="who decided that (in a CI: who started the run)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be published, and send nothing")
+    parser.add_argument(
+        "--json", action="store_true", help="print what was done as one JSON document, and nothing else, on standard output"
+    )
+
+
 def _power(parser: Parser) -> None:
     parser.description = (
         "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
@@ -284,6 +304,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "record": ("register a model that was trained elsewhere", _record),
     "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
     "power": ("how many examples a margin needs, before the test set exists", _power),
+    "publish": ("publish the model of a commit that may be released, as an image", _publish),
     "inspect": ("what a stored model is: format, inputs and outputs, files", _inspect),
     "verify": ("check an image: its bytes, model, signature, provenance, verdict", _verify),
     "serve": ("answer requests with a stored model", _serve),

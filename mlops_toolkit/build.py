@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from mlops_toolkit.oci.registry import Registry
 
 # The action whose inputs a verb reads; a laptop gives flags instead.
-ACTIONS = {"train": "train", "evaluate": "evaluate", "compare": "compare-to-main", "review": "review", "plan": "plan", "report": "report"}
+ACTIONS = {
+    "train": "train",
+    "evaluate": "evaluate",
+    "compare": "compare-to-main",
+    "review": "review",
+    "plan": "plan",
+    "report": "report",
+    "publish": "publish-image",
+}
 
 
 def world(args: argparse.Namespace) -> World:
@@ -123,7 +131,7 @@ def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str 
         given = inputs.read(text, ACTIONS[args.verb])
         token = given.token or token
         args.config = given.config
-        for name in ("run", "metrics", "base"):
+        for name in ("run", "metrics", "base", "ref", "model", "override"):
             if hasattr(args, name) and getattr(given, name):
                 setattr(args, name, getattr(given, name))
         if hasattr(args, "again"):

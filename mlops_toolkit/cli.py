@@ -34,6 +34,7 @@ VERBS: dict[str, str] = {
     "record": "mlops_toolkit.record.run:run",
     "measure": "mlops_toolkit.measure.run:run",
     "power": "mlops_toolkit.power.run:run",
+    "publish": "mlops_toolkit.publish.run:run",
     "inspect": "mlops_toolkit.inspection.run:run",
     "verify": "mlops_toolkit.verify.run:run",
     "serve": "mlops_toolkit.serving.run:run",
@@ -127,6 +128,11 @@ def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) ->
             from mlops_toolkit import aftermath
 
             aftermath.failed(error, args, world)
+    if args.verb == "publish":
+        with contextlib.suppress(Exception):
+            from mlops_toolkit.publish import tell
+
+            tell.failed(error, world)
     return error.code
 
 

@@ -29,6 +29,7 @@ def check(config: Config) -> Found:
         yield from _against(name, rule, config)
     yield from _called(config)
     yield from _names(config)
+    yield from _publish(config)
     yield from accepted(config)
 
 
@@ -218,6 +219,27 @@ def _against(metric: str, rule: Rule, config: Config) -> Found:
             near = did_you_mean(name, listed) if listed else ""
             hint = near if near.startswith("did") else f"add it: against: [{', '.join(dict.fromkeys((MAIN, *config.against, name)))}]"
             yield path, Problem("against-unlisted", f"gate.{metric} names {shown(name)}, which `against` does not list", hint=hint)
+
+
+OF_IMAGES = ("base", "python", "packages", "system_packages", "dockerfile", "mirrors")
+
+
+def _publish(config: Config) -> Found:
+    """What says nothing of an artifact, and what cannot be an image's."""
+    publish = config.publish
+    for key in OF_IMAGES if publish.as_ == "artifact" else ():
+        if getattr(publish, key):
+            written = key.replace("_", "-")
+            message = f"publish.{written} is of an image, and publish.as is artifact: the model alone"
+            yield f"publish.{written}", Problem("of-an-image", message, hint="remove it, or publish `as: image`")
+    if publish.dockerfile and publish.system_packages:
+        message = "publish has a `dockerfile` and `system-packages` beside it"
+        yield "publish.system-packages", Problem("dockerfile-and-packages", message, hint="install them in the Dockerfile")
+    if not publish.tags:
+        yield "publish.tags", Problem("wrong-value", "publish.tags is empty: nothing would say which image is which", hint="leave it out")
+    if publish.scan is not None and "{image}" not in publish.scan:
+        hint = 'write {image} where it takes the image: "trivy image --exit-code 1 {image}"'
+        yield "publish.scan", Problem("no-image-in-scan", "publish.scan does not say where the image goes", hint=hint)
 
 
 def _near(word: str, known: Sequence[str], *, then: str) -> str:

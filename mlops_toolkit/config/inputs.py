@@ -69,6 +69,13 @@ ACTIONS: Mapping[str, Action] = {
             "Write the last result again, or close what a cancelled or lost job left pending.",
             ("contents: read", "pull-requests: write", "statuses: write"),
         ),
+        Action(
+            "publish-image",
+            "publish",
+            "actions/publish-image",
+            "Publish the recorded model of a release tag as an image that serves it, if its gate let it through.",
+            ("contents: write", "packages: write", "statuses: read"),
+        ),
         Action("review", "review", "", "Pull requests for models: train, evaluate, compare with main, block or let through.", _POSTS),
     )
 }
@@ -77,8 +84,14 @@ _ALL = tuple(ACTIONS)
 _RUNS = ("train", "evaluate", "compare-to-main", "review")
 _VERDICT = ("compare-to-main", "review")
 OUTPUTS: tuple[Output, ...] = (
-    Output("run", "The run as the input `run` of a later step takes it; one a line where there are several models.", _RUNS),
-    Output("run-id", "The id that the run is recorded by; one a line where there are several models.", _RUNS),
+    Output(
+        "run", "The run as the input `run` of a later step takes it; one a line where there are several models.", (*_RUNS, "publish-image")
+    ),
+    Output("run-id", "The id that the run is recorded by; one a line where there are several models.", (*_RUNS, "publish-image")),
+    Output("image", "Where the image is, without tag and digest: REGISTRY/REPOSITORY, as actions/attest takes it.", ("publish-image",)),
+    Output("digest", "The image's digest, sha256:…: what to deploy.", ("publish-image",)),
+    Output("tags", "The tags that point at it, one a line, the release's own first.", ("publish-image",)),
+    Output("release-url", "The address of the release's page; empty where there is none.", ("publish-image",)),
     Output(
         "models",
         'The models to train or evaluate as a matrix takes them, [{"name": …, "config": …, "id": …, "reason": …}], `id` being safe in the name of an artifact; `[]` where there is none.',

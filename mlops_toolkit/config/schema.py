@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlops_toolkit.config.publishing import Publish
 from mlops_toolkit.config.quantities import Better, Duration, doc
 from mlops_toolkit.config.rules import Accepted, Rule, WhenUncertain
 
@@ -303,6 +304,7 @@ class Config:
     models: Models = field(default_factory=Models, metadata=doc("Where models are stored."))
     history: HistoryOptions = field(default_factory=HistoryOptions, metadata=doc("Where runs are recorded."))
     comment: CommentOptions = field(default_factory=CommentOptions, metadata=doc("How the comment behaves."))
+    publish: Publish = field(default_factory=Publish, metadata=doc("How a model that passed its gate is published."))
     self_reported: Literal["allow", "refuse"] = field(
         default="allow",
         metadata=doc(
@@ -325,7 +327,10 @@ class Inputs:
     )
     run: str = field(
         default="",
-        metadata=doc("The run to continue, as `train` put it out; default: this checkout's.", actions="evaluate compare-to-main"),
+        metadata=doc(
+            "The run to continue, as `train` put it out (default: this checkout's); of publish-image the id of the run that is published.",
+            actions="evaluate compare-to-main publish-image",
+        ),
     )
     metrics: str = field(default="", metadata=doc("A metrics file to compare, where there is no mlops.yaml.", actions="compare-to-main"))
     base: str = field(
@@ -355,6 +360,18 @@ class Inputs:
             "`true`: where a check still says pending because its job was cancelled or lost, say that it ended without a verdict.",
             actions="report",
             one_of=("true", "false"),
+        ),
+    )
+    ref: str = field(
+        default="",
+        metadata=doc("What is published: a tag, commit or branch; default: what the event is about.", actions="publish-image"),
+    )
+    model: str = field(default="", metadata=doc("The model to publish, where the commit has runs of several.", actions="publish-image"))
+    override: str = field(
+        default="",
+        metadata=doc(
+            "The reason to publish it although its gate says no; it is recorded with the name of who started the run, and printed on the image.",
+            actions="publish-image",
         ),
     )
     python: str = field(default="python3", metadata=doc("The Python (3.10 or newer) our own environment is made with.", actions="all"))

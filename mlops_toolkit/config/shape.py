@@ -29,8 +29,8 @@ LONGEST_TEXT = 10_000
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:
-    """`max_drop` is written `max-drop`."""
-    return field.name.replace("_", "-")
+    """`max_drop` is written `max-drop`, and `as_`, which Python keeps for itself, `as`."""
+    return field.name.rstrip("_").replace("_", "-")
 
 
 @functools.cache

@@ -49,6 +49,20 @@ class Posted:
 
 
 @dataclass(frozen=True)
+class Release:
+    """Our part of the release of a tag.
+
+    key   whose part it is: of several models that one tag releases each has its own
+    body  Markdown, already escaped
+    """
+
+    tag: str
+    key: str
+    body: str
+    prerelease: bool = False
+
+
+@dataclass(frozen=True)
 class Annotation:
     """A line in the CI's log and diff view."""
 
@@ -121,6 +135,10 @@ class Forge(Protocol):
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         """A commit status `mlops/NAME`."""
+        ...
+
+    def release(self, release: Release) -> Posted:
+        """Our part of a release, created where there is none of this tag; what people wrote there stays. Nothing is written where it stands."""
         ...
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Release, Section, State
 from mlops_toolkit.system.clock import Clock
 
 
@@ -25,6 +25,9 @@ class Console:
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         return Posted()
+
+    def release(self, release: Release) -> Posted:
+        return Posted(reason="there is no forge here to release on; the notes are in .mlops/release.md")
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         for each in annotations:

@@ -8,8 +8,8 @@ from typing import TextIO, TypeVar
 from urllib.parse import quote
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge import asking, board, rules, runner
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
+from mlops_toolkit.forge import asking, board, releases, rules, runner
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Release, Section, State
 from mlops_toolkit.forge.issue import Issues
 from mlops_toolkit.forge.rest import Rest
 from mlops_toolkit.forge.thread import Thread, text
@@ -55,6 +55,14 @@ class GitHub:
         except board.Refused as refused:
             return Posted(reason=f"the status mlops/{name} is not set: {refused.reason}", hint=refused.hint)
         return Posted(url=url)
+
+    def release(self, release: Release) -> Posted:
+        if self.rest is None:
+            return Posted(reason=f"the release is not written: {UNABLE.reason}", hint=UNABLE.hint)
+        try:
+            return releases.put(self, self.rest, release)
+        except board.Refused as refused:
+            return Posted(reason=f"the release is not written: {refused.reason}", hint=refused.hint)
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         runner.annotate(annotations, self.err)

@@ -8,7 +8,8 @@ from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
 from mlops_toolkit.forge import board
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Release, Section, State
+from mlops_toolkit.forge.releases import merged
 from mlops_toolkit.system.clock import Clock, SystemClock
 
 
@@ -29,6 +30,7 @@ class Memory:
     branches: dict[str, BranchRules] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     issues: list[tuple[Section, bool]] = field(default_factory=list)
+    releases: dict[str, str] = field(default_factory=dict)
 
     def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
         return board.post(_Thread(self, pull_request), *sections, where=self.where, clock=self.clock, renew=renew)
@@ -42,6 +44,12 @@ class Memory:
             return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
         self.statuses.setdefault(commit, []).append((f"mlops/{name}", state, description, url))
         return Posted(url=f"memory:{commit}")
+
+    def release(self, release: Release) -> Posted:
+        if self.refuse:
+            return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
+        self.releases[release.tag] = merged(self.releases.get(release.tag, ""), release)
+        return Posted(url=f"memory:{release.tag}")
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         self.annotations += annotations

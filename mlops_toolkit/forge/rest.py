@@ -18,7 +18,7 @@ PAGE = 100
 PAGES = 100
 # What a permission is for, as the lines to paste say it.
 PURPOSES = {
-    "contents: write": "the history of runs",
+    "contents: write": "the history of runs, and releases",
     "pull-requests: write": "the comment",
     "statuses: write": "the required check",
     "issues: write": "the issue about what fails on main",

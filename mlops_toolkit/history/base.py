@@ -114,6 +114,10 @@ class History(Protocol):
         """A file of the code at a commit (its full id) as the code's remote has it; None where it is not there, or cannot be had."""
         ...
 
+    def message(self, tag: str) -> str | None:
+        """What was written into a tag of the code as its remote has it: "" of a tag that holds no text; None where there is none, or it cannot be had."""
+        ...
+
     def export(self, commit: str, to: Path) -> bool:
         """Write all files of the code at a commit below `to`, as the code's remote has them; whether they could be had. No submodules."""
         ...

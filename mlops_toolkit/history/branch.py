@@ -360,6 +360,9 @@ class GitHistory(LocalHistory):
     def content(self, commit: str, path: str) -> bytes | None:
         return self._of_code(lambda commits: commits.file(commit, path), None, f"{path} at {commit[:7]}")
 
+    def message(self, tag: str) -> str | None:
+        return self._of_code(lambda commits: commits.message(tag), None, f"the tag {tag[:80]}")
+
     def export(self, commit: str, to: Path) -> bool:
         return self._of_code(lambda commits: commits.export(commit, to), False, f"the files of {commit[:7]}", closed=False)
 

@@ -51,6 +51,24 @@ class Commits:
                 return None
             raise
 
+    def message(self, tag: str) -> str | None:
+        """The text of a tag that is an object of its own, "" of one that only names a commit; None where there is no such tag, or it is not given out.
+
+        EnvironmentFailure `history-unreadable` where the remote cannot be asked.
+        """
+        oid = self.bare.tip(f"refs/tags/{tag}")
+        if oid is None:
+            return None
+        try:
+            if self.bare.missing([oid]):
+                self.bare.fetch([oid], depth=1)
+        except EnvironmentFailure as error:
+            if hidden(error):
+                return None
+            raise
+        head, _, text = self.bare.objects([oid])[oid].decode("utf-8", "replace").partition("\n\n")
+        return text if head.startswith("object ") else ""
+
     def export(self, commit: str, to: Path) -> bool:
         """Write all files of a commit below `to` (an empty folder); False where the remote gives out no object by id.
 

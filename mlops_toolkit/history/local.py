@@ -155,5 +155,8 @@ class LocalHistory:
     def content(self, commit: str, path: str) -> bytes | None:
         return None
 
+    def message(self, tag: str) -> str | None:
+        return None
+
     def export(self, commit: str, to: Path) -> bool:
         return False

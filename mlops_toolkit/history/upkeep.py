@@ -20,7 +20,7 @@ from mlops_toolkit.history.local import LocalHistory, bundle_files
 from mlops_toolkit.history.snapshot import Snapshot, folder
 from mlops_toolkit.history.stream import Draft
 from mlops_toolkit.records import run as record
-from mlops_toolkit.records.run import Run
+from mlops_toolkit.records.run import Publication, Run
 from mlops_toolkit.system.clock import iso
 
 REPORTS = ("comment.md", "report.html", "junit.xml")  # beside report.json, from the same result
@@ -146,17 +146,37 @@ def release(history: LocalHistory, entry: Entry, name: str) -> Recorded:
     return _marked(history, entry, f"Release {entry.id}", released=name)
 
 
+def published(history: LocalHistory, entry: Entry, what: Publication, name: str | None) -> Recorded:
+    """Say of a run where its model was published, once an image. name: what it is released as by it, None where that is no release."""
+    tell = f"Publish {entry.id}" if name is None else f"Release {entry.id}"
+    return _changed(history, entry, tell, lambda run: with_publication(run, what, name))
+
+
+def with_publication(run: Run, what: Publication, name: str | None) -> Run:
+    """The record with a publication; of one image there is one, with all the tags that it ever got, and when it first was. Pure."""
+    same = [one for one in run.published if (one.image, one.digest) == (what.image, what.digest)]
+    if same:
+        tags = tuple(dict.fromkeys((*same[0].tags, *what.tags)))
+        what = dataclasses.replace(what, tags=tags, at=same[0].at or what.at)
+    others = tuple(one for one in run.published if (one.image, one.digest) != (what.image, what.digest))
+    return dataclasses.replace(run, published=(*others, what), released=run.released if name is None else name)
+
+
 def take_back(history: LocalHistory, entry: Entry) -> Recorded:
     """Say of a run that its model was not released after all: its name is another run's now. It stays a baseline."""
     return _marked(history, entry, f"{entry.id} is no release", released=None)
 
 
 def _marked(history: LocalHistory, entry: Entry, message: str, **changes: str | None) -> Recorded:
-    """The run with these fields of its record changed, wherever it is kept: on the branch, in the outbox, on this machine."""
+    return _changed(history, entry, message, lambda run: dataclasses.replace(run, **changes))  # type: ignore[arg-type]
+
+
+def _changed(history: LocalHistory, entry: Entry, message: str, change: Callable[[Run], Run]) -> Recorded:
+    """The run with its record changed, wherever it is kept: on the branch, in the outbox, on this machine."""
     done = Recorded(True)
 
     def changed(raw: bytes) -> Run:
-        return dataclasses.replace(record.loads(raw, where="run.json"), **changes)  # type: ignore[arg-type]
+        return change(record.loads(raw, where="run.json"))
 
     if isinstance(history, GitHistory) and entry.where == "recorded":
         remote = history.remote.page()
@@ -165,7 +185,10 @@ def _marked(history: LocalHistory, entry: Entry, message: str, **changes: str | 
             path = history.fetched(now, entry.id, "run.json")
             if path is None:
                 return None
-            run = changed(path.read_bytes())
+            raw = path.read_bytes()
+            run = changed(raw)
+            if record.dumps(run).encode() == raw:
+                return None
             index = now.index.with_entries([of_run(run)])
             files = {f"{folder(entry.id)}/run.json": record.dumps(run).encode(), **page.files(index, remote), "index.jsonl": index.dump()}
             return Draft(message, files)

@@ -29,7 +29,18 @@ from tests.world.project import CONFIG, EVALUATE, GOOD, TRAIN
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "workflows-templates"
-SHIPPED = ("action.yml", "actions", "train", "evaluate", "compare-to-main", "plan", "report", "mlops_toolkit", "requirements")
+SHIPPED = (
+    "action.yml",
+    "actions",
+    "train",
+    "evaluate",
+    "compare-to-main",
+    "plan",
+    "report",
+    "publish-image",
+    "mlops_toolkit",
+    "requirements",
+)
 PLAIN = f"{CONFIG}comment: {{charts: false}}\n"  # pictures take the longest of a comparison; test_review.py draws them
 JOB_TOKEN = "ghs_the_job_s_own"
 READ_ONLY = "ghs_reads_only"
@@ -47,7 +58,18 @@ runs:
         git fetch -q --no-tags --depth=1 origin "${REF:-$GITHUB_SHA}" && git checkout -q --force --detach FETCH_HEAD
         case "${REF:+detached}$GITHUB_REF" in refs/heads/*) git checkout -q -B "${GITHUB_REF#refs/heads/}" ;; esac
 """
-STAND_INS = {"checkout": "checkout", "upload-artifact": "upload", "download-artifact": "download"}
+STAND_INS = {"checkout": "checkout", "upload-artifact": "upload", "download-artifact": "download", "attest": "attest"}
+ATTEST = """\
+name: attest
+description: says what is attested
+inputs: {subject-name: {default: ''}, subject-digest: {default: ''}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {SUBJECT: "${{ inputs.subject-name }}@${{ inputs.subject-digest }}"}
+      run: echo "attested $SUBJECT"
+"""
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,8 @@ class Engine(Happenings):
         self.project.allow_any_commit()
         for name, verb in STAND_INS.items():
             (self.folder / name).mkdir()
-            (self.folder / name / "action.yml").write_text(CHECKOUT if name == "checkout" else _artifact_action(verb))
+            whole = {"checkout": CHECKOUT, "attest": ATTEST}
+            (self.folder / name / "action.yml").write_text(whole.get(name) or _artifact_action(verb))
 
     def server(self) -> str:
         """A GITHUB_SERVER_URL where the repository lies at its name, for a job that has no checkout to ask for its remote."""

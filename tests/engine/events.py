@@ -59,7 +59,7 @@ class Happenings:
         """The push of a tag that is there."""
         sha = self.project.git("rev-parse", f"{name}^{{commit}}")
         ref = f"refs/tags/{name}"
-        return self._event("push", {"ref": ref, "after": sha, "commits": []}, sha, ref)
+        return self._event("push", {"ref": ref, "after": sha, "commits": [], "head_commit": {"id": sha}}, sha, ref)
 
     def pull_request(
         self, number: int, head: str, branch: str, *, fork: bool = False, base: str = "main", author: str = "octocat"

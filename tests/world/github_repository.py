@@ -6,42 +6,11 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
+from tests.world.github_releases import BOT, REPOSITORY, Answer, Releases, Token, may, page
 from tests.world.openapi import example
-
-T = TypeVar("T")
-BOT = "github-actions[bot]"
-REPOSITORY = "/repos/{owner}/{repo}"
-
-
-@dataclass
-class Token:
-    """login None: an app's token, which may not ask /user and acts as `bot`.
-
-    may         what it may write
-    may_read    what it may read besides metadata; a workflow's `permissions:` take reading away too
-    labels      whether it may label an issue (only who may push can; others' labels are dropped without a word)
-    """
-
-    login: str | None = None
-    bot: str = BOT
-    may: frozenset[str] = frozenset({"pull-requests", "statuses"})
-    may_read: frozenset[str] = frozenset({"contents", "issues", "pull-requests", "statuses"})
-    labels: bool = True
-
-    @property
-    def author(self) -> str:
-        return self.login or self.bot
-
-
-class Answer(Exception):
-    """An early answer with a status and a message."""
-
-    def __init__(self, status: int, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.status, self.body = status, {"message": message, "documentation_url": "https://docs.github.com/rest", **more}
 
 
 def invalid(message: str, resource: str = "IssueComment", name: str = "data") -> Answer:
@@ -65,6 +34,7 @@ class Repository:
     branches: dict[str, dict[str, Any] | None] = field(default_factory=lambda: {"main": None})
     locked: set[int] = field(default_factory=set)
     has_issues: bool = True
+    releases: Releases = field(default_factory=Releases)
     violations: list[str] = field(default_factory=list)
     url: str = ""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -162,6 +132,9 @@ class Repository:
             (r"collaborators/([^/]+)/permission", self._permission),
             (r"branches/(.+)/protection", lambda name: self._protection(name, token)),
             (r"branches/(.+)", lambda name: self._branch(name, token)),
+            (r"releases", lambda: self.releases.all(verb, query, body, token, self.repository)),
+            (r"releases/tags/(.+)", self.releases.of),
+            (r"releases/(\d+)", lambda n: self.releases.one(verb, int(n), body, token)),
             (r"rules/branches/(.+)", lambda name: (200, page(self.branch_rules.get(name, []), query))),
         ]
         for pattern, act in routes:
@@ -340,17 +313,6 @@ class Repository:
         if protection is None:
             raise Answer(404, "Branch not protected")
         return 200, {"url": f"{self.url}/repos/{self.repository}/branches/{quote(name)}/protection", **protection}
-
-
-def page(things: Sequence[T], query: dict[str, str]) -> list[T]:
-    """The page that was asked for: thirty things unless told, a hundred at most."""
-    size, number = min(int(query.get("per_page", 30)), 100), int(query.get("page", 1))
-    return list(things[(number - 1) * size : number * size])
-
-
-def may(token: Token, permission: str) -> None:
-    if permission not in token.may:
-        raise Answer(403, "Resource not accessible by integration")
 
 
 def may_read(token: Token, permission: str) -> None:

@@ -31,6 +31,9 @@ CALLS = {
     "/repos/{owner}/{repo}/branches/{branch}": ["get"],
     "/repos/{owner}/{repo}/branches/{branch}/protection": ["get"],
     "/repos/{owner}/{repo}/rules/branches/{branch}": ["get"],
+    "/repos/{owner}/{repo}/releases": ["get", "post"],
+    "/repos/{owner}/{repo}/releases/tags/{tag}": ["get"],
+    "/repos/{owner}/{repo}/releases/{release_id}": ["get", "patch"],
 }
 
 

@@ -32,7 +32,15 @@ from tests.world.project import CONFIG, EVALUATE, GOOD, TRAIN, Project, project
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("MLOPS_TEST_CACHE") or ROOT / ".cache").resolve()
 JOB, READER = "ghs_theJobsOwnToken", "ghs_aReadersToken"
-ACTION = {"train": "train", "evaluate": "evaluate", "compare": "compare-to-main", "plan": "plan", "report": "report", "review": ""}
+ACTION = {
+    "train": "train",
+    "evaluate": "evaluate",
+    "compare": "compare-to-main",
+    "plan": "plan",
+    "report": "report",
+    "publish": "publish-image",
+    "review": "",
+}
 SPAM_FILTER = {"train.py": TRAIN, "evaluate.py": EVALUATE, "src/wrong.txt": f"{GOOD}\n", ".gitignore": "model/\n"}
 Persisted = Literal["", "local", "file"]
 

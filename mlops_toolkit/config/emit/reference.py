@@ -13,6 +13,7 @@ from mlops_toolkit.config import measures, shape
 from mlops_toolkit.config.emit.raised import Raised, raised
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
 from mlops_toolkit.config.metrics_known import FAMILIES
+from mlops_toolkit.config.publishing import Publish
 from mlops_toolkit.config.quantities import Duration, Margin
 from mlops_toolkit.config.rules import Accepted, GapRule, Rule, SliceRule
 from mlops_toolkit.config.schema import (
@@ -41,6 +42,7 @@ SECTIONS: tuple[tuple[str, type], ...] = (
     ("models.keep", Keep),
     ("history", HistoryOptions),
     ("comment", CommentOptions),
+    ("publish", Publish),
 )
 
 INTRODUCTION = """\
@@ -187,6 +189,10 @@ def _metrics() -> str:
 def _default(field: dataclasses.Field[Any]) -> str:
     if isinstance(field.default, bool):
         return _code(str(field.default).lower())
+    if isinstance(field.default, Duration):
+        return _code(field.default.text)
+    if isinstance(field.default, tuple) and field.default and all(isinstance(one, str) for one in field.default):
+        return _code(f"[{', '.join(field.default)}]")
     return _code(str(field.default)) if isinstance(field.default, str | int | float) else ""
 
 

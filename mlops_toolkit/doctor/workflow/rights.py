@@ -16,6 +16,8 @@ WHY = {
     "pull-requests: write": "the comment",
     "statuses: write": "the check to require: mlops/NAME",
     "issues: write": "the issue about what fails on the main branch",
+    "packages: write": "the image, in this repository's registry",
+    "statuses: read": "whether a run of the commit is still going",
     "actions: read": "the artifact of another run",
 }
 
