@@ -22,6 +22,7 @@ LIMIT = 10_000  # lines that wait to be written; further ones are dropped and co
 GATHER = 0.02  # seconds in which lines are gathered for one write
 TEXT, TRACE, PAYLOAD = 1000, 20_000, 4096  # characters of a text, of a stack trace, bytes of a payload
 QUIET = ("health", "metrics")  # asked every few seconds by machines: their successes are not worth a line
+_WEB, _ACCESS = ["web"], ["access"]
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
 
 Form = Callable[[float, str, str, Mapping[str, Any]], bytes]
@@ -86,40 +87,46 @@ class Answered(NamedTuple):
 
 def of_request(one: Answered) -> tuple[float, str, str, dict[str, Any]]:
     """A request's event: moment, level, sentence, fields."""
-    path = text(one.path, 500)
-    level = "info" if one.status < 400 else "warning" if one.status < 500 else "error"
+    path, method, good = text(one.path, 500), text(one.method, 20), one.status < 400
     fields: dict[str, Any] = {
         "event.kind": "event",
-        "event.category": ["web"],
-        "event.type": ["access"],
+        "event.category": _WEB,
+        "event.type": _ACCESS,
         "event.dataset": "mlops.access",
-        "event.outcome": "success" if one.status < 400 else "failure",
-        "event.duration": round(one.seconds * 1e9),
+        "event.outcome": "success" if good else "failure",
+        "event.duration": int(one.seconds * 1e9),
         "http.request.id": text(one.id, 128),
-        "http.request.method": text(one.method, 20),
+        "http.request.method": method,
         "http.response.status_code": one.status,
         "url.path": path,
         "mlops.route": one.route,
     }
-    optional = {
-        "labels.model": one.model or None,
-        "labels.version": one.version or None,
-        "http.request.body.bytes": one.received,
-        "http.response.body.bytes": one.sent,
-        "mlops.rows": one.rows or None,
-        "mlops.wait": None if one.waited is None else round(one.waited * 1e9),
-        "mlops.compute": None if one.computed is None else round(one.computed * 1e9),
-        "error.type": one.reason,
-        "error.message": None if one.said is None else text(one.said),
-        "trace.id": one.trace,
-        "span.id": one.span,
-        "http.request.body.content": None if one.asked is None else _payload(one.asked),
-        "http.response.body.content": None if one.told is None else _payload(one.told),
-    }
-    fields.update((name, value) for name, value in optional.items() if value is not None)
+    if one.model:
+        fields["labels.model"], fields["labels.version"] = one.model, one.version
+    if one.received is not None:
+        fields["http.request.body.bytes"] = one.received
+    if one.sent is not None:
+        fields["http.response.body.bytes"] = one.sent
+    if one.rows:
+        fields["mlops.rows"] = one.rows
+    if one.waited is not None:
+        fields["mlops.wait"] = int(one.waited * 1e9)
+    if one.computed is not None:
+        fields["mlops.compute"] = int(one.computed * 1e9)
+    if one.trace is not None:
+        fields["trace.id"], fields["span.id"] = one.trace, one.span
+    if one.asked is not None:
+        fields["http.request.body.content"] = _payload(one.asked)
+    if one.told is not None:
+        fields["http.response.body.content"] = _payload(one.told)
     took = f"{one.seconds * 1000:.3g}" if one.seconds < 0.9995 else f"{one.seconds * 1000:.0f}"
-    why = f": {fields['error.message']}" if one.said is not None else ""
-    return one.at, level, f"{fields['http.request.method']} {path} {one.status} in {took} ms{why}", fields
+    said = f"{method} {path} {one.status} in {took} ms"
+    if one.reason is not None:
+        fields["error.type"] = one.reason
+    if one.said is not None:
+        why = fields["error.message"] = text(one.said)
+        said = f"{said}: {why}"
+    return one.at, "info" if good else "warning" if one.status < 500 else "error", said, fields
 
 
 def _payload(raw: bytes) -> str:
