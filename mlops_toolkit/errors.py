@@ -5,7 +5,7 @@
     │   └── ConfigErrors      2    several of them at once, each with its place
     ├── EnvironmentFailure    4    network, disk, permission, a missing program: not what the user wrote
     ├── CommandFailed         5    the user's command failed
-    │   └── InvalidFile       5    … or wrote a file that cannot be read as what it should be
+    │   └── InvalidFile       5    … or wrote a file that cannot be read as what it should be; an image that is not what it should be
     ├── Defect               70    ours
     └── Cancelled       130/143    a signal asked us to stop
 

@@ -34,8 +34,8 @@ How = Literal["ok", "failed", "interrupted", "time-limit", "out-of-memory"]
 POLITE_SECONDS = 2.0  # what background processes get after SIGTERM when the command itself has ended
 # Files by which a step speaks to GitHub's runner: who writes there speaks, or sets variables of later steps, in our name.
 CHANNELS = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE")
-# What is said to us alone: the password for a registry (oci/auth.py).
-OURS = ("MLOPS_REGISTRY_PASSWORD",)
+# What is said to us alone: the password for a registry (oci/auth.py), the key that signs images and its password (supply/keys.py).
+OURS = ("MLOPS_REGISTRY_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD")
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # prctl(2)
 _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory|OutOfMemoryError|^MemoryError\b|std::bad_alloc|Cannot allocate memory|RESOURCE_EXHAUSTED: Out of memory",

@@ -123,7 +123,11 @@ def exit_codes() -> str:
         [str(errors.USAGE), "the command line, an input or mlops.yaml says something that cannot be meant", "all"],
         [str(errors.UNDECIDED), "undecided, and `when-uncertain` asks for a yes", "compare, review"],
         [str(errors.ENVIRONMENT), "network, disk, permission, a missing program: not what was written", "all"],
-        [str(errors.COMMAND), "the user's command failed, or wrote a file that cannot be read", "train, evaluate, compare, review"],
+        [
+            str(errors.COMMAND),
+            "the user's command failed, or wrote a file that cannot be read; an image is not what it should be",
+            "train, evaluate, compare, review, publish; verify",
+        ],
         [str(errors.DEFECT), "a defect of ours; the message asks for a report", "all"],
         ["130, 143", "cancelled by SIGINT, by SIGTERM", "all"],
     ]
