@@ -92,12 +92,13 @@ class Identity:
         return self._answer is not None and self._answer.header != used
 
     def _may_be_told(self, realm: str) -> bool:
-        place = urlsplit(realm)
-        return (
-            bool(place.netloc)
-            and "@" not in place.netloc
-            and (place.scheme == "https" or (place.scheme == "http" and self._on_this_machine(place.netloc)))
-        )
+        try:
+            place = urlsplit(realm)
+            if not place.hostname or "@" in place.netloc or place.port == 0:
+                return False
+        except ValueError:
+            return False
+        return place.scheme == "https" or (place.scheme == "http" and self._on_this_machine(place.netloc))
 
     def _on_this_machine(self, netloc: str) -> bool:
         return self._loopback and LOOPBACK.match(netloc) is not None

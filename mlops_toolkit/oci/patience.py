@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,12 +67,13 @@ def retry_after(value: str | None, now: Callable[[], datetime] = lambda: datetim
     """Seconds of a `Retry-After`: a number, or a date; None where it is neither."""
     if value is None:
         return None
-    try:
-        return float(int(value))
-    except ValueError:
-        pass
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
+        return float(value.strip()[:12])  # longer than anybody waits
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() - now().timestamp())
+    try:
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() - now().timestamp())
+    except (ValueError, OverflowError):
+        return None

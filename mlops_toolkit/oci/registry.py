@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.oci import challenge, documents, referrers, wire
@@ -217,7 +217,7 @@ class Registry:
     def onward(self, answer: Response) -> str:
         """Where the next page is; "" after the last, or where it would be elsewhere."""
         link = answer.links.get("next", {}).get("url")
-        url = urljoin(answer.url, link) if link else ""
+        url = wire.joined(answer.url, link) if link else ""
         return url if urlsplit(url)[:2] == urlsplit(self._wire.base)[:2] else ""
 
     def pause(self, seconds: float) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
-from urllib.parse import urljoin
 
 from mlops_toolkit.oci.patience import Patience, Stumbled
-from mlops_toolkit.oci.wire import Piece, Rejected, Wire
+from mlops_toolkit.oci.wire import Piece, Rejected, Wire, joined
 
 if TYPE_CHECKING:
     from requests import Response
@@ -168,7 +167,7 @@ class Upload:
 
     def _move(self, answer: Response) -> None:
         if answer.headers.get("Location"):
-            self._place = urljoin(answer.url, answer.headers["Location"])
+            self._place = joined(answer.url, answer.headers["Location"])
 
     def _ask(
         self, method: str, path: str, accept: tuple[int, ...], *, headers: dict[str, str] | None = None, body: bytes | Piece | None = None

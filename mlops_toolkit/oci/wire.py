@@ -125,9 +125,11 @@ class Wire:
         from urllib3.exceptions import HTTPError
 
         try:
-            answer = self._introduced(method, self._address(urljoin(self.base, path)), dict(headers or {}), body, scopes)
+            answer = self._introduced(method, self._address(joined(self.base, path)), dict(headers or {}), body, scopes)
         except (requests.RequestException, HTTPError) as error:
             raise self._broken(error) from error
+        except ValueError as error:  # what is no address by the library's own rules
+            raise no_address(self.name) from error
         if answer.status_code in accept:
             return answer
         said, after = _said(answer), retry_after(answer.headers.get("Retry-After"))
@@ -164,15 +166,22 @@ class Wire:
             answer, ours = self._followed(method, url, headers, body, used)
             if not ours or answer.status_code not in (400, 401, 403) or tries == INTRODUCTIONS - 1:
                 return answer
-            asked = challenge.parse(answer.headers.get("WWW-Authenticate", "")) if answer.status_code == 401 else ()
-            if asked:
-                again = self._identity.challenged(asked, used, scopes)
-            else:
-                again = used is not None and _says_expired(method, answer) and self._identity.expired(used, scopes)
+            try:
+                again = self._answered(method, answer, used, scopes)
+            except BaseException:
+                answer.close()
+                raise
             if not again:
                 return answer
             answer.close()
         raise AssertionError  # pragma: no cover -- the last round returns
+
+    def _answered(self, method: str, answer: Response, used: str | None, scopes: tuple[str, ...]) -> bool:
+        """The registry refused: whether there is something new to say, after its challenge or because a token has expired."""
+        asked = challenge.parse(answer.headers.get("WWW-Authenticate", "")) if answer.status_code == 401 else ()
+        if asked:
+            return self._identity.challenged(asked, used, scopes)
+        return used is not None and _says_expired(method, answer) and self._identity.expired(used, scopes)
 
     def _followed(
         self, method: str, url: str, headers: dict[str, str], body: bytes | Piece | None, used: str | None
@@ -186,7 +195,7 @@ class Wire:
             if not (follow and onward):
                 return answer, ours
             answer.close()
-            url = self._address(urljoin(url, onward))
+            url = self._address(joined(url, onward))
         raise Rejected("registry-rejects", f"{self.name} sends us on and on", status=0, said="too many redirects", range_=None)
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Piece | None) -> Response:
@@ -233,10 +242,10 @@ class Wire:
             method, url, headers=headers, timeout=(10, 60), auth=lambda request: request, allow_redirects=False, stream=True,
             params=params, data=data,
         )  # fmt: skip
-        if answer.status_code in AGAIN:
-            said = f"the token server says {_said(answer)}"
-            raise Stumbled(said, retry_after(answer.headers.get("Retry-After")))
-        return answer.status_code, json_object(content(answer, MOST_BYTES)) if answer.ok else {}
+        with answer:
+            if answer.status_code in AGAIN:
+                raise Stumbled(f"the token server says {_said(answer)}", retry_after(answer.headers.get("Retry-After")))
+            return answer.status_code, json_object(content(answer)) if answer.ok else {}
 
     def close(self) -> None:
         """Give the connections back."""
@@ -245,6 +254,22 @@ class Wire:
         for session in sessions:
             session.close()
         self._local = threading.local()
+
+
+def joined(base: str, onward: str) -> str:
+    """Where a registry sends us on to, from where we are; Rejected for what is no address."""
+    try:
+        url = urljoin(base, onward)
+        place = urlsplit(url)
+        if place.hostname and place.port != 0:  # a port that is none raises
+            return url
+    except ValueError:
+        pass
+    raise no_address(urlsplit(base).netloc)
+
+
+def no_address(name: str) -> Rejected:
+    return Rejected("registry-rejects", f"{name} sends us to an address that is none", status=0, said="no address", range_=None)
 
 
 def _without_port(scheme: str, netloc: str) -> str:
