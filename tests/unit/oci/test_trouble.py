@@ -354,7 +354,7 @@ def test_storage_elsewhere_that_asks_who_we_are_is_not_told_either(world: ExitSt
 @pytest.mark.parametrize("onward", ["http://elsewhere.example/x", "file:///etc/passwd", "ftp://127.0.0.1/x"])
 def test_it_is_not_led_elsewhere_in_the_clear(world: ExitStack, onward: str) -> None:
     registry = fake(world, trouble=lambda asked: Trouble(status=307, headers={"Location": onward}))
-    with pytest.raises(EnvironmentFailure, match="which is not https|that is none"):
+    with pytest.raises(EnvironmentFailure, match=r"which is not https|that is none"):
         talk(world, registry, ME).tags()
 
 
