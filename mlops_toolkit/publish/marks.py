@@ -19,7 +19,7 @@ MOST_METRICS, MOST, LONGEST = 30, 20, 300
 def marks(facts: Facts) -> dict[str, str]:
     """Annotation -> value; what is not known has none. The same run gives the same marks."""
     run, ruling, result = facts.run, facts.ruling, facts.judged.result
-    metrics = {name: float(f"{one.value:.6g}") for name, one in run.metrics.items() if one.value is not None}
+    metrics = {plain(name, 100): float(f"{one.value:.6g}") for name, one in run.metrics.items() if one.value is not None}
     data = {suite: one.data.digest for suite, one in sorted(run.evaluations.items()) if one.data}
     told: Mapping[str, str | None] = {
         f"{OCI}.revision": run.commit,
@@ -42,7 +42,7 @@ def marks(facts: Facts) -> dict[str, str]:
         f"{OURS}.override": f"{ruling.override.by}: {ruling.override.reason}" if ruling.override else None,
         f"{OURS}.override.against": _listed(ruling.overridden),
     }
-    return {name: text for name, text in told.items() if text}
+    return {name: "\n".join(plain(line) for line in text.split("\n")) for name, text in told.items() if text}
 
 
 def _listed(texts: tuple[str, ...] | list[str]) -> str:

@@ -9,6 +9,7 @@ from mlops_toolkit.doctor.finding import Finding
 from mlops_toolkit.doctor.workflow.flow import JUDGES, LEVELS, Flow, Job, Step
 
 PULL_REQUESTS = frozenset({"pull_request", "pull_request_target", "workflow_run", "issue_comment"})
+OWN_REGISTRY = "packages: write"
 WHY = {
     "contents: read": "the code, and the recorded runs that may be reused",
     "contents: write": "the recorded runs, on the history's branch",
@@ -62,7 +63,9 @@ def findings(job: Job, flow: Flow, *, watched: bool = False) -> Iterator[Finding
     if watched and job.actions & JUDGES and job.rights.stated and not job.rights.allows("issues: write"):
         message = f"the job {job.id} may open no issue: a failure on the main branch, or in the night, is told to nobody"
         yield Finding("note", message, lines(job, (*wanted, "issues: write")), where=job.at)
-    if missing:
+    if missing == (OWN_REGISTRY,):  # another registry has a login of its own, and asks nothing of this token
+        yield Finding("note", f"the job {job.id} lacks `{OWN_REGISTRY}`: ghcr.io takes no image from it", lines(job, wanted), where=job.at)
+    elif missing:
         yield Finding(
             "problem", f"the job {job.id} lacks {' and '.join(f'`{each}`' for each in missing)}", lines(job, wanted), where=job.at
         )

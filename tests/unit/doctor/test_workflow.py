@@ -93,6 +93,16 @@ def test_a_right_that_is_missing_is_named_with_the_lines_that_keep_the_others(te
     )
 
 
+def test_of_a_job_that_publishes_the_registry_s_right_is_a_note_for_another_registry_asks_nothing_of_the_token() -> None:
+    text = (ROOT / "workflows-templates" / "release.yml").read_text()
+    assert of(findings(text)) == []
+    (finding,) = [f for f in findings(text.replace("      packages: write", "      packages: read")) if "lacks" in f.message]
+    assert (finding.level, finding.message) == ("note", "the job publish lacks `packages: write`: ghcr.io takes no image from it")
+    assert pasted(finding.hint or "")["packages"] == "write"
+    (finding,) = [f for f in findings(text.replace("      contents: write", "      contents: read")) if "lacks" in f.message]
+    assert (finding.level, finding.message) == ("problem", "the job publish lacks `contents: write`")
+
+
 def _block(hint: str) -> str:
     return "\n".join(hint.splitlines()[2:]) + "\n"
 
