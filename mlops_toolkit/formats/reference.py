@@ -285,7 +285,7 @@ def read(folder: Path) -> Reference | None:
         return Reference(tuple(_features(data["inputs"])), tuple(_features(data["outputs"])))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidFile("bad-model", f"it cannot be read: {type(error).__name__}: {error}", where=str(place)) from error
 
 
@@ -298,7 +298,12 @@ def _features(said: Sequence[Any]) -> Iterator[Feature]:
         counts = tuple(int(count) for count in one["counts"])
         take, place = str(one["take"]), int(one["place"])
         cells = len(edges) + 2 if values is None else len(values) + 1
-        fits = len(counts) == cells <= FEW + 3 and min(counts) >= 0 and place >= 0 and list(edges) == sorted(set(edges))
+        fits = (
+            len(counts) == cells <= FEW + 3
+            and 0 <= min(counts) <= max(counts) <= 10**9
+            and place >= 0
+            and list(edges) == sorted(set(edges))
+        )
         if not fits or not all(map(math.isfinite, edges)) or take not in ("value", "length", "category", *SUMMARIES):
             raise ValueError(f"{one['name']!r} of {one['tensor']!r} has {len(counts)} counts for {cells} cells")
         if (take == "category") != (values is not None):

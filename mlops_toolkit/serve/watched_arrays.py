@@ -6,6 +6,7 @@ many rows were counted is told beside them.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -53,8 +54,7 @@ class Counted:
     def judge(self, now: float) -> None:
         """Hold the window against the reference."""
         self.judged = now
-        if self.drift is not None:
-            self.found = [*self.drift.found()]
+        self.found = [] if self.drift is None else [*self.drift.found()]
 
 
 def counted(folder: Path, manifest: Manifest, window: int) -> Counted:
@@ -144,16 +144,23 @@ class Feed:
             while self._waiting:
                 counted, inputs, outputs, size = self._waiting.popleft()
                 self._pending -= size
-                try:
+                with self._counting():
                     counted.answers.add(outputs)
                     counted.rows += max((len(array) for array in outputs.values() if array.ndim), default=0)
                     if counted.drift is not None:
                         counted.drift.add(inputs, outputs)
-                except Exception:  # noqa: BLE001 -- what cannot be counted must not end the counting
-                    self.errors += 1
                 if counted not in self._changed:
                     self._changed.append(counted)
             now = time.monotonic()
             for one in [one for one in self._changed if judge or now - one.judged >= JUDGED]:
-                one.judge(now)
                 self._changed.remove(one)
+                with self._counting():
+                    one.judge(now)
+
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        """What cannot be counted is an error that is counted, and must not end the counting."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 -- as it says
+            self.errors += 1

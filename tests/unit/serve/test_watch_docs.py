@@ -89,7 +89,7 @@ def _answers(made: Running) -> bool:
 
 
 def test_a_real_servers_metrics_pass_and_are_those_of_the_page(running: Running) -> None:
-    promtool = require("registry", "promtool")["promtool"]
+    promtool = require("programs", "promtool")["promtool"]
     end = time.monotonic() + 20
     while "mlops_prediction_drifted{" not in (text := running.get("/metrics")[1]):  # counted a little later
         assert time.monotonic() < end, text
@@ -107,7 +107,7 @@ def test_a_real_servers_metrics_pass_and_are_those_of_the_page(running: Running)
 
 
 def test_its_queries_and_rules_are_valid(tmp_path: Path) -> None:
-    promtool = require("registry", "promtool")["promtool"]
+    promtool = require("programs", "promtool")["promtool"]
     queries = [line for block in blocks("promql") for line in block.splitlines() if line and not line.startswith("#")]
     assert len(queries) >= 7
     recorded = [{"record": f"query:{place}", "expr": query} for place, query in enumerate(queries)]

@@ -130,7 +130,7 @@ def test_the_number_of_series_is_bounded(watch: Watch) -> None:
 
 
 def test_promtool_and_both_parsers_agree_with_what_is_written(watch: Watch) -> None:
-    promtool = require("registry", "promtool")["promtool"]
+    promtool = require("programs", "promtool")["promtool"]
     watch.answered("spam", "3", "predict", 200, 0.0031, 5, 0.001, 0.002, "x", reason="wrong-shape")
     watch.batch("spam", "3", 24, 8, 0.01)
     watch.queue("spam", 3)

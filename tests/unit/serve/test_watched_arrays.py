@@ -74,7 +74,7 @@ def test_prometheus_is_told_of_predictions_and_drift(watch: Watch) -> None:
     assert statistic > threshold > 0
     assert 0.02 < samples(watch, "mlops_input_drift_effect")["0", "x"] < 1
     assert samples(watch, "mlops_drift_window_rows") == {(): 600}
-    promtool = require("registry", "promtool")["promtool"]
+    promtool = require("programs", "promtool")["promtool"]
     done = subprocess.run([promtool, "check", "metrics"], input=watch.exposition()[0], capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     watch.unloaded("m", "1")
