@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMS = "give an array, a tensor, a tuple of them, a list of texts, a frame, or a dictionary {name: array}, one row an example"
+FORMS = "give an array, a tensor, a tuple of them, a list of texts or of files' bytes, a frame, or a dictionary {name: array}, one row an example"
 
 
 def named(example: Any, names: Sequence[str] | None = None) -> dict[str, NDArray[np.generic]]:

@@ -291,9 +291,9 @@ def write(answer: Mapping[str, Any], signature: Signature, shape: Shape) -> byte
     nulls = {name: array_ for name, array_ in arrays.items() if array_.dtype.kind == "f" and not np.isfinite(array_).all()}
     for place, row in enumerate(rows):
         said = {name: _said(array_[place]) for name, array_ in nulls.items() if not np.isfinite(array_[place]).all()}
-        if said:
+        if said and NULLS not in columns:
             row[NULLS] = said
-    if nulls and shape is Shape.COLUMNS:
+    if nulls and shape is Shape.COLUMNS and NULLS not in columns:
         columns = {**columns, NULLS: {name: _said(array_) for name, array_ in nulls.items()}}
     return _dumped(_shaped(rows, columns, shape))
 
