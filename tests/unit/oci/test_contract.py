@@ -248,9 +248,11 @@ def test_several_threads_share_one_registry(place: Place) -> None:
 
 @pytest.mark.parametrize("login", [None, Login(USER, "wrong")])
 def test_who_may_not_is_told_so_and_no_secret(place: Place, login: Login | None) -> None:
-    if place.login is None:
-        pytest.skip("everybody may")
     registry = place.at(login=login)
+    if place.login is None:  # where nobody is asked, no login is in the way
+        assert push(registry, b"mine") in ("sent", "there")
+        registry.close()
+        return
     with pytest.raises(EnvironmentFailure) as caught:
         push(registry, b"mine")
     assert caught.value.name == "registry-refuses"
