@@ -336,7 +336,13 @@ def _new_session(*, loopback: bool) -> Session:
         def init_poolmanager(self, *positions: Any, **names: Any) -> None:
             super().init_poolmanager(*positions, blocksize=BLOCK, **names)
 
-    session = requests.Session()
+    class Unled(requests.Session):
+        """Even where it is told not to follow, the library prepares the next request: it reads the whole body, however large, and the address."""
+
+        def get_redirect_target(self, resp: Response) -> None:
+            return None
+
+    session = Unled()
     session.mount("https://", Adapter())
     session.mount("http://", Adapter())
     if loopback:

@@ -358,6 +358,19 @@ def test_it_is_not_led_elsewhere_in_the_clear(world: ExitStack, onward: str) -> 
         talk(world, registry, ME).tags()
 
 
+def test_the_body_of_a_redirect_is_not_read(world: ExitStack) -> None:
+    """However large it is, and whatever the address is made of."""
+    large = b" " * (40 << 20)
+    onward = Trouble(status=307, headers={"Location": "http://\u00e9.example/\u00fc"}, body=large)
+    registry = fake(world, trouble=lambda asked: onward)
+    tracemalloc.start()
+    with pytest.raises(EnvironmentFailure, match=r"not https|is none"):
+        talk(world, registry).tags()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 << 20
+
+
 def test_a_registry_that_sends_it_round_and_round_is_left(world: ExitStack) -> None:
     registry = fake(world, trouble=lambda asked: Trouble(status=307, headers={"Location": "/v2/a/b/tags/list"}))
     with pytest.raises(EnvironmentFailure, match="on and on"):
