@@ -56,7 +56,7 @@ class App:
     def __init__(self, models: Models, settings: Settings, watch: Watch) -> None:
         self.models, self.settings, self.watch = models, settings, watch
         self.doors = Doors(settings)
-        self.limits = Limits(nan=settings.nan)  # type: ignore[arg-type]
+        self.limits = Limits(nan=settings.nan, texts=settings.max_text)  # type: ignore[arg-type]
         self.described = Described(models, settings)
         self.draining = False
         self._log = logging.getLogger("mlops.serve")

@@ -21,7 +21,7 @@ from mlops_toolkit.serve.raw import plain
 from mlops_toolkit.serve.refusals import Refused, short
 from mlops_toolkit.serve.tensors import answered, misfit
 from mlops_toolkit.serve.uploads import Part, parts
-from mlops_toolkit.serve.values import DEFAULT, Input, Limits, Plan, array, flattened, nth, parsed, plan, unknown
+from mlops_toolkit.serve.values import DEFAULT, Input, Limits, Plan, array, flattened, nth, parsed, plan, readable, unknown
 
 Arrays = dict[str, "NDArray[Any]"]
 JSON, CSV, TEXT, FORM = "application/json", "text/csv", "text/plain", "multipart/form-data"
@@ -62,7 +62,7 @@ def read(
 
 
 def _of_json(body: bytes | bytearray | memoryview, made: Plan) -> tuple[Arrays, Shape]:
-    said = parsed(body, "or say by content-type what it is")
+    said = parsed(body, made.limits, "or say by content-type what it is")
     if type(said) is dict and "rows" in said and "rows" not in made.by_name:
         if len(said) > 1 or type(said["rows"]) is not list:
             raise Refused("bad-request", f'"rows" is {short(said["rows"])}, with {len(said) - 1} other keys', hint='{"rows": [{…}, …]}')
@@ -197,6 +197,7 @@ def _whole(arrays: Arrays, made: Plan) -> Arrays:
 
 def _of_table(body: bytes, made: Plan) -> Arrays:
     """CSV. Its cells become what JSON would have said, so that the same rules hold."""
+    readable(body, made.limits, "send it in several requests")
     text = _text(body, "the request")
     try:
         lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]

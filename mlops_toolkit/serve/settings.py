@@ -128,6 +128,9 @@ class Settings:
     )
 
     max_body: int = setting(64 * 2**20, size, "SIZE", "the largest request", shown="64MiB")
+    max_text: int = setting(
+        16 * 2**20, size, "SIZE", "the largest JSON or CSV, which takes many times its size of memory; bytes may be larger", shown="16MiB"
+    )
     max_bodies: int = setting(2**30, size, "SIZE", "the most that requests in work hold together; one more is refused (503)", shown="1GiB")
     max_connections: int = setting(1000, whole, "N", "the most connections at once; one more is refused (503)")
     max_per_client: int = setting(
@@ -252,7 +255,7 @@ def _disagreements(made: Settings) -> list[Problem]:
         )
     if made.client_ca and not made.tls_cert:
         found.append(Problem("settings-disagree", "clients' certificates need HTTPS", "--client-ca", "give --tls-cert and --tls-key, too"))
-    numbers = ("max_batch", "max_body", "max_bodies", "max_connections", "min_rate")
+    numbers = ("max_batch", "max_body", "max_text", "max_bodies", "max_connections", "min_rate")
     times = ("max_wait", "time_limit", "header_timeout", "keep_alive", "latency_target")
     nothing = "with 0 nothing could be answered"
     none = [one for one in fields() if one.name in (*numbers, *times) and not getattr(made, one.name)]

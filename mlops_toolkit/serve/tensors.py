@@ -78,7 +78,7 @@ def read(
     made = plan(signature, limits)
     view = memoryview(body)
     at = len(view) if header_length is None else _header_length(header_length, len(view))
-    said = _object(view[:at])
+    said = _object(view[:at], limits)
     parameters = _parameters(said, "the request")
     id_ = said.get("id")
     if id_ is not None and (type(id_) is not str or len(id_) > ID):
@@ -99,8 +99,8 @@ def _header_length(given: int | str | bytes, whole: int) -> int:
     return int(text)
 
 
-def _object(raw: memoryview) -> dict[str, Any]:
-    said = parsed(raw, "NaN and Infinity are no JSON, either")
+def _object(raw: memoryview, limits: Limits) -> dict[str, Any]:
+    said = parsed(raw, limits, "NaN and Infinity are no JSON, either")
     if type(said) is not dict:
         raise Refused(
             "bad-request", f"the request is {short(said)}, not an object", hint='{"inputs": [{"name", "shape", "datatype", "data"}]}'

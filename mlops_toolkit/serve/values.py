@@ -30,11 +30,13 @@ class Limits:
               example that held some, and never infinity; `refuse` none, `allow` all
     writable  give arrays that the model may write into; without, those of binary tensors may be views of the body
     parts     of an upload, at most
+    texts     bytes of JSON or CSV, at most: each is read in one go, while nobody else is answered, into objects of up to 24 times its size
     """
 
     nan: Nan = "signature"
     writable: bool = True
     parts: int = 1000
+    texts: int = 16 * 2**20
 
 
 DEFAULT = Limits()
@@ -82,12 +84,19 @@ def plan(signature: Signature, limits: Limits) -> Plan:
     return found
 
 
-def parsed(raw: bytes | bytearray | memoryview, hint: str) -> Any:
-    """What JSON says. Refused `bad-json`.
+def readable(raw: bytes | bytearray | memoryview, limits: Limits, hint: str) -> None:
+    """Refused `too-large` for JSON or CSV above its own limit."""
+    if len(raw) > limits.texts:
+        raise Refused("too-large", f"the request has {len(raw):,} bytes of text, and {limits.texts:,} may be", hint=hint)
+
+
+def parsed(raw: bytes | bytearray | memoryview, limits: Limits, hint: str) -> Any:
+    """What JSON says. Refused `bad-json`, `too-large`.
 
     Python's search for cycles is put off meanwhile: there are none in JSON, and of a megabyte of small lists it would take ten times as
     long as reading them. (One call into orjson: no other thread runs in it.)
     """
+    readable(raw, limits, "send large tensors as bytes (binary_data_size), many rows in several requests")
     pausing = len(raw) > LARGE and gc.isenabled()
     if pausing:
         gc.disable()

@@ -144,11 +144,13 @@ def test_one_row_may_name_its_features() -> None:
         (PICTURE, form(("a", b"b")), "multipart/form-data", 400, "bad-upload", "no boundary"),
         (PICTURE, form(*[("a", b"")] * 11), "multipart/form-data; boundary=X", 400, "bad-upload", "more than 10 parts"),
         (FRAME, b"{", None, 400, "bad-json", "the request is no JSON"),
+        (FRAME, b"[" + b" " * 3000 + b"]", None, 413, "too-large", "the request has 3,002 bytes of text, and 2,000 may be"),
+        (FRAME, b"age,income,job" + b"\n1,2,3" * 400, "text/csv", 413, "too-large", "send it in several requests"),
     ],
 )
 def test_each_refusal_says_where_and_what(signature: Signature, body: Any, kind: str | None, status: int, name: str, sentence: str) -> None:
     with pytest.raises(Refused) as caught:
-        people.read(body if isinstance(body, bytes) else json.dumps(body).encode(), kind, signature, limits=Limits(parts=10))
+        people.read(body if isinstance(body, bytes) else json.dumps(body).encode(), kind, signature, limits=Limits(parts=10, texts=2000))
     assert (caught.value.status, caught.value.name) == (status, name)
     assert sentence in caught.value.sentence
 

@@ -264,6 +264,15 @@ def test_nan_goes_in_where_the_model_knows_it_and_infinity_only_where_all_is_all
         assert refused(null, signature, limits=Limits(nan=nan)).name == "not-a-number"
 
 
+def test_json_has_a_limit_of_its_own_and_bytes_have_not() -> None:
+    """It is read in one go, into objects of many times its size."""
+    with pytest.raises(Refused, match="bytes of text, and 150 may be") as caught:
+        tensors.read(said([1, 2, 3]) + b" " * 100, None, ONE, limits=Limits(texts=150))
+    assert (caught.value.status, caught.value.name) == (413, "too-large")
+    head = said([1, 2, 3]).replace(b'"data": [1, 2, 3]', b'"parameters": {"binary_data_size": 1200}').replace(b"[1, 3]", b"[100, 3]")
+    assert tensors.read(head + bytes(1200), len(head), ONE, limits=Limits(texts=150)).rows == 100
+
+
 def test_half_precision_and_files_travel_as_bytes_only() -> None:
     half = Signature((Tensor("x", "FP16", (None,)),), (Y,))
     assert refused(b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP16", "data": [1]}]}', half).name == "binary-only"
