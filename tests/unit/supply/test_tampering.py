@@ -316,7 +316,7 @@ def test_a_listed_referrer_of_another_image_does_not_count(world: tuple[FakeRegi
         fake.referrers = True
 
 
-@settings(max_examples=80, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.integers(0, 10_000), some.integers(0, 10_000), some.integers(1, 255))
 def test_no_byte_anywhere_can_be_changed(world: tuple[FakeRegistry, Proven], which: int, at: int, by: int) -> None:
     """Of any document or blob: it is refused, or the other copy of that statement says what was signed; and nothing breaks."""
