@@ -193,7 +193,6 @@ def _verify(parser: Parser) -> None:
 
 def _serve(parser: Parser) -> None:
     from mlops_toolkit.serve import settings
-    from mlops_toolkit.serving import DEFAULTS
 
     parser.description = (
         "Answer requests with stored models, on this machine, as their image would: the Open Inference Protocol (v2), POST /predict, and a "
@@ -203,7 +202,7 @@ def _serve(parser: Parser) -> None:
         "models", nargs="+", metavar="MODEL", help="a folder that mlops.save wrote, a folder of such, or the id of a recorded run"
     )
     _config(parser)
-    settings.add_flags(parser, defaults=DEFAULTS)
+    settings.add_flags(parser, defaults=settings.LAPTOP)
 
 
 def _publish(parser: Parser) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlops_toolkit.errors import InvalidFile, UsageError
 
 # What `mlops_toolkit.serve` imports beside the model's own packages: the extra `serve` of pyproject.toml without ONNX Runtime.
-SERVER = ("uvicorn", "httptools", "uvloop", "orjson", "prometheus-client", "python-multipart")
+SERVER = ("httptools", "uvloop", "orjson", "prometheus-client", "python-multipart")
 # The build of a package that uses the processor alone: another name, or the same with a local version, where the user's index has it.
 PROCESSOR = {"xgboost": "xgboost-cpu=={}", "tensorflow": "tensorflow-cpu=={}", "torch": "torch=={}+cpu"}
 # A package works without these where there is no GPU, but asks for them all the same.

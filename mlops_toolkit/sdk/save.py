@@ -118,7 +118,7 @@ def _known(kind: str, name: str, names: Iterable[str], where: str) -> None:
 
 def _write(folder: Path, row: base.Format, model: Any, given: Arrays, options: Mapping[str, Any], said: _Said) -> None:
     native = row.write(model, folder, base.Wanted(given, options))
-    if isinstance(model, str | os.PathLike):  # a file or folder is not yet a model that answers
+    if isinstance(model, str | os.PathLike) or row.name == "onnx":  # a file, folder or graph is not yet a model that answers
         model = row.read(folder, native)
     bare = Signature(described(given, dynamic=said.dynamic, units=said.units), ())
     answer = row.answers(model, bare, native)

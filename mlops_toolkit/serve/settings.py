@@ -17,6 +17,8 @@ _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "m": 60.0, "min": 60.0, "h"
 _SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*")
 _LINK = re.compile("_SERVICE_(HOST|PORT)|_PORT_")  # what Kubernetes puts into every container where a service is called mlops-serve
+# `mlops serve` on a laptop differs: reached from there alone, ended at once, and read by a person.
+LAPTOP = {"host": "127.0.0.1", "grace": "0s", "log": "text", "log_requests": "errors", "log_level": "warning"}
 T = TypeVar("T")
 
 

@@ -14,13 +14,12 @@ from mlops_toolkit.history import baseline
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.report.escape import plain
 from mlops_toolkit.serve import settings as settings_
-from mlops_toolkit.serving import DEFAULTS
 from mlops_toolkit.world import World
 
 
 def run(args: argparse.Namespace, world: World) -> int:
     """Serve until a signal; 0. UsageError `no-such-model`, `not-to-be-served`, `wrong-setting`; EnvironmentFailure `package-missing`."""
-    settings = settings_.read(args, world.env, defaults=DEFAULTS)
+    settings = settings_.read(args, world.env, defaults=settings_.LAPTOP)
     with tempfile.TemporaryDirectory(prefix="mlops-serve-") as temporary:
         roots = [_folder(text, args, world, Path(temporary)) for text in args.models]
         try:

@@ -39,6 +39,7 @@ def generated(package: Path) -> Mapping[str, str]:
         "docs/reference/configuration.md": reference.configuration(),
         "docs/reference/actions.md": reference.actions(),
         "docs/reference/exit-codes.md": reference.exit_codes(),
+        "docs/reference/serve.md": reference.server(),
         "docs/reference/errors.md": reference.error_page(package),
     }
     for action in ACTIONS.values():

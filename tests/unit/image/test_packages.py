@@ -48,12 +48,12 @@ def test_the_server_needs_what_the_extra_says() -> None:
 
 def test_the_model_decides_before_the_training_before_our_lock() -> None:
     """Versions of what the model was saved with, then of what was installed there, then ours; of the server's own packages always ours."""
-    ours = [Locked(name, "9", "", frozenset()) for name in ("uvicorn", "numpy", "onnxruntime", "protobuf", "h11")]
+    ours = [Locked(name, "9", "", frozenset()) for name in ("uvloop", "numpy", "onnxruntime", "protobuf", "h11")]
     trained = requirements.environment(
-        "# Python 3.11\nprotobuf==5.1\nscipy==1.2\nuvicorn==0.1\ntorch==2.6.0+cu121\n--index-url==evil\n-r x\n"
+        "# Python 3.11\nprotobuf==5.1\nscipy==1.2\nuvloop==0.1\ntorch==2.6.0+cu121\n--index-url==evil\n-r x\n"
     )
     asked = requirements.asked({"onnxruntime": "onnxruntime==1.2"}, {"tokenizers": "tokenizers==0.1"}, trained, ours)
-    assert asked.roots == ("numpy==9", "onnxruntime==1.2", "tokenizers==0.1", "uvicorn==9")
+    assert asked.roots == ("numpy==9", "onnxruntime==1.2", "tokenizers==0.1", "uvloop==9")
     assert asked.constraints == ("h11==9", "protobuf==5.1", "scipy==1.2", "torch==2.6.0")
     assert asked.careful == ("h11==9", "protobuf==9")
 
@@ -99,17 +99,15 @@ def test_wheels_are_chosen_for_the_image_not_for_this_machine(tmp_path: Path, mo
 def test_a_wheel_that_our_lock_does_not_know_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same name and version with another hash, and one that changes between pip's choice and its download."""
     index = tmp_path / "index"
-    sha = wheels.wheel(index, "uvicorn")
+    sha = wheels.wheel(index, "uvloop")
     wheels.only(index, monkeypatch)
-    asked = Asked(("uvicorn==1.0",), (), ())
-    assert resolve(asked, target(), [Locked("uvicorn", "1.0", "", frozenset({sha}))], gpu=False).packages == (
-        Package("uvicorn", "1.0", sha),
-    )
+    asked = Asked(("uvloop==1.0",), (), ())
+    assert resolve(asked, target(), [Locked("uvloop", "1.0", "", frozenset({sha}))], gpu=False).packages == (Package("uvloop", "1.0", sha),)
     with pytest.raises(EnvironmentFailure) as caught:
-        resolve(asked, target(), [Locked("uvicorn", "1.0", "", frozenset({"0" * 64}))], gpu=False)
+        resolve(asked, target(), [Locked("uvloop", "1.0", "", frozenset({"0" * 64}))], gpu=False)
     assert caught.value.name == "package-differs"
     resolved = resolve(asked, target(), [], gpu=False)
-    wheels.wheel(index, "uvicorn", files={"uvicorn/__init__.py": "evil"})
+    wheels.wheel(index, "uvloop", files={"uvloop/__init__.py": "evil"})
     (tmp_path / "to").mkdir()
     with pytest.raises(EnvironmentFailure) as caught:
         fetch(resolved, target(), tmp_path / "to")
