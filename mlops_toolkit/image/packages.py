@@ -32,6 +32,10 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 _KEEP = re.compile(
     r"(?i)PIP_.*|PATH|HOME|LANG|LC_.*|TMPDIR|XDG_.*|NETRC|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(https?|no|all)_proxy"
 )
+# … but not what would take the choice away from us
+_DROP = re.compile(
+    r"(?i)PIP_(USER|TARGET|PREFIX|ROOT|SRC|PLATFORM|ABI|IMPLEMENTATION|PYTHON|PYTHON_VERSION|NO_DEPS|NO_BINARY|ONLY_BINARY|.*REQUIRE.*|CONSTRAINT|DRY_RUN|REPORT|LOG|QUIET|VERBOSE)"
+)
 _SECONDS = 1800.0
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
 
@@ -142,7 +146,7 @@ def _report(roots: Sequence[str], constraints: Sequence[str], target: Target, *,
 
 
 def _pip(words: Sequence[str], markers: Mapping[str, str]) -> proc.Completed:
-    env = {name: value for name, value in os.environ.items() if _KEEP.fullmatch(name)}
+    env = {name: value for name, value in os.environ.items() if _KEEP.fullmatch(name) and not _DROP.fullmatch(name)}
     options = ["--no-input", "--disable-pip-version-check", "--no-color", "--quiet"]
     return proc.run(
         [sys.executable, "-I", "-c", _PIP, json.dumps(dict(markers)), words[0], *options, *words[1:]],

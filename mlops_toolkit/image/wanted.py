@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_toolkit.oci.reference import Reference
 
-BASE = "docker.io/library/python:3.12-slim"  # where nothing else is said; resolved to a digest that is printed
+BASE = "docker.io/library/python:3.12-slim"  # where nothing else is said, nor the model's own Python known
 PORT = 8080
+
+
+def default_base(python: str) -> str:
+    """An official slim Python of the version that trained the model (`3.11.7`), so that the packages it was saved with are there for it."""
+    match = re.match(r"3\.(\d{1,2})(\.|$)", python)
+    return f"docker.io/library/python:3.{match[1]}-slim" if match and int(match[1]) >= 10 else BASE
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mlops_toolkit.image.packages import fetch, resolve
 from mlops_toolkit.image.requirements import Asked, Locked
 from mlops_toolkit.image.store import Store
 from mlops_toolkit.image.target import Target
-from mlops_toolkit.image.wanted import Package
+from mlops_toolkit.image.wanted import BASE, Package, default_base
 from mlops_toolkit.image.wheel import unpack
 from mlops_toolkit.oci.documents import Platform
 from tests.check import ROOT
@@ -205,3 +205,10 @@ def test_compiled_files_are_the_same_wherever_they_are_made(tmp_path: Path) -> N
     raw = next((tmp_path / "first/lib/stats/__pycache__").glob("paired.*.pyc")).read_bytes()
     assert raw[4:8] == b"\x01\x00\x00\x00"  # PEP 552: by hash, the source is not looked at
     assert interpreter((3, 99)) is None
+
+
+def test_the_default_base_has_the_python_that_trained_it() -> None:
+    """So that the versions it was saved with are there for the image's Python too."""
+    assert default_base("3.11.7") == "docker.io/library/python:3.11-slim"
+    assert default_base("3.14.0rc1") == "docker.io/library/python:3.14-slim"
+    assert default_base("3.9.1") == default_base("nonsense") == BASE

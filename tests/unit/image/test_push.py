@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -18,9 +19,10 @@ from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError, Us
 from mlops_toolkit.image.push import push
 from mlops_toolkit.image.wanted import Pushed, Wanted
 from mlops_toolkit.oci.reference import Reference
+from mlops_toolkit.oci.registry import Registry
 from tests.needs import require
 from tests.unit.image.conftest import save
-from tests.world import images
+from tests.world import images, kills
 from tests.world.registry import Running
 
 Make = Callable[..., Wanted]
@@ -214,3 +216,29 @@ def test_annotations_are_bounded_and_printable(wanted: Make) -> None:
     assert marks["vnd.mlops.a"] == "x [31m y\nz"
     assert marks["vnd.mlops.x0000"].endswith("é…")
     assert "org.opencontainers.image.title" in marks
+
+
+def test_cut_off_at_any_request_what_is_there_is_whole(wanted: Make) -> None:
+    """An index that can be found has all its manifests, each manifest its configuration and layers; the next try ends with the same digest."""
+    whole = pushed(wanted()).digest
+    asked = wanted(repository=Reference.parse(f"{wanted().repository.host}/cut/double"), platforms=("linux/amd64", "linux/arm64"))
+    upstream, goal = asked.repository.host, pushed(replace(asked, repository=wanted().repository)).digest
+    assert goal != whole
+    there = images.client(upstream, "cut/double")
+    seen: set[bool] = set()
+
+    def through(host: str) -> None:
+        with contextlib.closing(Registry(host, "cut/double", None, sleep=lambda _: None)) as gate:
+            clients = lambda reference: gate if reference.host == host else images.client(reference.host, reference.repository)
+            push(replace(asked, repository=Reference(host, "cut/double")), clients, lambda _: None)
+
+    def check(_at: int, _moment: str) -> None:
+        index = there.pull_manifest(goal)
+        seen.add(index is not None)
+        for entry in json.loads(index.content)["manifests"] if index else ():
+            manifest = document(asked, entry["digest"])
+            assert all(there.blob_exists(one["digest"]) for one in (manifest["config"], *manifest["layers"]))
+
+    requests = kills.every(upstream, through, check, moments=("after",))
+    assert requests >= 10  # what went up before a cut is there at the next try
+    assert seen == {False, True}
