@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=10)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary, running(Path(temporary) / "registry") as registry:
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as data, running(Path(data)) as registry:
         folder = Path(temporary)
         digest = images.put(images.client(registry.host, "base"), "1", {"amd64": [images.debian_layer()]})
         base = Reference.parse(f"{registry.host}/base:1@{digest}")

@@ -6,6 +6,7 @@ the commit's, and sent by us: so the push resumes, sends nothing twice, needs no
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -76,19 +77,22 @@ def written(packages: tuple[str, ...], *, musl: bool) -> str:
 def _bases(wanted: Wanted, recipe: Recipe, registries: Registries, say: Say, env: Mapping[str, str], store: Store) -> list[Base]:
     text = _text(recipe)
     bases = resolved(wanted, registries, store, say) if text is None or _BASE.search(text) else [None] * len(wanted.platforms)
-    docker = engine.found(env)
-    made = []
-    for name, base in zip(wanted.platforms, bases, strict=True):
-        if not docker.platform().fits(Platform.parse(name)):
-            raise UsageError(
-                "docker-platform",
-                f"the Docker engine here builds for {docker.platform()}, not for {name}",
-                where="publish.platforms",
-                hint="name this platform alone, or do without Dockerfile and system packages",
-            )
-        content = text if text is not None else written(recipe.packages, musl=base is not None and base.python.libc == "musl")
-        made.append(_built(wanted, content, recipe.context, base, docker, store, say))
-    return made
+    with contextlib.closing(engine.found(env)) as docker:
+        return [_one(wanted, recipe, text, name, base, docker, store, say) for name, base in zip(wanted.platforms, bases, strict=True)]
+
+
+def _one(
+    wanted: Wanted, recipe: Recipe, text: str | None, name: str, base: Base | None, docker: engine.Engine, store: Store, say: Say
+) -> Base:
+    if not docker.platform().fits(Platform.parse(name)):
+        raise UsageError(
+            "docker-platform",
+            f"the Docker engine here builds for {docker.platform()}, not for {name}",
+            where="publish.platforms",
+            hint="name this platform alone, or do without Dockerfile and system packages",
+        )
+    content = text if text is not None else written(recipe.packages, musl=base is not None and base.python.libc == "musl")
+    return _built(wanted, content, recipe.context, base, docker, store, say)
 
 
 def _text(recipe: Recipe) -> str | None:

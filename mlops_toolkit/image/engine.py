@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
 import re
 import shutil
-import tarfile
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +37,10 @@ class Engine(Protocol):
 
     def save(self, image: str, to: Path) -> None:
         """The image as an archive. EnvironmentFailure `no-docker`."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go, where there is one."""
         ...
 
 
@@ -86,6 +88,9 @@ class CommandLine:
         if done.status != 0:
             raise EnvironmentFailure("no-docker", f"Docker could not give what it built: {done.trouble}", hint="is its disk full?")
 
+    def close(self) -> None:
+        pass
+
     def _run(self, *words: str, BUILDKIT: str = "1", seconds: float = SECONDS) -> proc.Completed:  # noqa: N803
         env = {**self.env, "DOCKER_BUILDKIT": BUILDKIT, "BUILDX_BUILDER": "default", "DOCKER_CLI_HINTS": "false"}
         return proc.run([self.program, *words], env=env, timeout_seconds=seconds, whole=True)
@@ -110,20 +115,34 @@ class Interface:
             raise EnvironmentFailure("no-docker", f"the Docker engine does not answer: {str(error)[:300]}", hint=_HINT) from error
 
     def platform(self) -> Platform:
-        said = self.client.version()
+        with _answering():
+            said = self.client.version()
         return Platform.parse(f"{said['Os']}/{said['Arch']}")
 
     def build(self, dockerfile: Path, context: Path, arguments: Mapping[str, str], id_file: Path) -> str:
-        with _context(dockerfile, context) as archive:
-            stream = self.client.api.build(
-                fileobj=archive, custom_context=True, dockerfile=".mlops.Dockerfile", buildargs=dict(arguments), rm=True, forcerm=True
-            )
+        with _answering():
+            stream = self.client.api.build(path=str(context), dockerfile=str(dockerfile), buildargs=dict(arguments), rm=True, forcerm=True)
             return of_stream(stream)
 
     def save(self, image: str, to: Path) -> None:
-        with to.open("wb") as out:
+        with _answering(), to.open("wb") as out:
             for chunk in self.client.api.get_image(image):
                 out.write(chunk)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """What the engine refuses, and a connection that breaks, in our words."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise EnvironmentFailure("no-docker", f"the Docker engine refuses: {' '.join(str(error).split())[:300]}", hint=_HINT) from error
 
 
 def of_stream(stream: Iterable[bytes]) -> str:
@@ -155,16 +174,3 @@ def failed(lines: list[str]) -> CommandFailed:
     return CommandFailed(
         "docker-build-failed", "Docker could not build what the image stands on", where="publish.dockerfile", hint=words or None
     )
-
-
-def _context(dockerfile: Path, context: Path) -> Any:
-    """The folder as an archive, with the Dockerfile beside it."""
-    out = tempfile.TemporaryFile(prefix="mlops-context-")  # noqa: SIM115 -- the caller closes it
-    raw = dockerfile.read_bytes()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        archive.add(context, ".", recursive=True, filter=lambda info: None if info.name in (".git", "./.git") else info)
-        info = tarfile.TarInfo(".mlops.Dockerfile")
-        info.size = len(raw)
-        archive.addfile(info, io.BytesIO(raw))
-    out.seek(0)
-    return out

@@ -146,8 +146,13 @@ def start(docker: Callable[..., str]) -> Iterator[Callable[..., Container]]:
 
 def asked(folder: Path, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rows that were no part of the example, and what the training process itself answered to them."""
-    rows = dict(np.load(folder / model / "asked.npz"))
+    rows = arrays(folder / model / "asked.npz")
     if list(rows) == ["rows"]:
         told = json.loads((folder / model / "model/mlops-model.json").read_text())
         rows = {told["inputs"][0]["name"]: rows["rows"]}
-    return rows, dict(np.load(folder / model / "answers.npz"))
+    return rows, arrays(folder / model / "answers.npz")
+
+
+def arrays(place: Path) -> dict[str, Any]:
+    with np.load(place) as kept:
+        return dict(kept)

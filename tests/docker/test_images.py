@@ -14,7 +14,7 @@ from mlops_toolkit.errors import CommandFailed
 from mlops_toolkit.image import docker as built
 from mlops_toolkit.image import engine
 from mlops_toolkit.image.wanted import Pushed, Wanted
-from tests.docker.conftest import FRAMEWORKS, TENSORFLOW, Container, asked
+from tests.docker.conftest import FRAMEWORKS, TENSORFLOW, Container, arrays, asked
 from tests.world import images
 
 pytestmark = pytest.mark.docker
@@ -41,7 +41,7 @@ def test_a_container_answers_as_the_training_process_did(name: str, saved: Path,
         else:
             assert found[output].astype(value.dtype).tolist() == value.tolist(), output
     golden = saved / name / "model"
-    kept = np.load(golden / "golden.npz")
+    kept = arrays(golden / "golden.npz")
     told = json.loads((golden / "mlops-model.json").read_text())
     inputs = {one["name"]: kept[f"i{place}"] for place, one in enumerate(told["inputs"])}
     answers = container.infer(name, inputs)
