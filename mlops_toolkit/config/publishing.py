@@ -31,7 +31,7 @@ class Publish:
     base: str | None = field(
         default=None,
         metadata=doc(
-            "The image that it stands on, best by digest. Default: an official slim Python.",
+            "The image that it stands on, best by digest. Default: an official slim Python of the version that saved the model.",
             example="docker.io/library/python:3.12-slim",
         ),
     )

@@ -229,7 +229,7 @@ def _made(made: Plan, model: Path, registries: Registries, world: World, say: Sa
         model=model,
         name=made.name,
         repository=made.reference,
-        base=Reference.parse(options.base or images.BASE, where=made.found.loaded.at("publish.base")),
+        base=Reference.parse(options.base or images.default_base(_python(made)), where=made.found.loaded.at("publish.base")),
         cache=send.cache(world.env),
         platforms=options.platforms,
         packages=options.packages,
@@ -252,6 +252,11 @@ def _made(made: Plan, model: Path, registries: Registries, world: World, say: Sa
             say(f"{layer.what}, {words.size(layer.size)}: there already")
     say(f"{made.reference.name}@{pushed.digest}: {words.size(pushed.sent_bytes)} sent")
     return pushed
+
+
+def _python(made: Plan) -> str:
+    """The version of Python that saved the model, "" where nothing says it."""
+    return made.facts.served.python if made.facts.served else ""
 
 
 def _scan(made: Plan, digest: str, world: World, say: Say) -> None:
