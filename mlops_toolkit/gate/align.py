@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from mlops_toolkit.config.schema import SliceRequest
@@ -12,7 +13,7 @@ from mlops_toolkit.gate.discover import Asked
 from mlops_toolkit.gate.loaded import Answers
 from mlops_toolkit.gate.sides import Sides
 from mlops_toolkit.gate.work import Work
-from mlops_toolkit.predictions.groups import Grouped
+from mlops_toolkit.predictions.groups import Grouped, Grouping
 from mlops_toolkit.predictions.pair import COMMON, Differences, Pair, pair
 from mlops_toolkit.predictions.place import shown
 from mlops_toolkit.predictions.samples import sample
@@ -48,6 +49,11 @@ class Both:
     def ids(self) -> Any:
         return self.frame["id"]
 
+    @cached_property
+    def grouping(self) -> Grouping:
+        """By the values of the head's columns."""
+        return Grouping(self.frame, self.head.labels, self.head.target)
+
     @property
     def same_answers(self) -> bool:
         """Whether every prediction is the same on both sides."""
@@ -72,7 +78,7 @@ class Both:
         return self.baseline is not None and available(metric, self.baseline)
 
     def masks(self, requests: tuple[SliceRequest, ...]) -> list[tuple[str, Any]]:
-        return list(masks(self.frame, requests))
+        return list(masks(self.frame, requests, self.grouping))
 
     def measured(self, metrics: Sequence[Metric], rows: Mapping[str | None, Any], confidence: float) -> list[dict[str | None, Paired]]:
         comparable = [m for m in metrics if self.had(m)]
@@ -89,12 +95,12 @@ class Both:
         return [done[m.name] for m in metrics]
 
     def groups(self, metric: Metric, column: str, least: int) -> tuple[Sequence[Group] | None, Sequence[Group]]:
-        parts = by_value(self.frame, column)
+        parts = by_value(self.grouping, column)
         before = gaps.groups(metric, self.baseline, parts.codes, parts.names) if self.baseline is not None and self.had(metric) else None
         return before, gaps.groups(metric, self.head, parts.codes, parts.names, least=least)
 
     def searched(self, asked: Asked) -> Search:
-        return Search() if self.baseline is None else discover.searched(asked, self.baseline, self.head, self.frame, self.before)
+        return Search() if self.baseline is None else discover.searched(asked, self.baseline, self.head, self.grouping, self.before)
 
     def margin(self, metric: Metric, one: Paired, confidence: float) -> float | None:
         return proposal.margin(metric, one, self.head, confidence)

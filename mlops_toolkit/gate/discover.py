@@ -52,15 +52,15 @@ class Asked:
     confidence: float = 0.95
 
 
-def in_suite(work: Work, request: Request, suite: Suite, name: str, metrics: Sequence[Metric], both: Sides, *, suites: int) -> None:
-    """Search one suite, in `work`; nothing where the two sides were measured otherwise, since that may have made any difference."""
+def asked(work: Work, request: Request, suite: Suite, name: str, metrics: Sequence[Metric], both: Sides, *, suites: int) -> Asked | None:
+    """What is searched for in one suite; None where the two sides were measured otherwise, since that may have made any difference."""
     if not both.compared or both.same_answers or name in work.unlike or request.config.comment.discovered == 0:
-        return
+        return None
     gate = request.config.gate
     order = [key.rpartition("/")[2] for key in gate if key.rpartition("/")[0] == name]
     chosen = sorted(metrics, key=lambda metric: order.index(metric.name) if metric.name in order else len(order))
     rule = gate.get(f"{name}/{chosen[0].name}" if name else chosen[0].name) if chosen else None
-    asked = Asked(
+    return Asked(
         metrics=chosen,
         columns=suite.discover,
         hidden=frozenset(metric.argument for metric in metrics if metric.reads == "columns" and metric.argument),
@@ -71,7 +71,11 @@ def in_suite(work: Work, request: Request, suite: Suite, name: str, metrics: Seq
         least=max(search.LEAST, (rule.slices.min_examples or 0) if rule and rule.slices else 0),
         confidence=request.config.confidence,
     )
-    found = _news(work, both.searched(asked))
+
+
+def noted(work: Work, request: Request, found: Search) -> None:
+    """Takes what was found in one suite into `work`, in which the declared slices are judged already."""
+    found = _news(work, found)
     if not request.forks_gate:  # there only the columns that the history keeps are to be had
         work.notes.extend(f"evaluate.discover: {said}" for said in found.passed)
     before = work.discovered
@@ -79,7 +83,7 @@ def in_suite(work: Work, request: Request, suite: Suite, name: str, metrics: Seq
         before,
         looked_at=before.looked_at + found.looked_at,
         columns=tuple(dict.fromkeys([*before.columns, *found.columns])),
-        found=tuple(sorted([*before.found, *found.found], key=_worst)[: asked.most]),
+        found=tuple(sorted([*before.found, *found.found], key=_worst)[: request.config.comment.discovered]),
         passed=(),
     )
 
@@ -95,12 +99,12 @@ def _worst(one: Discovered) -> tuple[float, float]:
     return (one.change if one.high is None else one.high), one.change
 
 
-def searched(asked: Asked, baseline: Sample, head: Sample, frame: Any, before: Any) -> Search:
-    """The slices found. frame, before: the head's and the baseline's rows, aligned, all columns."""
+def searched(asked: Asked, baseline: Sample, head: Sample, grouping: groups.Grouping, before: Any) -> Search:
+    """The slices found. grouping, before: by the head's rows; the baseline's rows, aligned, all columns."""
     if (chosen := _metric(asked.metrics, head)) is None or asked.most == 0:
         return Search()
     metric, rows = chosen
-    parts, passed = _named(asked, frame) if asked.columns else (_columns(asked, frame, before, head), ())
+    parts, passed = _named(asked, grouping) if asked.columns else (_columns(asked, grouping, before, head), ())
     change = _change(metric, baseline, head, rows)
     if not parts or change is None:
         return Search(passed=passed)
@@ -191,9 +195,9 @@ def _discovered(
 # --- where it is looked
 
 
-def _columns(asked: Asked, frame: Any, before: Any, head: Sample) -> dict[str, groups.Groups]:
+def _columns(asked: Asked, grouping: groups.Grouping, before: Any, head: Sample) -> dict[str, groups.Groups]:
     """The columns that say what an example is, by name."""
-    found = dict[str, groups.Groups]()
+    found, frame = dict[str, groups.Groups](), grouping.frame
     for name in frame.columns:
         own = (name in RESERVED and name != "target") or name.startswith(PROB) or name in asked.hidden
         if own or numbers.wordless(frame[name].dtype) or len(found) == MOST_COLUMNS:
@@ -201,7 +205,7 @@ def _columns(asked: Asked, frame: Any, before: Any, head: Sample) -> dict[str, g
         known = name in before.columns
         if known and name != "target" and not frame[name].equals(before[name]):
             continue  # it is not the same for both models, so it is an answer and no property of the example
-        parts = groups.of(frame[name])
+        parts = grouping.of(name)
         if parts is None or len(parts.names) < 2 or (not known and (parts.ranges or _tells(parts, head))):
             continue
         found[name] = parts
@@ -222,9 +226,9 @@ def _tells(parts: groups.Groups, head: Sample) -> bool:
     return False
 
 
-def _named(asked: Asked, frame: Any) -> tuple[dict[str, groups.Groups], tuple[str, ...]]:
+def _named(asked: Asked, grouping: groups.Grouping) -> tuple[dict[str, groups.Groups], tuple[str, ...]]:
     """The columns that are named, and why those that cannot be searched are not: they decide nothing, so that is no error."""
-    found, passed = dict[str, groups.Groups](), list[str]()
+    found, passed, frame = dict[str, groups.Groups](), list[str](), grouping.frame
     known = [c for c in frame.columns if c not in RESERVED or c == "target"]
     for name in asked.columns:
         parts = None
@@ -232,7 +236,7 @@ def _named(asked: Asked, frame: Any) -> tuple[dict[str, groups.Groups], tuple[st
             passed.append(f"there is no column {shown(name)} ({did_you_mean(name, known)})")
         elif numbers.wordless(frame[name].dtype):
             passed.append(f"a {frame[name].dtype} column cannot be sliced by: {shown(name)}")
-        elif (parts := groups.of(frame[name])) is None:
+        elif (parts := grouping.of(name)) is None:
             passed.append(f"the column {shown(name)} has {frame[name].n_unique():,} values, at most {groups.MOST} can be slices")
         if parts is not None:
             found[name] = parts

@@ -19,7 +19,7 @@ LONGEST = 2000  # characters of a preview: enough to read, and a result of 2,000
 def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], *, suite: str = "", kept: int = KEPT) -> Examples:
     """Fixed and broken examples of two aligned samples.
 
-    ids: a sequence of n texts; previews: column name -> sequence of n texts. Broken ones first by how sure the head is of its
+    ids: n texts; previews: column name -> n values, polars Series all. Broken ones first by how sure the head is of its
     wrong answer where it gives probabilities, else in the order of ids; of a regression, by how much the error grew.
     """
     if head.target is None or head.prediction is None or baseline.prediction is None:
@@ -29,9 +29,7 @@ def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], 
         fixed, broken = np.flatnonzero(~was & now), np.flatnonzero(was & ~now)
         weight = None
         if head.prob is not None:
-            sure = head.prob[np.arange(head.n), head.prediction]
-            broken = broken[np.argsort(-sure[broken], kind="stable")]
-            fixed = fixed[np.argsort(-sure[fixed], kind="stable")]
+            fixed, broken = (some[np.argsort(-head.prob[some, head.prediction[some]], kind="stable")] for some in (fixed, broken))
     else:
         grew = np.abs(head.prediction - head.target) - np.abs(baseline.prediction - baseline.target)
         weight = grew
@@ -41,16 +39,18 @@ def changed(baseline: Sample, head: Sample, ids: Any, previews: dict[str, Any], 
         fixed = fixed[np.argsort(grew[fixed], kind="stable")]
 
     def rows(chosen: npt.NDArray[np.intp]) -> tuple[Example, ...]:
+        chosen = chosen[:kept]
+        shown = {name: values[chosen].to_list() for name, values in previews.items()}  # a column at a time: cell by cell takes far longer
         return tuple(
             example(
-                str(ids[i]),
+                str(name),
                 head.labels,
                 [values[i] for values in (head.target, baseline.prediction, head.prediction) if values is not None],
-                {name: values[i] for name, values in previews.items()},
+                {column: values[at] for column, values in shown.items()},
                 suite=suite,
                 weight=None if weight is None else float(weight[i]),
             )
-            for i in chosen[:kept].tolist()
+            for at, (i, name) in enumerate(zip(chosen.tolist(), ids[chosen].to_list(), strict=True))
         )
 
     return Examples(fixed=rows(fixed), broken=rows(broken), fixed_total=len(fixed), broken_total=len(broken))

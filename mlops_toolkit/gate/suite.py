@@ -11,7 +11,7 @@ from mlops_toolkit.config import requests
 from mlops_toolkit.config.requests import apart as columns_of
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest, Suite
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.gate import discover, judge, nearly, redefined, regrouped, seeds, unlike, unpaired
+from mlops_toolkit.gate import discover, judge, nearly, redefined, regrouped, seeds, shown, unlike, unpaired
 from mlops_toolkit.gate.align import aligned
 from mlops_toolkit.gate.bounds import Bounds
 from mlops_toolkit.gate.gaps import judge_gaps
@@ -56,7 +56,15 @@ def judge_suite(
             )
     with _explained(kept):
         rows: dict[str | None, Any] = {None: None, **dict(both.masks(asked))}
-    for metric, results in zip(metrics, both.measured(metrics, rows, request.config.confidence), strict=True):
+    beside = shown.Asked(
+        discover.asked(work, request, suite, name, metrics, both, suites=len(head.tables)),
+        hidden=_used(suite) | columns_of(request.config, name),
+        charts=name == next(iter(head.tables)),
+    )
+    with shown.meanwhile(both) as start:
+        rest = start(lambda what: shown.of(request, name, both, what), beside) if work.shows else shown.nothing
+        measured = both.measured(metrics, rows, request.config.confidence)
+    for metric, results in zip(metrics, measured, strict=True):
         full = f"{name}/{metric.name}" if name else metric.name
         nearly.noted(work, full, both, results[None])
         another = redefined.otherwise(request, baseline, head, name, metric, full)
@@ -70,14 +78,7 @@ def judge_suite(
         suggested = both.margin(metric, results[None], request.config.confidence)
         if suggested is not None:
             work.proposals[full] = suggested
-    if not work.shows:
-        return
-    if both.compared:
-        discover.in_suite(work, request, suite, name, metrics, both, suites=len(head.tables))
-        work.examples.append(both.changed(_used(suite) | columns_of(request.config, name), name))
-    if name == next(iter(head.tables)):
-        labels = (request.baseline.label or "baseline", request.head.label or "this run")
-        work.charts = both.charts(labels)
+    rest().into(work, request)
 
 
 def suite_of(config: Config, name: str) -> Suite:

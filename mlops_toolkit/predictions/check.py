@@ -69,8 +69,9 @@ def check(frame: pl.DataFrame, source: Source, *, task: str | None = None, posit
     if found == "regression":
         frame = numeric(frame, ["target", "prediction"], source, order)
     elif found == "classification":
-        frame = texts(frame, ["target", "prediction"], source, order)
-        targets, predicted = (set(frame[c].unique().to_list()) for c in ("target", "prediction"))
+        kinds = dict[str, pl.Series]()
+        frame = texts(frame, ["target", "prediction"], source, order, kinds)
+        targets, predicted = (set(kinds[c].to_list()) for c in ("target", "prediction"))
         labels = all_labels(targets, predicted, given_labels(frame.columns), source)
         _probabilities(frame, labels, source, order)
     frame = _sorted(frame, source, order)
@@ -122,8 +123,10 @@ def _list(columns: list[str]) -> str:
     return ", ".join(shown(c)[1:-1] for c in columns[:12]) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
 
 
-def texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series) -> pl.DataFrame:
-    """Ids and labels as text, none empty, none longer than a page."""
+def texts(
+    frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Series, kinds: dict[str, pl.Series] | None = None
+) -> pl.DataFrame:
+    """Ids and labels as text, none empty, none longer than a page. kinds: gets the different values of each column, where these are few."""
     for name in columns:
         column = frame[name]
         if column.dtype != pl.String:
@@ -138,10 +141,17 @@ def texts(frame: pl.DataFrame, columns: list[str], source: Source, order: pl.Ser
         if isinstance(longest, int) and longest > LONGEST:
             too_long = f"a cell of {longest:,} bytes cannot be a{'n' if name == 'id' else ''} {name} (at most {LONGEST:,})"
             refuse_where(bytes_ > LONGEST, column, source, order, "cell-too-long", too_long)
-        if source.kind != "csv":
-            holds = column.str.contains("\0", literal=True)
-            refuse_where(holds, column, source, order, "not-predictions", "a NUL character stands in {}")
+        if kinds is not None:
+            kinds[name] = column.unique()
+        if source.kind != "csv" and _nul(column if kinds is None else kinds[name]).any():
+            refuse_where(_nul(column), column, source, order, "not-predictions", "a NUL character stands in {}")
     return frame
+
+
+def _nul(column: pl.Series) -> pl.Series:
+    """Where a NUL character stands; bytes are searched sooner than text."""
+    found: pl.Series = column.cast(pl.Binary).bin.contains(b"\0")
+    return found
 
 
 def refuse_kind(column: pl.Series, source: Source) -> None:

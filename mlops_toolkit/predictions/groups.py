@@ -46,6 +46,33 @@ class Grouped:
     held: bool = False
 
 
+class Grouping:
+    """The groups of a frame's columns, each found once, when it is first asked for.
+
+    labels, codes  of the column `target` (n,), where they are known: they tell its groups without its texts being read again
+    """
+
+    def __init__(self, frame: pl.DataFrame, labels: tuple[str, ...] = (), codes: npt.NDArray[np.integer] | None = None) -> None:
+        self.frame = frame
+        self._labels, self._codes, self._found = labels, codes, dict[str, Groups | None]()
+
+    def of(self, name: str) -> Groups | None:
+        """Those of a column, see `of`."""
+        if name not in self._found:
+            by_label = self._of_target() if name == "target" else None
+            self._found[name] = by_label or of(self.frame[name])
+        return self._found[name]
+
+    def _of_target(self) -> Groups | None:
+        if self._codes is None or not self._labels:
+            return None
+        occurs = np.bincount(self._codes, minlength=len(self._labels)) > 0
+        if np.count_nonzero(occurs) > MOST:
+            return None
+        names = tuple(label for label, some in zip(self._labels, occurs.tolist(), strict=True) if some)
+        return Groups((np.cumsum(occurs) - 1)[self._codes], names)
+
+
 def as_now(now: pl.Series, before: pl.Series, *, text: bool | None = None) -> tuple[pl.Series, int]:
     """The baseline's column as this run writes it, and how many values of it are others; written otherwise (`1` and `1.0`) is no other.
 

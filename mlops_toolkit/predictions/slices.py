@@ -18,16 +18,17 @@ from mlops_toolkit.predictions.table import PROB
 Mask = npt.NDArray[np.bool_]
 
 
-def masks(frame: pl.DataFrame, requests: tuple[SliceRequest, ...]) -> list[tuple[str, Mask]]:
+def masks(frame: pl.DataFrame, requests: tuple[SliceRequest, ...], grouping: groups.Grouping | None = None) -> list[tuple[str, Mask]]:
     """(name, (n,) bool) of every slice asked for, in order; of a column, `language=de`, `language=en`, … by value.
 
     A column of more than 50 numbers or days is cut into quartiles: `length=3 to 120`, … UsageErrors: unknown-column, too-many-slices
     (more than 50 texts), bad-slice, empty-slice, duplicate-slice.
     """
     found: list[tuple[str, Mask]] = []
+    grouping = grouping or groups.Grouping(frame)
     for request in requests:
         if request.column is not None:
-            parts = by_value(frame, request.column)
+            parts = by_value(grouping, request.column)
             codes = parts.codes.astype(np.uint8)  # there are few: bytes are compared eight times as quickly
             found += [(f"{request.column}={value}", codes == code) for code, value in enumerate(parts.names)]
             continue
@@ -75,17 +76,18 @@ def columns(requests: tuple[SliceRequest, ...], known: Sequence[str]) -> tuple[s
     return tuple(c for c in known if c in named or any(c in text for text in texts))
 
 
-def by_value(frame: pl.DataFrame, name: str) -> groups.Groups:
+def by_value(grouping: groups.Grouping, name: str) -> groups.Groups:
     """The groups of a column, which is one of `slices` or of a gap check.
 
     UsageErrors: unknown-column, bad-slice (values that are no text), too-many-slices (more than 50 texts; numbers and days are cut).
     """
+    frame = grouping.frame
     if name not in frame.columns:
         raise unknown(name, [c for c in frame.columns if not c.startswith(PROB)])
     column = frame[name]
     if numbers.wordless(column.dtype):
         raise UsageError("bad-slice", f"a {column.dtype} column cannot be sliced by", where=f"slice {name}")
-    found = groups.of(column)
+    found = grouping.of(name)
     if found is None:
         raise too_many(name, f"{column.n_unique():,}")
     return found
