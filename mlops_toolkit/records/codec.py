@@ -23,12 +23,13 @@ from mlops_toolkit.errors import Defect, InvalidFile
 
 T = TypeVar("T")
 DEEPEST = 50  # of JSON that is kept as it is
+_PLAIN = frozenset({str, int, bool, type(None)})  # nearly all that there is
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(value: Any) -> Any:
     """Plain JSON data for a record. A NaN or an infinity is a Defect: whoever made it must have said null and why."""
-    if value is None or isinstance(value, bool | str | int):
+    if type(value) in _PLAIN or isinstance(value, str | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):

@@ -124,20 +124,20 @@ class _Work:
     def whole_of(self, start: Start) -> Callable[[], tuple[Paired, ...]]:
         """The comparisons on all rows, when they are asked for; slices may be begun before that.
 
-        Orders of all examples take long, and nothing of them is looked up.
+        Orders of all examples take long, and nothing of them is looked up: they are begun first, and remember what they find apart.
         """
-        sides = Sides(*self._counted(self.baseline, self.head))
-        found = _Found(sides, self._cells(None), self.confidence, self.tolerance)
+        sides, cells = Sides(*self._counted(self.baseline, self.head)), self._cells(None)
         ranked = [metric for metric in self.metrics if metric.ranked is not None]
         rest = [metric for metric in self.metrics if metric.ranked is None]
-        known = dict(zip(map(id, rest), found.of(rest), strict=True))
         for metric in ranked:
             if metric.name not in self.tolerance:  # what is counted by bins keeps nothing of the length of the data
                 sides.differ(metric)
+        apart = replace(sides, baseline=replace(sides.baseline), head=replace(sides.head), memory=dict(sides.memory))
+        answer = start(_Found(apart, cells, self.confidence, self.tolerance).of, ranked)
+        known = dict(zip(map(id, rest), _Found(sides, cells, self.confidence, self.tolerance).of(rest), strict=True))
         self.whole = replace(sides, baseline=sides.baseline.lighter(), head=sides.head.lighter(), memory=dict(sides.memory))
         self.baseline.memory.update(self.whole.baseline.memory)
         self.head.memory.update(self.whole.head.memory)
-        answer = start(found.of, ranked)
 
         def all_of_them() -> tuple[Paired, ...]:
             made = known | dict(zip(map(id, ranked), answer(), strict=True))

@@ -23,6 +23,8 @@ from mlops_toolkit.stats.sample import Floats
 Rows = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+_ALL = 0x7FFFFFFFFFFFFFFF  # the bits below the sign
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -98,26 +100,24 @@ def standing(scores: npt.NDArray[Any], positive: Mask) -> Standing:
     """Of scores and kinds (n,); ValueError where a score is NaN."""
     key, low = _sorted(scores, positive)
     n, kind, below = len(key), _kind(len(scores)), np.uint64((1 << low) - 1)
-    rows: Rows = np.empty(n, kind)
-    ranked = np.empty(n, bool)
-    for start in range(0, n, ROWS):  # pieces that stay in the cache
+    alike, ranked = _alike(key, below), np.empty(n, bool)
+    for start in range(0, n, ROWS):  # pieces that stay in the cache; what is left of each whole number is its row
         some = key[start : start + ROWS]
-        rows[start : start + ROWS] = (some & below) >> np.uint64(1)
-        ranked[start : start + ROWS] = some & np.uint64(1)
-    alike = _alike(key, below)
+        some &= below
+        np.bitwise_and(some, np.uint64(1), out=ranked[start : start + ROWS], casting="unsafe")
+        some >>= np.uint64(1)
+    rows: Rows = key.view(np.int64)
     if len(alike):
         last = _told_apart(scores, rows, alike)
         if last is not None:
-            return _with_ties(Ranking(rows, last), positive[rows])
+            return _with_ties(Ranking(rows.astype(kind), last), positive[rows])
         again = _and_next(alike)
         ranked[again] = positive[rows[again]]
     at = np.flatnonzero(ranked)
-    above: Rows = np.empty(n, kind)
-    above[rows] = np.cumsum(ranked.view(np.int8), dtype=kind)
-    mine: Rows = rows[at]
+    above: npt.NDArray[Any] = np.empty(n, kind)
+    above[rows] = np.repeat(np.arange(len(at) + 1, dtype=kind), np.diff(at, prepend=-1, append=n - 1))
     one, count = np.ones(len(at), np.int64), np.arange(1, len(at) + 1)
-    above[mine] = count - 1
-    return Standing(len(at), n - len(at), above, mine, None, None, one, np.zeros_like(one), count, at + 1 - count)
+    return Standing(len(at), n - len(at), above, rows[at], None, None, one, np.zeros_like(one), count, at + 1 - count)
 
 
 def _with_ties(order: Ranking, ranked: Mask) -> Standing:
@@ -148,17 +148,15 @@ def _sorted(scores: npt.NDArray[Any], positive: Mask | None) -> tuple[npt.NDArra
     n, more = len(scores), 0 if positive is None else 1
     low = max(1, (n - 1).bit_length()) + more
     key, below = np.empty(n, np.uint64), np.uint64((1 << low) - 1)
+    rows = np.arange(min(n, ROWS), dtype=np.uint64) << np.uint64(more)
+    tail = np.empty_like(rows)
     for start in range(0, n, ROWS):
-        some = scores[start : start + ROWS]
-        if np.isnan(some.max()):
-            raise ValueError("a score is NaN")
-        part = _falling(some)
-        part &= ~below
-        row = np.arange(start, start + len(some), dtype=np.uint64)
+        some, part = scores[start : start + ROWS], key[start : start + ROWS]
+        row = np.add(rows[: len(some)], np.uint64(start << more), out=tail[: len(some)])
         if positive is not None:
-            row <<= np.uint64(1)
             row |= positive[start : start + ROWS]
-        np.bitwise_or(part, row, out=key[start : start + ROWS])
+        _falling(some, below, part)
+        part |= row
     key.sort()
     return key, low
 
@@ -210,9 +208,16 @@ def _and_next(places: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return once
 
 
-def _falling(scores: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
-    """64-bit whole numbers in the order opposite to the scores'."""
-    bits = (scores + 0.0).astype(np.float64, copy=False).view(np.int64)  # −0.0 + 0.0 is 0.0
-    # the bits of a negative number rise as it falls already; those of another are turned over, below the sign
-    key: npt.NDArray[np.uint64] = (bits ^ ((~(bits >> 63)) & np.int64(0x7FFFFFFFFFFFFFFF))).view(np.uint64)
-    return key
+def _falling(scores: npt.NDArray[Any], below: np.uint64, out: npt.NDArray[np.uint64]) -> None:
+    """64-bit whole numbers in the order opposite to the scores', without the bits of `below`, written to `out`."""
+    least = scores.min()
+    if np.isnan(least):
+        raise ValueError("a score is NaN")
+    bits = (scores if least > 0 else scores + 0.0).astype(np.float64, copy=False)  # −0.0 + 0.0 is 0.0
+    if least >= 0:  # the bits of a number that is not negative are turned over, below the sign; those that are left out end as 0
+        np.bitwise_or(bits.view(np.uint64), below, out=out)
+        out ^= np.uint64(_ALL)
+        return
+    # those of a negative one fall as it rises already
+    signed = bits.view(np.int64)
+    np.bitwise_and((signed ^ (~(signed >> 63) & np.int64(_ALL))).view(np.uint64), ~below, out=out)

@@ -100,9 +100,10 @@ class Sample:
         if self.prob is None or isinstance(rows, slice):
             return None if self.prob is None else self.prob[rows]
         prob, part = self.prob, np.empty((n, self.prob.shape[1]), order="F")
+        at = np.flatnonzero(rows) if rows.dtype == bool else rows
 
         def column(c: int) -> None:
-            part[:, c] = prob[:, c][rows]
+            np.take(prob[:, c], at, out=part[:, c], mode="wrap")  # "raise" would write to a copy first, in case it has to
 
         for _ in in_order(range(prob.shape[1]), column, rows=n):
             pass
