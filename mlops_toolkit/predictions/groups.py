@@ -96,6 +96,8 @@ def of(column: pl.Series) -> Groups | None:
     many = column.head(_SOME).n_unique() > MOST + 1  # a million values need not be counted to know that they are too many
     if many and column.dtype == pl.String and _ordered(column.head(_SOME)) is None:
         return None
+    if not many and column.dtype == pl.String and (found := _of_first(column)) is not None:
+        return found
     values = column.clear() if many else column.unique()
     if many or len(values) > MOST + 1:
         return _quartiles(column) if divisible(column.name) else None
@@ -105,11 +107,23 @@ def of(column: pl.Series) -> Groups | None:
         return _quartiles(column) if divisible(column.name) else None
     order = sorted(different)
     if column.dtype == pl.String:
-        codes = column.fill_null("").cast(pl.Enum(order)).to_physical()
-    else:
-        place = {text: code for code, text in enumerate(order)}
-        codes = column.replace_strict(values, [place[text] for text in named], return_dtype=pl.UInt8)
-    return Groups(codes.to_numpy().astype(np.intp), tuple(text or MISSING for text in order))
+        return _coded(column.fill_null("").cast(pl.Enum(order)), order)
+    place = {text: code for code, text in enumerate(order)}
+    return _coded(column.replace_strict(values, [place[text] for text in named], return_dtype=pl.UInt8), order)
+
+
+def _of_first(column: pl.Series) -> Groups | None:
+    """Of texts all of which stand among the first already, as they do in a file that is not in their order; else None."""
+    column = column.fill_null("")
+    order = sorted(column.head(_SOME).unique().to_list())
+    if len(order) > MOST:
+        return None
+    codes = column.cast(pl.Enum(order), strict=False)
+    return None if codes.null_count() else _coded(codes, order)
+
+
+def _coded(codes: pl.Series, order: list[str]) -> Groups:
+    return Groups(codes.to_physical().to_numpy().astype(np.intp), tuple(text or MISSING for text in order))
 
 
 def divisible(name: str) -> bool:

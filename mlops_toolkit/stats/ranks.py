@@ -88,6 +88,12 @@ class Standing:
     upto: npt.NDArray[Any]
     over: npt.NDArray[Any]
 
+    @cached_property
+    def above_rows(self) -> npt.NDArray[Any]:
+        """(m,) `above` of each of `rows`, which are in the order of scores: nothing has to be looked up."""
+        higher = self.upto - self.here
+        return higher if self.which is None else higher[self.which]
+
     def at(self, of_positive: Floats, of_other: Floats) -> Floats:
         """(m,) what belongs to the score (G,) and the kind of each of `rows`."""
         if self.which is None or self.kind is None:

@@ -159,7 +159,7 @@ def _influence(parts: Sequence[tuple[Standing, Pulls]]) -> Floats:
 
     by_chunk(n, chunk)
     for stand, made in parts:
-        total[stand.rows] += made.at - made.of(stand.above[stand.rows])
+        total[stand.rows] += made.at - made.of(stand.above_rows)
     return total
 
 

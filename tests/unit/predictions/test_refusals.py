@@ -89,6 +89,11 @@ REFUSALS = [
         '{"id":"a\\u0000","target":"a","prediction":"a"}',
         'preds.csv row 1, column id: a NUL character stands in "a\\x00"',
     ),
+    (
+        "not-predictions",
+        '{"id":"a","target":"a","prediction":"a"}\n{"id":"b","target":"a","prediction":"b\\u0000"}',
+        'preds.csv row 2, column prediction: a NUL character stands in "b\\x00"',
+    ),
     ("not-predictions", HEAD.encode() + b"1,\xff,b\n", "preds.csv row 2: byte 24 (0xff) is not UTF-8"),
     ("not-predictions", b"\xff\xfei\0d\0", "preds.csv: this is UTF-16 text, not a table of predictions"),
     ("not-predictions", b"\x1f\x8b\x08\0", "preds.csv: this is a gzip file"),

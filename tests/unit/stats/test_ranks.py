@@ -20,6 +20,8 @@ KINDS: dict[str, Callable[[np.random.Generator, int], Floats]] = {
     "some neighbours and ties": lambda rng, n: -((np.int64(0x3FE0000000000000) + rng.integers(0, 1 + n // 2, n)).view(np.float64)),
     "all one": lambda rng, n: np.full(n, 0.25),
     "spread": lambda rng, n: rng.normal(size=n),
+    "none negative": lambda rng, n: rng.choice([-0.0, 0.0, 5e-324, 0.5, 1.0], n),
+    "probabilities": lambda rng, n: rng.random(n),
     "single precision": lambda rng, n: rng.normal(size=n).astype(np.float32),
 }
 
