@@ -175,7 +175,7 @@ def _model(release: Release) -> Path:
     stored = Registry(release.registry.host, NAME, release.registry.login).pull_manifest("v1.2.0")
     assert stored is not None
     digest = json.loads(stored.content)["annotations"]["vnd.mlops.model.digest"].removeprefix("sha256:")
-    return next(path for path in (release.engine.folder / "data").rglob(digest) if path.is_dir())
+    return next(path.parent for path in (release.engine.folder / "data").rglob("mlops-model.json") if digest in path.parts)
 
 
 def _examples() -> Any:

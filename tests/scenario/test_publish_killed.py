@@ -47,18 +47,25 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return made
 
 
-def publish(repository: Repository, host: str, tag: str) -> str:
+def publish(repository: Repository, host: str, tag: str, more: str = "") -> str:
     """What it said. EnvironmentFailure where it ended for the registry's sake."""
+    image = f"{host}/{NAME}"
     (repository.root / "mlops.yaml").write_text(
-        CONFIG + f"publish: {{as: artifact, image: '{host}/{NAME}', tags: [version, minor, latest]}}\n"
+        f"{CONFIG}publish: {{as: artifact, image: '{image}', tags: [version, minor, latest]{more}}}\n"
     )
+    code, said = called("publish", tag, *(["--override", "the first", "--by", "Ada"] if tag == "v1.0.0" else []))
+    if code == 4:
+        raise EnvironmentFailure("cut", said)
+    assert code == 0, said
+    return said
+
+
+def called(*words: str) -> tuple[int, str]:
+    """The command line in this process: its exit code, and what it said."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main(["publish", tag, *(["--override", "the first", "--by", "Ada"] if tag == "v1.0.0" else [])])
-    if code == 4:
-        raise EnvironmentFailure("cut", err.getvalue())
-    assert code == 0, err.getvalue()
-    return out.getvalue() + err.getvalue()
+        code = cli.main(list(words))
+    return code, out.getvalue() + err.getvalue()
 
 
 def whole(client: Registry, digest: str) -> bool:
@@ -168,3 +175,33 @@ def test_of_two_at_once_under_one_tag_one_says_that_the_other_has_it(
             assert client.manifest_digest("v1.1.0") == other.digest
             runs = [json.loads(path.read_text()) for path in (repository.root / ".mlops/runs").glob("*/run.json")]
             assert "v1.1.0" not in [run["released"] for run in runs]
+
+
+def test_a_scanner_that_refuses_keeps_every_tag_away_and_what_passes_is_signed(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cryptography.hazmat.primitives import serialization as forms
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()).decode()
+    public = tmp_path / "cosign.pub"
+    public.write_bytes(key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo))
+    place = tmp_path / "registry"
+    place.mkdir()
+    with registry.running(place) as running:
+        signed = ", sign: 'env://COSIGN_PRIVATE_KEY'"
+        with pytest.raises(AssertionError, match="the variable COSIGN_PRIVATE_KEY is not set"):
+            publish(repository, running.host, "v1.1.0", signed)
+        monkeypatch.setenv("COSIGN_PRIVATE_KEY", secret)
+        with pytest.raises(AssertionError, match="the scanner refuses the image"):
+            publish(repository, running.host, "v1.1.0", signed + ", scan: 'test -z {image}'")
+        assert Registry(running.host, NAME, None).tags() == []
+        said = publish(repository, running.host, "v1.1.0", signed + ", scan: 'echo $COSIGN_PRIVATE_KEY > seen; test -n {image}'")
+        assert "the scanner let it pass" in said
+        assert (repository.root / "seen").read_text() == "\n"
+        assert secret.splitlines()[1] not in said
+        code, said = called(
+            "verify", f"{running.host}/{NAME}:v1.1.0", "--key", str(public), "--require", "signature", "--require", "passed"
+        )
+        assert code == 0, said
