@@ -91,7 +91,7 @@ class Standing:
     @cached_property
     def above_rows(self) -> npt.NDArray[Any]:
         """(m,) `above` of each of `rows`, which are in the order of scores: nothing has to be looked up."""
-        higher = self.upto - self.here
+        higher: npt.NDArray[Any] = self.upto - self.here
         return higher if self.which is None else higher[self.which]
 
     def at(self, of_positive: Floats, of_other: Floats) -> Floats:
