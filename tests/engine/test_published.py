@@ -92,8 +92,8 @@ def release(make_engine: Make, locked_registry: Running, tmp_path_factory: pytes
     images.put(base, "3.11", {"amd64": [images.debian_layer()]})
     config = CONFIG.format(root=ROOT, python=sys.executable, host=locked_registry.host, name=NAME)
     files = {"train.py": TRAIN, "predict.py": PREDICT, "evaluate.py": EVALUATE, "rows.txt": "900\n", "mlops.yaml": config}
-    flows = {"model.yml": "pull-request-one-job.yml", "publish.yml": "release.yml"}
-    files |= {f".github/workflows/{name}": workflow(template) for name, template in flows.items()}
+    flows = {"model.yml": workflow("pull-request-one-job.yml"), "publish.yml": workflow("release.yml")}
+    files |= {f".github/workflows/{name}": text for name, text in flows.items()}
     engine = make_engine({**files, ".gitignore": "model/\ncentroids.json\n"})
     engine.env |= locked_registry.docker_config(tmp_path_factory.mktemp("docker"))
     engine.env |= {"XDG_CACHE_HOME": str(cache() / "published")}  # the packages that serve are brought once for all runs
