@@ -148,8 +148,8 @@ def _answering() -> Iterator[None]:
 def of_stream(stream: Iterable[bytes]) -> str:
     """The image that a build's stream tells of. An error in it is an error, whatever the answer's status was. CommandFailed `docker-build-failed`."""
     lines: list[str] = []
-    image = ""
-    for raw in stream:
+    image, wrong = "", None
+    for raw in stream:  # to its end, whatever it says, so that the connection is free again
         for line in raw.splitlines():
             try:
                 said = json.loads(line)
@@ -159,9 +159,11 @@ def of_stream(stream: Iterable[bytes]) -> str:
                 continue
             lines += str(said.get("stream", "")).splitlines()
             if "error" in said or "errorDetail" in said:
-                raise failed([*lines, str(said.get("error") or said["errorDetail"])])
+                wrong = wrong or [*lines, str(said.get("error") or said["errorDetail"])]
             aux = said.get("aux")
             image = str(aux.get("ID", image)) if isinstance(aux, dict) else image
+    if wrong:
+        raise failed(wrong)
     if not _ID.fullmatch(image):
         raise failed([*lines, "it ended without an image"])
     return image
