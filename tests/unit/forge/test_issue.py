@@ -253,9 +253,9 @@ def test_no_name_makes_a_title_that_github_does_not_take(fake: FakeGitHub) -> No
         assert len(fake.open_issues()[0]["title"]) <= 256
 
 
-def told_at_once(fake: FakeGitHub, told: dict[str, tuple[Section, bool]]) -> list[str | None]:
+def told_at_once(fake: FakeGitHub, told: dict[str, tuple[Section, bool]]) -> dict[str, str | None]:
     """What so many jobs are answered that tell of their models at the same time: (section, whether it passed)."""
-    start, reasons = threading.Barrier(len(told)), []
+    start, reasons = threading.Barrier(len(told)), dict[str, str | None]()
     forges = {model: forge(fake) for model in told}
 
     def act(model: str) -> None:
@@ -263,7 +263,7 @@ def told_at_once(fake: FakeGitHub, told: dict[str, tuple[Section, bool]]) -> lis
         assert own.rest
         own.login(own.rest)
         start.wait()
-        reasons.append(post(Issues(own, own.rest, "main"), mine, where=None, clock=Hurried(), passed=passed).reason)
+        reasons[model] = post(Issues(own, own.rest, "main"), mine, where=None, clock=Hurried(), passed=passed).reason
 
     threads = [threading.Thread(target=act, args=(model,)) for model in told]
     for thread in threads:
@@ -281,7 +281,12 @@ def test_eight_jobs_that_fail_or_pass_at_once_leave_one_issue_with_what_fails(fa
             model: (good(model, run=900 + round_) if passed else bad(model, run=900 + round_, said=f"round {round_}"), passed)
             for model, passed in passes.items()
         }
-        assert told_at_once(fake, told) == [None] * 8
+        said = told_at_once(fake, told)
+        # On a machine that stalls, five tries may not do for one of eight; it says so then, and whoever tells it again is heard.
+        assert all(reason is None or "this report may be missing" in reason for reason in said.values())
+        lost = {model: told[model] for model, reason in said.items() if reason}
+        assert len(lost) <= 2
+        assert not lost or not any(told_at_once(fake, lost).values())
         (issue,) = fake.open_issues()
         assert models(issue) == [model for model, passed in passes.items() if not passed]
         assert issue["body"].count(f"round {round_}") == 6
