@@ -40,7 +40,7 @@ lock: $(BIN)/uv
 	@$(COMPILE) $(ARGS) --extra cli --extra demo --extra serve --extra publish --extra grpc --extra telemetry --extra dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --extra cli --extra demo pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --extra cli pyproject.toml -c requirements/dev.txt -o requirements/cli.txt
-	@$(COMPILE) --extra serve pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
+	@$(COMPILE) --extra serve pyproject.toml -c requirements/dev.txt -o mlops_toolkit/image/serve.txt
 	@$(COMPILE) --extra cli --extra publish pyproject.toml -c requirements/dev.txt -o requirements/publish.txt
 
 clean:

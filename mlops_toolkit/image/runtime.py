@@ -37,12 +37,12 @@ Say = Callable[[str], None]
 
 def lock() -> list[requirements.Locked]:
     """Our own lock of what the server needs. EnvironmentFailure `no-lock`."""
-    place = HOME.parent / "requirements" / "serve.txt"
+    place = Path(__file__).with_name("serve.txt")
     try:
         return requirements.lock(place.read_text(encoding="utf-8"))
     except OSError as error:
         raise EnvironmentFailure(
-            "no-lock", "the list of what the server needs is not there", where=str(place), hint="run mlops from its repository, whole"
+            "no-lock", "the list of what the server needs is not there", where=str(place), hint="install mlops again, whole"
         ) from error
 
 

@@ -40,7 +40,7 @@ def test_the_server_needs_what_the_extra_says() -> None:
     assert line
     extra = {re.split(r"[><=;]", one)[0] for one in re.findall(r'"([^"]+)"', line[1])}
     assert {*requirements.SERVER, "numpy", "onnxruntime"} == extra
-    locked = requirements.lock((ROOT / "requirements/serve.txt").read_text())
+    locked = requirements.lock((ROOT / "mlops_toolkit/image/serve.txt").read_text())
     assert extra <= {one.name for one in locked}
     assert all(one.hashes for one in locked)
     assert any("python_full_version" in one.marker for one in locked)
