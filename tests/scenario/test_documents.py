@@ -30,7 +30,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The digits project as its author has it before mlops comes along, and two predictions files; `mlops` is a command on PATH."""
+    """The digits project as its author has it before mlops comes along, with a remote, and two predictions files; `mlops` is a command on PATH."""
     folder = tmp_path / "digits"
     shutil.copytree(ROOT / "mlops_toolkit/demo/digits", folder, ignore=shutil.ignore_patterns("mlops.yaml", "__pycache__"))
     (folder / ".gitignore").write_text(story.IGNORED + "*.parquet\n")
@@ -42,7 +42,8 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/mlops").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m mlops_toolkit "$@"\n')
     (tmp_path / "bin/mlops").chmod(0o755)
-    shell("git init -q -b main && git add . && git commit -q -m 'Read digits'", folder)
+    shell("git init -q --bare ../origin.git && git init -q -b main && git remote add origin ../origin.git", folder)
+    shell("git add . && git commit -q -m 'Read digits' && git push -q origin main", folder)
     return folder
 
 
