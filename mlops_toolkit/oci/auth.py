@@ -102,8 +102,7 @@ def _from_entry(entry: Mapping[str, Any]) -> Login | None:
 
 def _from_helper(helper: str, server: str, env: Mapping[str, str]) -> Login | None:
     try:
-        inherited = {name: value for name, value in env.items() if name != "MLOPS_REGISTRY_PASSWORD"}
-        done = proc.run([f"docker-credential-{helper}", "get"], env=inherited, data=server.encode(), timeout_seconds=60)
+        done = proc.run([f"docker-credential-{helper}", "get"], env=env, data=server.encode(), timeout_seconds=60)
         data = json.loads(done.stdout) if done.status == 0 else {}
     except (EnvironmentFailure, ValueError, RecursionError):
         return None

@@ -17,8 +17,7 @@ from mlops_toolkit.errors import UsageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-KEY, PASSWORD = "COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD"
-SECRETS = (KEY, PASSWORD)  # what no program that we start may see
+PASSWORD = "COSIGN_PASSWORD"  # noqa: S105 -- the name of the variable
 MOST = 100_000  # bytes of a file with a key
 _ENCRYPTED = re.compile(
     rb"-----BEGIN ENCRYPTED (SIGSTORE|COSIGN) PRIVATE KEY-----\s*([A-Za-z0-9+/=\s]+?)\s*-----END ENCRYPTED \1 PRIVATE KEY-----"

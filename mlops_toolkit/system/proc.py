@@ -16,6 +16,9 @@ from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
 
+# What is said to us alone: the password for a registry (oci/auth.py), the key that signs images and its password (supply/keys.py).
+OURS = ("MLOPS_REGISTRY_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD")
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -49,14 +52,14 @@ def run(
 ) -> Completed:
     """Run a program to its end. A missing program or a time-out is an EnvironmentFailure; a non-zero exit is the caller's to judge.
 
-    env: the whole environment of the program (None: ours). data: bytes for its standard input (None: empty).
+    env: the whole environment of the program (None: ours), but for our secrets (OURS). data: bytes for its standard input (None: empty).
     whole: after a time-out the programs that it started are ended too, like the helper with which git speaks to a server.
     """
     try:
         done = (_run_group if whole else subprocess.run)(
             list(args),
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env={name: value for name, value in (os.environ if env is None else env).items() if name not in OURS},
             input=data or b"",
             capture_output=True,
             timeout=timeout_seconds,

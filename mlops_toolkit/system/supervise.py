@@ -27,6 +27,7 @@ from mlops_toolkit.errors import Cancelled, CommandFailed, EnvironmentFailure, M
 from mlops_toolkit.system import leftovers
 from mlops_toolkit.system.follow import Follow, Output
 from mlops_toolkit.system.gpu import Meter
+from mlops_toolkit.system.proc import OURS
 from mlops_toolkit.system.usage import Resources
 
 How = Literal["ok", "failed", "interrupted", "time-limit", "out-of-memory"]
@@ -34,8 +35,6 @@ How = Literal["ok", "failed", "interrupted", "time-limit", "out-of-memory"]
 POLITE_SECONDS = 2.0  # what background processes get after SIGTERM when the command itself has ended
 # Files by which a step speaks to GitHub's runner: who writes there speaks, or sets variables of later steps, in our name.
 CHANNELS = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE")
-# What is said to us alone: the password for a registry (oci/auth.py), the key that signs images and its password (supply/keys.py).
-OURS = ("MLOPS_REGISTRY_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD")
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # prctl(2)
 _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory|OutOfMemoryError|^MemoryError\b|std::bad_alloc|Cannot allocate memory|RESOURCE_EXHAUSTED: Out of memory",

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mlops_toolkit.errors import Cancelled, CommandFailed
-from mlops_toolkit.system import leftovers, supervise
+from mlops_toolkit.system import leftovers, proc, supervise
 from mlops_toolkit.system.supervise import Ended
 from tests.world.waiting import wait_for
 
@@ -367,7 +367,7 @@ def test_it_works_beside_the_main_thread_too(tmp_path: Path) -> None:
 
 def test_the_environment_is_the_one_given(tmp_path: Path) -> None:
     """Without the files by which our own step speaks to the runner."""
-    env = {"PATH": os.environ["PATH"], "A": "b c", **dict.fromkeys(supervise.CHANNELS + supervise.OURS, "/x")}
+    env = {"PATH": os.environ["PATH"], "A": "b c", **dict.fromkeys(supervise.CHANNELS + proc.OURS, "/x")}
     supervise.run("env > seen", cwd=tmp_path, env=env, log=tmp_path / "log.txt")
     names = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
     assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"A", "PATH", "PYTHONUNBUFFERED", leftovers.MARKER}
