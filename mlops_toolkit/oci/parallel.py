@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -58,8 +59,9 @@ def _raise(error: BaseException | None) -> None:
 
 def _end(registry: Registry, waiting: queue.SimpleQueue[tuple[int, Callable[[], T]]], threads: list[threading.Thread]) -> None:
     registry.stop()
-    while not waiting.empty():
-        waiting.get_nowait()
+    with contextlib.suppress(queue.Empty):  # the others take from it as well
+        while True:
+            waiting.get_nowait()
     for thread in threads:
         thread.join(FAREWELL_SECONDS)
     if not any(thread.is_alive() for thread in threads):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import queue
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import IO, Any
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.oci import parallel
 from mlops_toolkit.oci.auth import Login
 from mlops_toolkit.oci.documents import EMPTY, EMPTY_CONFIG, Descriptor, Manifest, digest_of
 from mlops_toolkit.oci.parallel import at_once
@@ -385,6 +387,18 @@ def test_what_fails_first_ends_what_the_others_do(world: ExitStack) -> None:
     with pytest.raises(FileNotFoundError):
         at_once(talked, tasks)
     assert push(talked, EMPTY) == "sent"  # and it goes on being of use
+
+
+def test_what_is_left_to_do_may_be_taken_while_it_is_emptied(world: ExitStack) -> None:
+    """Another thread may take the last of it at the same instant: what failed is raised, and not that."""
+
+    class Robbed(queue.SimpleQueue[Any]):
+        def empty(self) -> bool:
+            return False  # as it was a moment ago
+
+    talked = talk(world, fake(world))
+    parallel._end(talked, Robbed(), [])
+    assert push(talked, EMPTY) == "sent"
 
 
 def test_a_registry_that_hangs_does_not_hold_up_what_was_stopped(world: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
