@@ -14,14 +14,12 @@ from mlops_toolkit.oci.auth import Login
 from mlops_toolkit.oci.documents import INDEXES, MANIFEST, MANIFESTS, Descriptor, digest_of, matches
 from mlops_toolkit.oci.download import Download
 from mlops_toolkit.oci.patience import Patience
-from mlops_toolkit.oci.reference import LOOPBACK, is_digest
+from mlops_toolkit.oci.reference import is_digest
 from mlops_toolkit.oci.upload import CHUNK, Upload
 from mlops_toolkit.oci.wire import Wire
 
 if TYPE_CHECKING:
     from requests import Response
-
-__all__ = ["LOOPBACK", "MANIFEST", "Registry", "Stored"]
 
 Sent = Literal["there", "mounted", "sent"]
 MOST_PAGES = 1000

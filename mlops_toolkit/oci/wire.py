@@ -43,9 +43,9 @@ AGAIN = (408, 425, 429, 500, 502, 503, 504)
 class Rejected(EnvironmentFailure):
     """The registry answered that it will not; another try changes nothing."""
 
-    def __init__(self, name: str, message: str, *, status: int, said: str, range_: str | None, hint: str | None = None) -> None:
+    def __init__(self, name: str, message: str, *, status: int, said: str, hint: str | None = None) -> None:
         super().__init__(name, message, hint=hint)
-        self.status, self.said, self.range = status, said, range_
+        self.status, self.said = status, said
 
 
 class Piece:
@@ -133,15 +133,12 @@ class Wire:
         if answer.status_code in accept:
             return answer
         said, after = _said(answer), retry_after(answer.headers.get("Retry-After"))
-        limits = answer.headers.get("Range")
         answer.close()
         if answer.status_code in (401, 403):
-            raise Rejected(
-                "registry-refuses", f"{self.name} refuses: {said}", status=answer.status_code, said=said, range_=None, hint=self._way_in()
-            )
+            raise Rejected("registry-refuses", f"{self.name} refuses: {said}", status=answer.status_code, said=said, hint=self._way_in())
         if answer.status_code in AGAIN:
             raise Stumbled(said, after)
-        raise Rejected("registry-rejects", f"{what} at {self.name} failed: {said}", status=answer.status_code, said=said, range_=limits)
+        raise Rejected("registry-rejects", f"{what} at {self.name} failed: {said}", status=answer.status_code, said=said)
 
     def _broken(self, error: Exception) -> Exception:
         """What a broken line means, in words of ours: the library's may hold a signed address."""
@@ -196,7 +193,7 @@ class Wire:
                 return answer, ours
             answer.close()
             url = self._address(joined(url, onward))
-        raise Rejected("registry-rejects", f"{self.name} sends us on and on", status=0, said="too many redirects", range_=None)
+        raise Rejected("registry-rejects", f"{self.name} sends us on and on", status=0, said="too many redirects")
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Piece | None) -> Response:
         _unless(self.stopped)
@@ -223,7 +220,7 @@ class Wire:
         if place.scheme == "https" or (self._scheme == "http" and place.scheme == "http" and LOOPBACK.match(place.netloc)):
             return url
         raise Rejected(
-            "registry-rejects", f"{self.name} sends us to {place.scheme}://{place.hostname}, which is not https", status=0, said="not https", range_=None
+            "registry-rejects", f"{self.name} sends us to {place.scheme}://{place.hostname}, which is not https", status=0, said="not https"
         )  # fmt: skip
 
     def _session(self) -> Session:
@@ -269,7 +266,7 @@ def joined(base: str, onward: str) -> str:
 
 
 def no_address(name: str) -> Rejected:
-    return Rejected("registry-rejects", f"{name} sends us to an address that is none", status=0, said="no address", range_=None)
+    return Rejected("registry-rejects", f"{name} sends us to an address that is none", status=0, said="no address")
 
 
 def _without_port(scheme: str, netloc: str) -> str:
@@ -311,9 +308,7 @@ def content(answer: Response, most: int = MOST_BYTES) -> bytes:
     except (HTTPError, OSError) as error:
         raise Stumbled(f"the answer broke off ({type(error).__name__})") from error
     if len(body) > most:
-        raise Rejected(
-            "registry-rejects", f"an answer of the registry is larger than {most} bytes", status=0, said="too large", range_=None
-        )
+        raise Rejected("registry-rejects", f"an answer of the registry is larger than {most} bytes", status=0, said="too large")
     return body
 
 

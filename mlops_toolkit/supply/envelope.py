@@ -6,11 +6,11 @@ Reading is strict: these documents come from whoever could write to the registry
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_toolkit.oci.documents import canonical, strict
 from mlops_toolkit.supply import words
 from mlops_toolkit.supply.keys import PrivateKey, PublicKey, decoded
 
@@ -42,11 +42,6 @@ class Envelope:
         return any(key.verifies(signature, data) for signature in self.signatures)
 
 
-def canonical(document: object) -> bytes:
-    """JSON, the same bytes for the same document: sorted, without spaces."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
 def statement(name: str, digest: str, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
     """A statement about one image. name: its repository, as host/repository; digest: `sha256:…`."""
     algorithm, _, value = digest.partition(":")
@@ -64,20 +59,7 @@ def parsed(raw: bytes) -> Any:
     """JSON from a registry. ValueError where it is none, too large, too deep, or says a key twice (readers differ in which one counts)."""
     if len(raw) > words.MOST:
         raise ValueError(f"larger than {words.MOST / 1e6:.0f} MB")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise ValueError("a key stands there twice")
-        return made
-
-    def never(word: str) -> None:
-        raise ValueError(f"{word} is no number")
-
-    try:
-        return json.loads(raw, object_pairs_hook=once, parse_constant=never)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    return strict(raw)
 
 
 def read_statement(payload: bytes) -> Statement:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_toolkit.oci.documents import Descriptor
+from mlops_toolkit.oci.documents import Descriptor, canonical
 from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.supply import words
 from mlops_toolkit.supply.attach import attach
-from mlops_toolkit.supply.envelope import Statement, bundled, canonical, read_statement, sealed, statement
+from mlops_toolkit.supply.envelope import Statement, bundled, read_statement, sealed, statement
 from mlops_toolkit.supply.gather import statements
 from mlops_toolkit.supply.keys import PrivateKey
 from mlops_toolkit.supply.sign import attest, sign

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit._version import __version__
-from mlops_toolkit.supply.envelope import canonical
+from mlops_toolkit.oci.documents import canonical
 
 if TYPE_CHECKING:
     from cyclonedx.model import HashType

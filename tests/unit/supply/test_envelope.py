@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as some
 
+from mlops_toolkit.oci.documents import canonical
 from mlops_toolkit.supply import envelope, words
 from mlops_toolkit.supply.keys import PrivateKey
 from tests.world.proven import KEY, OTHER
@@ -31,7 +32,7 @@ def test_what_is_signed_is_as_the_specification_of_dsse_has_it() -> None:
 def test_a_statement_comes_back_as_it_was_made() -> None:
     payload = envelope.statement("ghcr.io/o/r", DIGEST, words.GATE, {"decision": "passed", "ü": [1.5, None]})
     assert payload == envelope.statement("ghcr.io/o/r", DIGEST, words.GATE, {"ü": [1.5, None], "decision": "passed"})
-    for raw in (envelope.canonical(envelope.sealed(payload, KEY)), envelope.bundled(envelope.sealed(payload, KEY), KEY.public)):
+    for raw in (canonical(envelope.sealed(payload, KEY)), envelope.bundled(envelope.sealed(payload, KEY), KEY.public)):
         read = envelope.read_envelope(raw)
         assert (read.payload, read.payload_type, read.keyless) == (payload, words.IN_TOTO, False)
         assert read.signed_by(KEY.public)
@@ -46,7 +47,7 @@ def test_a_statement_comes_back_as_it_was_made() -> None:
 def test_no_byte_of_an_envelope_can_be_changed(at: int, by: int) -> None:
     """It is no envelope any more, or the key did not sign it, or it says the same: a keyid, a space, the case of an escape."""
     payload = envelope.statement("ghcr.io/o/r", DIGEST, words.GATE, {"decision": "failed"})
-    raw = bytearray(envelope.canonical(envelope.sealed(payload, KEY)))
+    raw = bytearray(canonical(envelope.sealed(payload, KEY)))
     raw[at % len(raw)] ^= by
     try:
         read = envelope.read_envelope(bytes(raw))
@@ -60,7 +61,7 @@ def test_a_payload_signed_as_something_else_is_not_ours() -> None:
     payload = envelope.statement("ghcr.io/o/r", DIGEST, words.GATE, {})
     made = envelope.sealed(payload, KEY)
     made["signatures"] = [{"sig": base64.b64encode(KEY.sign(payload)).decode()}]
-    assert not envelope.read_envelope(envelope.canonical(made)).signed_by(KEY.public)
+    assert not envelope.read_envelope(canonical(made)).signed_by(KEY.public)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +112,4 @@ def test_a_certificate_is_seen() -> None:
         "verificationMaterial": {"certificate": {"rawBytes": ""}},
         "dsseEnvelope": envelope.sealed(envelope.statement("n", DIGEST, words.GATE, {}), OTHER),
     }
-    assert envelope.read_envelope(envelope.canonical(made)).keyless
+    assert envelope.read_envelope(canonical(made)).keyless

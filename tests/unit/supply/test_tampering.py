@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from mlops_toolkit.errors import MlopsError
-from mlops_toolkit.oci.documents import INDEX, MANIFEST, digest_of
+from mlops_toolkit.oci.documents import INDEX, MANIFEST, canonical, digest_of
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.supply import attach, provenance, sign, words
 from mlops_toolkit.supply.decide import Required, Row, decide, refused
-from mlops_toolkit.supply.envelope import bundled, canonical, sealed, statement
+from mlops_toolkit.supply.envelope import bundled, sealed, statement
 from mlops_toolkit.supply.facts import Facts
 from mlops_toolkit.supply.gather import gather
 from mlops_toolkit.supply.keys import PublicKey
