@@ -17,6 +17,7 @@ from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.image.requirements import Asked, Locked, normal, processor, without_gpu
 from mlops_toolkit.image.target import Target
 from mlops_toolkit.image.wanted import Package
+from mlops_toolkit.image.wheel import SPOILT, distribution
 from mlops_toolkit.system import proc
 
 # pip judges the markers of requirements by the interpreter that runs it, whatever --platform says; here by the one of the image.
@@ -100,7 +101,7 @@ def fetch(resolved: Resolved, target: Target, to: Path) -> Wheels:
         wanted.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         words = ["download", "--no-deps", "--require-hashes", "--dest", str(to), "--requirement", str(wanted), *target.pip]
         done = _pip(words, target.markers)
-    files = {_distribution(path): path for path in sorted(to.glob("*.whl"))}
+    files = {distribution(path): path for path in sorted(to.glob("*.whl"))}
     missing = [one.name for one in resolved.packages if normal(one.name) not in files]
     if done.status or missing:
         said = _trouble(done) or f"{', '.join(missing)} did not come"
@@ -115,15 +116,14 @@ def _expression(wheel: Path) -> str | None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             name = next((name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)), None)
-            text = archive.read(name)[: 1 << 20].decode("utf-8", "replace") if name else ""
-    except (OSError, zipfile.BadZipFile):
-        return None
+            if name is None:
+                return None
+            with archive.open(name) as metadata:
+                text = metadata.read(1 << 20).decode("utf-8", "replace")
+    except SPOILT:
+        return None  # unpacking it tells
     found = re.search(r"^License-Expression: (.{1,100})$", text.partition("\n\n")[0], re.MULTILINE)
     return found[1].strip() if found else None
-
-
-def _distribution(wheel: Path) -> str:
-    return normal(wheel.name.split("-")[0])
 
 
 def _report(roots: Sequence[str], constraints: Sequence[str], target: Target, *, dependencies: bool = True) -> tuple[list[Any] | None, str]:

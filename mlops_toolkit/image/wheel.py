@@ -5,9 +5,11 @@ Written here because an installer writes scripts for the interpreter that runs i
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +22,10 @@ WITHOUT_TESTS = frozenset(
     {"numpy", "scipy", "scikit-learn", "pandas", "joblib", "skops", "sympy", "mpmath", "lightgbm", "xgboost", "xgboost-cpu"}
 )
 MOST_BYTES = 40 << 30
+# What zipfile, and what it unpacks with, raise where an archive is damaged or odd: an encrypted file and an unknown compression are RuntimeErrors,
+# a name that is no text is a ValueError.
+SPOILT = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
+TWICE = (FileExistsError, NotADirectoryError, IsADirectoryError)  # a name is a file's and a folder's; no OSError else is the wheel's fault
 _DATA = re.compile(r"[^/]+\.data/(purelib|platlib)/(.+)")
 
 
@@ -27,7 +33,7 @@ def unpack(wheels: Iterable[Path], to: Path) -> None:
     """Unpack them, in the order given, into a folder. EnvironmentFailure `bad-wheel` for one that would write outside of it."""
     left = MOST_BYTES
     for wheel in wheels:
-        trimmed = normal(wheel.name.split("-")[0]) in WITHOUT_TESTS
+        trimmed = distribution(wheel) in WITHOUT_TESTS
         try:
             with zipfile.ZipFile(wheel) as archive:
                 for info in archive.infolist():
@@ -40,10 +46,15 @@ def unpack(wheels: Iterable[Path], to: Path) -> None:
                             "bad-wheel", f"{wheel.name} holds {ascii(place)[:200]}, which is no file of a package", hint="use another index"
                         )
                     _write(archive, info, to / place)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, NotADirectoryError, IsADirectoryError) as error:
+        except (*SPOILT, *TWICE) as error:
             raise EnvironmentFailure(
                 "bad-wheel", f"{wheel.name} cannot be unpacked: {error}", hint="try again; use another index"
             ) from error
+
+
+def distribution(wheel: Path) -> str:
+    """The normal name of the package that a wheel's file is named after."""
+    return normal(wheel.name.split("-")[0])
 
 
 def _place(name: str, *, trimmed: bool) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.image import requirements
+from mlops_toolkit.image import packages, requirements
 from mlops_toolkit.image.bytecode import compiled, interpreter
 from mlops_toolkit.image.inside import Python
 from mlops_toolkit.image.layer import below, written
@@ -180,9 +180,55 @@ def test_wheels_are_unpacked_without_scripts_and_never_outside(tmp_path: Path) -
         with pytest.raises(EnvironmentFailure) as caught:
             unpack([bad], tmp_path / "bad")
         assert caught.value.name == "bad-wheel"
-    bad.write_bytes(b"PK no zip")
-    with pytest.raises(EnvironmentFailure, match="cannot be unpacked"):
+
+
+def spoilt(place: Path, how: str) -> Path:
+    """A wheel that cannot be unpacked."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_LZMA if how == "lzma" else zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", "x" * 1000)
+        archive.writestr("b/c", "x")
+        archive.writestr({"folder": "a/b", "deep": "a/b/c", "file": "b"}.get(how, "d"), "x")
+    raw = bytearray(place.read_bytes())
+    if how == "encrypted":
+        raw[6] |= 1  # in the file's own header, and in the directory's
+        raw[raw.index(b"PK\1\2") + 8] |= 1
+    elif how == "unknown":
+        raw[8] = raw[raw.index(b"PK\1\2") + 10] = 77
+    elif how in ("stream", "lzma"):
+        raw[31:40] = b"\xff" * 9
+    elif how == "half":
+        del raw[40:]
+    elif how == "none":
+        raw[:] = b"PK no zip"
+    place.write_bytes(raw)
+    return place
+
+
+@pytest.mark.parametrize("how", ["none", "half", "encrypted", "unknown", "stream", "lzma", "folder", "deep", "file"])
+def test_a_wheel_that_cannot_be_unpacked_is_named(how: str, tmp_path: Path) -> None:
+    """Damaged, encrypted, compressed in an unknown way, or with a name that is a file's and a folder's."""
+    bad = spoilt(tmp_path / "bad-1.0-py3-none-any.whl", how)
+    with pytest.raises(EnvironmentFailure, match="cannot be unpacked") as caught:
         unpack([bad], tmp_path / "bad")
+    assert caught.value.name == "bad-wheel"
+
+
+def test_the_licence_in_a_wheel_is_read_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata of gigabytes that compress to nothing, or that cannot be unpacked, says none."""
+    place = tmp_path / "a-1.0-py3-none-any.whl"
+    asked: list[int] = []
+    read = zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n=-1: (asked.append(n), read(self, n))[1])
+    for text, said in (("License-Expression: MIT\n", "MIT"), ("x" * (3 << 20) + "\nLicense-Expression: MIT\n", None)):
+        with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a-1.0.dist-info/METADATA", text)
+        assert packages._expression(place) == said
+    assert asked
+    assert all(0 < n <= 1 << 20 for n in asked)
+    raw = bytearray(place.read_bytes())
+    raw[60:80] = b"\xff" * 20
+    place.write_bytes(raw)
+    assert packages._expression(place) is None
 
 
 def test_compiled_files_are_the_same_wherever_they_are_made(tmp_path: Path) -> None:
