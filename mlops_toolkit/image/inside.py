@@ -101,7 +101,7 @@ def _names(layer: Path, kept: dict[str, str], libc: dict[str, tuple[str, tuple[i
         for number, member in enumerate(archive):
             if number > MOST_FILES:
                 raise ValueError(f"it holds more than {MOST_FILES} files")
-            name = member.name.lstrip("./")
+            name = member.name.removeprefix("./").lstrip("/")
             folder, _, last = name.rpartition("/")
             if last.startswith(".wh."):
                 gone = f"{folder}/" if last == ".wh..wh..opq" else f"{folder}/{last[4:]}".lstrip("/")

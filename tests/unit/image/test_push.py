@@ -151,11 +151,12 @@ def test_a_base_in_another_registry_comes_through_a_mirror(wanted: Make, tmp_pat
 
 
 def test_a_base_without_python_or_that_is_none_is_named(wanted: Make, open_registry: Running) -> None:
-    """No interpreter, one that is too old, one that was deleted by a later layer, an artifact, a tag that is not there."""
+    """No interpreter, one that is too old, one that was deleted by a later layer, alone or with all above it, an artifact, a tag that is not there."""
     old = images.layer({"usr/bin/python3.9": b"x"})
     deleted = images.layer({"usr/bin/.wh.python3.11": b""})
+    gone = images.layer({".wh.usr": b""})
     empty = images.layer({"etc/passwd": b""})
-    for number, layers in enumerate(([old], [images.PYTHON_LAYER, deleted], [empty])):
+    for number, layers in enumerate(([old], [images.PYTHON_LAYER, deleted], [images.PYTHON_LAYER, gone], [empty])):
         images.put(images.client(open_registry.host, "bases"), str(number), {"amd64": layers}, plain=number == 1)
         with pytest.raises(UsageError) as caught:
             pushed(wanted(base=Reference.parse(f"{open_registry.host}/bases:{number}")))
