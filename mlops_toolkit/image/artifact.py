@@ -34,8 +34,7 @@ KINDS = {
     "dataset": re.compile(re.escape("golden.npz")),
     "weight.config": re.compile(r"(?i).*\.(json|ya?ml|toml|txt|pbtxt|jinja|cfg|ini|model)|merges.*|vocab.*"),
 }
-# how a format is called there
-FORMATS = {"skops": "skops", "safetensors": "safetensors", "saved-model": "tensorflow", "handler": "python"}
+FORMATS = {"saved-model": "tensorflow", "handler": "python"}  # what is called otherwise there
 SUFFIXES = {".safetensors": "safetensors", ".gguf": "gguf", ".onnx": "onnx", ".keras": "keras", ".ubj": "xgboost", ".skops": "skops"}
 # of our annotations, what the configuration has a place for
 DESCRIBED = {"version": "version", "revision": "revision", "source": "sourceURL", "title": "title", "description": "description"}

@@ -44,7 +44,6 @@ class Base:
     source     where its layers are fetched (a mirror, where there is one), None where all of them lie in the store
     layers     lowest first, under the OCI's media types
     python     what will run the server
-    gpu        whether it brings CUDA
     """
 
     reference: Reference | None
@@ -53,7 +52,11 @@ class Base:
     layers: tuple[Descriptor, ...]
     config: Config
     python: Python
-    gpu: bool
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it brings CUDA."""
+        return not {"CUDA_VERSION", "NV_CUDA_LIB_VERSION"}.isdisjoint(environment(self.config))
 
 
 def resolve(
@@ -65,12 +68,13 @@ def resolve(
     registry = registries(source)
     raw, media_type, digest = _document(registry, source.target, base)
     pinned = base.at(tag=base.tag, digest=digest)
+    index = Index.read(raw, media_type) if media_type in INDEXES else None
     found = []
     for platform in asked:
-        if media_type in INDEXES:
-            chosen = Index.read(raw, media_type).choose(platform)
+        if index is not None:
+            chosen = index.choose(platform)
             if chosen is None:
-                known = sorted({str(one.platform) for one in Index.read(raw, media_type).manifests if one.platform})
+                known = sorted({str(one.platform) for one in index.manifests if one.platform})
                 raise UsageError(
                     "no-platform",
                     f"the base {base} is not there for {platform}",
@@ -85,21 +89,20 @@ def resolve(
 
 
 def fetched(registry: Registry, blob: Descriptor, store: Store) -> Path:
-    """A blob in the store, brought from the registry where it is not there, proven. EnvironmentFailure `base-damaged`."""
+    """A blob in the store, brought from the registry where it is not there, proven. EnvironmentFailure `base-damaged`, `image-damaged`."""
     if store.has(blob.digest, blob.size):
         return store.blob(blob.digest)
     name = f"{blob.digest[:19]}… of {registry.host}/{registry.repository}"
     with registry.pull_blob(blob.digest) as source, store.writing() as (out, settle):
         if source is None:
             raise EnvironmentFailure("base-damaged", f"the registry has lost {name}", hint="use another base, or pull this one anew")
-        sha, size = hashlib.sha256(), 0
-        while chunk := source.read(CHUNK):
-            sha.update(chunk)
+        size = 0
+        while chunk := source.read(CHUNK):  # which holds the digest at its end
             size += len(chunk)
             out.write(chunk)
             if size > blob.size:
                 break
-        if (f"sha256:{sha.hexdigest()}", size) != (blob.digest, blob.size):
+        if size != blob.size:
             raise EnvironmentFailure(
                 "base-damaged", f"what came as {name} is something else", hint="ask the registry's owner, or a mirror's"
             )
@@ -157,8 +160,7 @@ def standing(
     source: Reference | None,
 ) -> Base:
     """A base of which all is known. name: for people. UsageError `no-python`."""
-    env = environment(config)
-    chosen = inside.python(env.get("PATH"), python)
+    chosen = inside.python(environment(config).get("PATH"), python)
     if chosen is None:
         there = ", ".join(inside.pythons) or "none"
         raise UsageError(
@@ -167,8 +169,7 @@ def standing(
             where="publish.base",
             hint="name an image with Python in it, such as python:3.12-slim",
         )
-    gpu = any(name in env for name in ("CUDA_VERSION", "NV_CUDA_LIB_VERSION"))
-    return Base(reference, source, config.platform, layers, config, chosen, gpu)
+    return Base(reference, source, config.platform, layers, config, chosen)
 
 
 def environment(config: Config) -> dict[str, str]:

@@ -13,14 +13,14 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.image import engine
-from mlops_toolkit.image.base import Base, Registries, environment, standing
+from mlops_toolkit.image.base import READABLE, Base, Registries, standing
 from mlops_toolkit.image.inside import look
 from mlops_toolkit.image.layer import repacked
 from mlops_toolkit.image.push import push, resolved
@@ -129,20 +129,16 @@ def _taken(saved: Path, wanted: Wanted, base: Base | None, store: Store) -> Base
         layers = list(base.layers[:below]) if base else []
         diffs = list(config.diff_ids[:below])
         for name in said["Layers"][below:]:
-            source = archive.extractfile(name)
-            if source is None:
-                raise _strange(f"no {name}")
-            layer = repacked(source, store, "what Docker built", wanted.epoch)
+            layer = repacked(_opened(archive, name), store, "what Docker built", wanted.epoch)
             layers.append(Descriptor(layer.media_type, layer.digest, layer.size))
             diffs.append(layer.diff_id)
-    found = look([store.blob(one.digest) for one in layers if store.has(one.digest, one.size)])
+    found = look([store.blob(one.digest) for one in layers if one.media_type in READABLE and store.has(one.digest, one.size)])
     made = Config(
         config.platform, {"Env": config.config.get("Env") or [], "Labels": config.config.get("Labels")}, tuple(diffs), _history(diffs)
     )
     lower = base if below else None
     if not found.pythons and lower is not None:  # Python is the base's, which was looked into before
-        env = environment(made)
-        return Base(lower.reference, lower.source, lower.platform, tuple(layers), made, lower.python, "CUDA_VERSION" in env)
+        return replace(lower, layers=tuple(layers), config=made)
     return standing(
         "what Docker built",
         made,
@@ -160,13 +156,17 @@ def _history(diffs: list[str]) -> tuple[dict[str, Any], ...]:
 
 
 def _member(archive: tarfile.TarFile, name: Any) -> bytes:
+    return _opened(archive, name).read(8 << 20)
+
+
+def _opened(archive: tarfile.TarFile, name: Any) -> IO[bytes]:
     try:
         source = archive.extractfile(str(name))
     except KeyError as error:
         raise _strange(f"no {name}") from error
     if source is None:
         raise _strange(f"no {name}")
-    return source.read(8 << 20)
+    return source
 
 
 def _strange(what: str) -> EnvironmentFailure:

@@ -28,6 +28,11 @@ class Locked:
     marker: str
     hashes: frozenset[str]
 
+    @property
+    def pin(self) -> str:
+        """As pip is asked for it."""
+        return f"{self.name}=={self.version} {self.marker}".strip()
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -86,15 +91,14 @@ def asked(runtime: Mapping[str, str], own: Mapping[str, str], trained: Mapping[s
     roots = {name: pin.partition("+")[0] for name, pin in runtime.items()} | dict(own)
     server = {*SERVER, "numpy"} - set(roots)
     versions = [one for one in ours if one.name in server and not (one.name == "numpy" and "numpy" in trained)]
-    lines = [*roots.values(), *(f"{one.name}=={one.version} {one.marker}".strip() for one in versions)]
+    lines = [*roots.values(), *(one.pin for one in versions)]
     if "numpy" in server and "numpy" in trained:
         lines.append(f"numpy=={trained['numpy']}")
     fixed = {*roots, *server}
-    after = [f"{one.name}=={one.version} {one.marker}".strip() for one in ours if one.name not in fixed]
+    after = [one for one in ours if one.name not in fixed]
     before = [f"{name}=={version}" for name, version in trained.items() if name not in fixed]
-    known = set(trained)
-    rest = [f"{one.name}=={one.version} {one.marker}".strip() for one in ours if one.name not in fixed and one.name not in known]
-    return Asked(tuple(sorted(set(lines))), tuple(sorted({*before, *rest})), tuple(sorted(set(after))))
+    rest = [one.pin for one in after if one.name not in trained]
+    return Asked(tuple(sorted(set(lines))), tuple(sorted({*before, *rest})), tuple(sorted({one.pin for one in after})))
 
 
 def processor(root: str) -> str | None:

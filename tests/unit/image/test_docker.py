@@ -5,14 +5,21 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlops_toolkit.errors import CommandFailed, EnvironmentFailure, UsageError
 from mlops_toolkit.image import docker, engine
+from mlops_toolkit.image.base import Base
+from mlops_toolkit.image.inside import Python
 from mlops_toolkit.image.layer import repacked
 from mlops_toolkit.image.store import Store
+from mlops_toolkit.image.wanted import Wanted
+from mlops_toolkit.oci.documents import Config, Descriptor, Platform, digest_of
+from mlops_toolkit.oci.reference import Reference
+from tests.world import images
 
 
 def test_our_dockerfile_installs_what_is_asked_for_and_nothing_else() -> None:
@@ -83,3 +90,35 @@ def test_a_layer_of_dockers_keeps_its_files_and_loses_its_times(tmp_path: Path) 
     assert (found["new"].mtime, found["old"].mtime, found["link"].linkname) == (1_700_000_000, 1000, "new")
     assert (found["old"].uid, found["old"].mode, found["old"].uname) == (5, 0o4755, "")
     assert found["new"].pax_headers["SCHILY.xattr.security.capability"] == "x"
+
+
+def test_a_base_whose_layers_are_not_read_here_stays_below(tmp_path: Path) -> None:
+    """A layer compressed by zstd lies in the store as it came: what Docker put on it is taken all the same, and its Python is the base's.
+    An archive without a layer that it names is said to be strange.
+    """
+    store, platform, zstd = Store(tmp_path / "store"), Platform("linux", "amd64"), b"(\xb5/\xfd"
+    with store.writing() as (out, settle):
+        out.write(zstd)
+        settle(digest_of(zstd))
+    layer = Descriptor("application/vnd.oci.image.layer.v1.tar+zstd", digest_of(zstd), len(zstd))
+    config = Config(platform, {"Env": ["NV_CUDA_LIB_VERSION=12"]}, (digest_of(b"base"),))
+    base = Base(None, None, platform, (layer,), config, Python("/usr/bin/python3.11", (3, 11), "glibc", (2, 36)))
+    own = images.layer({"opt/words": b"x"})
+    built = replace(config, diff_ids=(*config.diff_ids, digest_of(own))).to_bytes()
+    reference = Reference.parse("docker.io/library/x")
+    wanted = Wanted(tmp_path, "x", reference, reference, tmp_path)
+
+    def saved(**files: bytes) -> Path:
+        told = json.dumps([{"Config": "config", "Layers": ["base", "own"]}]).encode()
+        with tarfile.open(tmp_path / "image.tar", "w") as archive:
+            for name, content in {"manifest.json": told, "config": built, **files}.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        return tmp_path / "image.tar"
+
+    made = docker._taken(saved(own=own), wanted, base, store)
+    assert (made.layers[0], len(made.layers), made.python, made.gpu) == (layer, 2, base.python, True)
+    with pytest.raises(EnvironmentFailure, match="no own") as caught:
+        docker._taken(saved(), wanted, base, store)
+    assert caught.value.name == "no-docker"
