@@ -99,16 +99,13 @@ def _line(since: str, world: World, history: History) -> Lineage:
     line = lineage.find(world.git, world.context, history.ancestry, base=branch)
     if not since:
         return line
-    try:
-        start = lineage.asked(world.git, history.ancestry, since).commit
-    except UsageError as error:
-        error.where, error.hint = "--since", f"name a commit or tag of {branch}"
-        raise
-    place = next((place for place, step in enumerate(line.steps) if step.commit == start), None)
+    hint = f"name a commit or tag of {branch}"
+    start = lineage.asked(world.git, history.ancestry, since)
+    if start is None:
+        raise UsageError("unknown-base", f'"{since[:80]}" is no commit, branch or tag', where="--since", hint=hint)
+    place = next((place for place, step in enumerate(line.steps) if step.commit == start.commit), None)
     if place is None:
-        raise UsageError(
-            "not-on-the-line", f"{since[:80]} is not on the line of {branch}", where="--since", hint=f"name a commit or tag of {branch}"
-        )
+        raise UsageError("not-on-the-line", f"{since[:80]} is not on the line of {branch}", where="--since", hint=hint)
     return Lineage(line.steps[: place + 1], line.reason, line.label)
 
 

@@ -74,7 +74,7 @@ def find(
         if context.ci and context.event != "workflow_run" and not base:
             raise no_repository(git)
         return Lineage(reason="there is no commit here")
-    start = asked(git, ancestry, base) if base else (_start_in_ci if context.ci else _start_on_laptop)(git, context, ancestry)
+    start = _start(git, context, ancestry, base)
     if start.commit is None:
         return Lineage(reason=start.reason, label=start.label, released=start.released)
     steps, cut = walk(git, start.commit, ancestry, frozenset(known), limit)
@@ -93,11 +93,11 @@ of a checkout into a folder (`path: code`) name the configuration in it: `config
     )
 
 
-def asked(git: Git, ancestry: Ancestry, base: str) -> Start:
-    """The start that a person asked for: a commit, branch or tag, here or on the remote."""
-    name = base.strip()
+def asked(git: Git, ancestry: Ancestry, name: str) -> Start | None:
+    """The start that a person asked for: a commit, branch or tag, here or on the remote; None where it is none of them."""
+    name = name.strip()
     if not name or not name.isprintable():
-        raise _unknown(base)
+        return None
     commit = next((c for n in (name, f"origin/{name}") if (c := git.commit(n)) is not None), None)
     if commit is not None:
         return Start(commit.sha, f"{name}, as asked for", name)
@@ -106,17 +106,22 @@ def asked(git: Git, ancestry: Ancestry, base: str) -> Start:
     places = [name] if full else [f"refs/heads/{name}", f"refs/tags/{name}^{{}}", f"refs/tags/{name}"]
     line = next((found for place in places if (found := ancestry(place, 1))), ())
     if not line:
-        raise _unknown(base)
+        return None
     return Start(line[0].sha, f"{name}, as asked for", name[:7] if full else name)
 
 
-def _unknown(base: str) -> UsageError:
-    return UsageError(
-        "unknown-base",
-        f'"{base[:80]}" is no run, commit, branch or tag',
-        where="the base to compare with",
-        hint="write a run id (`mlops history list` shows them), a commit, a branch, or a file",
-    )
+def _start(git: Git, context: Context, ancestry: Ancestry, base: str | None) -> Start:
+    if not base:
+        return (_start_in_ci if context.ci else _start_on_laptop)(git, context, ancestry)
+    start = asked(git, ancestry, base)
+    if start is None:
+        raise UsageError(
+            "unknown-base",
+            f'"{base[:80]}" is no run, commit, branch or tag',
+            where="the base to compare with",
+            hint="write a run id (`mlops history list` shows them), a commit, a branch, or a file",
+        )
+    return start
 
 
 def _start_in_ci(git: Git, context: Context, ancestry: Ancestry) -> Start:

@@ -29,7 +29,7 @@ class Target:
 def find(ref: str, git: Git | None, context: Context, history: History) -> Target:
     """ref: a tag, commit or branch, "" for what the event is about, else HEAD.
 
-    UsageError `unknown-base` for a name that means nothing; EnvironmentFailure `no-repository` where there is no commit.
+    UsageErrors `unknown-ref` for a name that means nothing, `not-to-publish`; EnvironmentFailure `no-repository` where there is no commit.
     """
     if git is None or git.commit("HEAD") is None:
         raise lineage.no_repository(git)
@@ -53,11 +53,15 @@ def named(message: str) -> tuple[str, ...]:
 
 def _asked(ref: str, git: Git, history: History) -> Target:
     plain = ref.removeprefix("refs/tags/")
-    local = git.commit(f"refs/tags/{plain}") if plain.isprintable() and not plain.startswith("-") else None
-    if local is not None:
+    full = f"refs/tags/{plain}"
+    # By name: what git reads after one (`v1.2.3^`) is a commit, and no tag.
+    if plain.isprintable() and full in git.lines("for-each-ref", "--format=%(refname)", full) and (local := git.commit(full)):
         return Target(_step(local), plain, named(_message(plain, git, history)))
     start = lineage.asked(git, history.ancestry, plain)
-    commit = _commit(start.commit or "", git, history)
+    if start is None or start.commit is None:
+        hint = "name a tag (`git tag` lists them), a commit or a branch, of this clone or its remote"
+        raise UsageError("unknown-ref", f'"{plain[:80]}" is no tag, commit or branch', where="what is published", hint=hint)
+    commit = _commit(start.commit, git, history)
     if git.commit(plain) is not None or git.commit(f"origin/{plain}") is not None:
         return Target(_step(commit))
     message = history.message(plain)

@@ -75,7 +75,7 @@ def test_a_slice_and_a_stretch_of_the_line(repository: Repository) -> None:
     [
         (("acuracy",), 'there is no metric "acuracy"', 'did you mean "accuracy"?'),
         (("accuracy", "--slice", "language=fr"), 'there is no slice "language=fr"', "language=en"),
-        (("accuracy", "--since", "nowhere"), '"nowhere" is no run, commit, branch or tag', "name a commit or tag of main"),
+        (("accuracy", "--since", "nowhere"), '"nowhere" is no commit, branch or tag', "name a commit or tag of main"),
         (("accuracy", "--since", "HEAD"), "1 run of this line can be walked over, and a move needs two", "mlops history list"),
         (("roc-auc:spam",), "its roc-auc:spam is undefined: no scores", "mlops history list"),
     ],
