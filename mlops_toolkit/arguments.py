@@ -26,9 +26,13 @@ def _matrix(parser: Parser) -> None:
     )
 
 
+def _json(parser: Parser, what: str, form: str = "document") -> None:
+    parser.add_argument("--json", action="store_true", help=f"print {what} as one JSON {form}, and nothing else, on standard output")
+
+
 def _doctor(parser: Parser) -> None:
     _config(parser)
-    parser.add_argument("--json", action="store_true", help="print what was found as one JSON list, and nothing else, on standard output")
+    _json(parser, "what was found", "list")
 
 
 def _plan(parser: Parser) -> None:
@@ -37,7 +41,7 @@ def _plan(parser: Parser) -> None:
     )
     _config(parser)
     _matrix(parser)
-    parser.add_argument("--json", action="store_true", help="print the plan as one JSON document, and nothing else, on standard output")
+    _json(parser, "the plan")
 
 
 def _report(parser: Parser) -> None:
@@ -73,7 +77,7 @@ def _run(parser: Parser) -> None:
 
 
 def _outcome(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON document, and nothing else, on standard output")
+    _json(parser, "the result")
     parser.add_argument("--html", action="store_true", help="also draw the charts and write .mlops/report.html (a CI always does)")
 
 
@@ -114,9 +118,7 @@ def _bisect(parser: Parser) -> None:
     _matrix(parser)
     parser.add_argument("--slice", default="", metavar="SLICE", help="on one slice alone: language=de")
     parser.add_argument("--since", default="", metavar="COMMIT", help="from this commit or tag on (default: from the first recorded run)")
-    parser.add_argument(
-        "--json", action="store_true", help="print what was found as one JSON document, and nothing else, on standard output"
-    )
+    _json(parser, "what was found")
 
 
 def _review(parser: Parser) -> None:
@@ -166,7 +168,7 @@ def _inspect(parser: Parser) -> None:
     parser.add_argument(
         "--golden", action="store_true", help="load it and see whether it answers its golden examples as it did (needs its packages)"
     )
-    parser.add_argument("--json", action="store_true", help="print it as one JSON document, and nothing else, on standard output")
+    _json(parser, "it")
 
 
 def _verify(parser: Parser) -> None:
@@ -186,9 +188,7 @@ def _verify(parser: Parser) -> None:
         help="signature, passed (by itself: no yes, no override, nothing undecided), commit=SHA, repository=OWNER/REPO (repeatable)",
     )
     parser.add_argument("--deep", action="store_true", help="read every layer, not the model's alone")
-    parser.add_argument(
-        "--json", action="store_true", help="print what was found as one JSON document, and nothing else, on standard output"
-    )
+    _json(parser, "what was found")
 
 
 def _serve(parser: Parser) -> None:
@@ -220,9 +220,7 @@ def _publish(parser: Parser) -> None:
     )
     parser.add_argument("--by", default="", metavar="NAME", help="who decided that (in a CI: who started the run)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be published, and send nothing")
-    parser.add_argument(
-        "--json", action="store_true", help="print what was done as one JSON document, and nothing else, on standard output"
-    )
+    _json(parser, "what was done")
 
 
 def _power(parser: Parser) -> None:
@@ -254,7 +252,7 @@ def _power(parser: Parser) -> None:
     parser.add_argument("--task", choices=("classification", "regression"), help="what the predictions are")
     parser.add_argument("--positive", default=None, metavar="LABEL", help="the positive class of binary metrics")
     parser.add_argument("--png", default="", metavar="FILE", help="where the curve is drawn (default: .mlops/power.png)")
-    parser.add_argument("--json", action="store_true", help="print the answer as one JSON document, and nothing else, on standard output")
+    _json(parser, "the answer")
 
 
 def _history(parser: Parser) -> None:

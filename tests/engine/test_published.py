@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.engine.act import ROOT, Engine, Ran, cache, workflow
 from tests.engine.conftest import Make
 from tests.world import images
 from tests.world.registry import Running
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.act
 NAME = "acme/digits"
@@ -156,18 +156,19 @@ def container(release: Release) -> Iterator[str]:
 
 @pytest.mark.docker
 def test_docker_runs_it_and_it_answers_its_golden_examples_as_the_training_process_did(release: Release, container: str) -> None:
-    for _ in range(240):
-        try:
-            if requests.get(f"{container}/v2/health/ready", timeout=5).status_code == 200:
-                break
-        except requests.RequestException:
-            pass
-        time.sleep(0.25)
+    wait_for(lambda: _ready(container), 60)
     x = _examples()
     expected = load(_model(release), served=True).predict(x)
     answered = _asked(container, x)
     assert {name: value.tolist() for name, value in answered.items()} == {name: value.tolist() for name, value in expected.items()}
     assert load(_model(release), served=True).golden() == 0
+
+
+def _ready(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/v2/health/ready", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
 
 
 def _model(release: Release) -> Path:
