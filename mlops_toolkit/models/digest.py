@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mlops_toolkit.errors import CommandFailed
-from mlops_toolkit.system.files import CHUNK
+from mlops_toolkit.system.files import CHUNK, cache
 
 # A file system's clock ticks every few milliseconds: a file changed within a tick of our reading could keep its mtime.
 TICK_SECONDS = 0.02
@@ -55,8 +55,7 @@ class Cache:
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Cache:
         """The cache of this user: $XDG_CACHE_HOME/mlops/digests.sqlite."""
-        home = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME") or Path.home()) / ".cache")
-        return cls(Path(home) / "mlops" / "digests.sqlite")
+        return cls(cache(env) / "digests.sqlite")
 
     def _open(self) -> sqlite3.Connection | None:
         try:

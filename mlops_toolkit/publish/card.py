@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 from mlops_toolkit.formats.manifest import Manifest
 from mlops_toolkit.formats.signature import Tensor
+from mlops_toolkit.models.base import short
 from mlops_toolkit.publish.policy import Judged, Ruling
 from mlops_toolkit.records.result import Check
 from mlops_toolkit.records.run import Measure, MetricValue, Run
@@ -97,9 +98,9 @@ def _kind(served: Manifest | None) -> str:
 
 
 def _commit(commit: str | None, repository: str | None) -> str:
-    short = code(words.short(commit) or "no commit")
+    shown = code(words.short(commit) or "no commit")
     target = address(f"{repository}/commit/{commit}") if repository and commit and commit.isalnum() else None
-    return f"[{short}]({target})" if target else short
+    return f"[{shown}]({target})" if target else shown
 
 
 # ── how good ──────────────────────────────────────────────────────────
@@ -122,13 +123,7 @@ def _metrics(facts: Facts) -> str:
 def _suite(name: str, n: int, task: str | None, digest: str) -> str:
     what = f"{inline(name, 60)}: " if name else "Measured on "
     kind = f" of {inline(task, 40)}" if task else ""
-    return f"{what}{words.count(n, 'example')}{kind}, data {code(words_digest(digest))}."
-
-
-def words_digest(digest: str) -> str:
-    """`sha256:1a2b3c4d5e6f`, whatever stands before the colon."""
-    kind, colon, rest = digest.rpartition(":")
-    return f"{kind}{colon}{rest[:12]}"
+    return f"{what}{words.count(n, 'example')}{kind}, data {code(short(digest))}."
 
 
 def _baseline(facts: Facts) -> str:

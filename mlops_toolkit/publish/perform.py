@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_toolkit import plug
 from mlops_toolkit.config.publishing import Publish
@@ -17,6 +17,7 @@ from mlops_toolkit.forge.base import Posted, Release
 from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.refused import SAVE, refuse
 from mlops_toolkit.history import upkeep
+from mlops_toolkit.history.base import Entry
 from mlops_toolkit.history.local import LocalHistory
 from mlops_toolkit.models.base import short
 from mlops_toolkit.models.open import fetch
@@ -28,9 +29,10 @@ from mlops_toolkit.publish.search import Found
 from mlops_toolkit.publish.send import Registries, Say, There
 from mlops_toolkit.publish.tags import Names, Step
 from mlops_toolkit.publish.target import Target
-from mlops_toolkit.records.run import Publication, Run
+from mlops_toolkit.records.run import Publication
 from mlops_toolkit.report import words
 from mlops_toolkit.system.clock import iso
+from mlops_toolkit.system.files import cache
 from mlops_toolkit.world import World
 
 if TYPE_CHECKING:
@@ -230,7 +232,7 @@ def _made(made: Plan, model: Path, registries: Registries, world: World, say: Sa
         name=made.name,
         repository=made.reference,
         base=Reference.parse(options.base or images.default_base(_python(made)), where=made.found.loaded.at("publish.base")),
-        cache=send.cache(world.env),
+        cache=cache(world.env) / "images",  # built and brought layers
         platforms=options.platforms,
         packages=options.packages,
         annotations=marks.marks(made.facts),
@@ -305,11 +307,11 @@ def _record(made: Plan, done: Done, world: World) -> Done:
     return replace(done, troubles=(*done.troubles, *troubles))
 
 
-def _named_so(found: Found, name: str | None) -> Iterator[Any]:
+def _named_so(found: Found, name: str | None) -> Iterator[Entry]:
     """Other runs of the model that are released under the name: the registry says whose it is."""
     for entry in found.history.entries():
         if name is not None and entry.released and entry.key == found.entry.key and entry.id != found.entry.id:
-            run: Run | None = found.history.run(entry.id)
+            run = found.history.run(entry.id)
             if run is not None and run.released == name:
                 yield entry
 
@@ -327,8 +329,7 @@ def _tell(made: Plan, done: Done, world: World) -> Done:
 
 def override(args: argparse.Namespace, world: World) -> policy.Override | None:
     """Who overrides, and why. In a CI it is whoever started the run, beside the name that is given."""
-    actor, by = world.context.actor or "", str(getattr(args, "by", ""))
-    reason = str(getattr(args, "override", ""))
+    actor, by, reason = world.context.actor or "", args.by, args.override
     if world.context.ci and reason:
         by = f"{by} (run by {actor})" if by and actor and by != actor else by or actor
     return policy.override(reason, by)

@@ -11,7 +11,7 @@ from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.forge.base import check_name
 from mlops_toolkit.history import baseline, lineage
-from mlops_toolkit.history.base import Entry, History
+from mlops_toolkit.history.base import Entry, History, key_of
 from mlops_toolkit.publish import pick
 from mlops_toolkit.publish.card import Previous
 from mlops_toolkit.publish.pick import Asked, Choice
@@ -69,17 +69,16 @@ def find(target: Target, configurations: Sequence[Loaded], run: str, model: str,
 
 def _mine(loaded: Loaded, history: History, context: Context) -> list[Entry]:
     """The entries of one configuration's model, of all legs of a matrix unless one is named."""
-    start = f"{loaded.where}|{loaded.config.name}|"
-    exact = None if context.matrix is None else f"{start}{context.matrix}"
-    return [entry for entry in history.entries() if (entry.key == exact if exact else entry.key.startswith(start))]
+    key = key_of(loaded.where, loaded.config.name, context.matrix)
+    return [entry for entry in history.entries() if (entry.key.startswith(key) if context.matrix is None else entry.key == key)]
 
 
 def _asked(target: Target, configurations: Sequence[Loaded], entries: Sequence[Entry], run: str, model: str, world: World) -> Asked:
-    """The question, and which models' checks still wait at the commit: only a CI that has nothing recorded yet need ask."""
+    """The question, and which models' checks still wait at the commit: of those that have nothing recorded yet, which only a CI can ask."""
     models = {entry.key: _name(entry.key) for entry in entries}
-    leg = world.context.matrix or ""
+    leg = world.context.matrix
     for loaded in configurations:
-        models.setdefault(f"{loaded.where}|{loaded.config.name}|{leg}", check_name(loaded.config.name, leg or None))
+        models.setdefault(key_of(loaded.where, loaded.config.name, leg), check_name(loaded.config.name, leg))
     asked = Asked(
         target.at,
         models,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.oci.documents import INDEXES, Config, Index, Manifest
@@ -139,9 +138,3 @@ def own(reference: Reference, leg: str | None) -> Reference:
     """A repository of its own for each leg of a matrix: two models never share tags. Pure."""
     suffix = "".join(char if char.isalnum() else "-" for char in (leg or "").lower() if char.isascii()).strip("-")
     return replace(reference, repository=f"{reference.repository}-{suffix}") if suffix else reference
-
-
-def cache(env: Mapping[str, str]) -> Path:
-    """Where built and brought layers are kept between runs: $XDG_CACHE_HOME/mlops/images."""
-    home = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME") or Path.home()) / ".cache")
-    return Path(home) / "mlops" / "images"

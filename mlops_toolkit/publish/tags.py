@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.models.base import short
 
 Word = Literal["version", "minor", "major", "latest", "sha"]
 THERE = "it is there already"  # why a tag need not be put
@@ -165,8 +166,3 @@ def taken(tag: str, digest: str) -> UsageError:
         f"the tag {tag} is another image's ({short(digest)}) already: released tags are never moved",
         hint="release under a new tag; who pulled this one would get another model by the same name",
     )
-
-
-def short(digest: str) -> str:
-    """`sha256:1a2b3c4d5e6f`."""
-    return digest[: len("sha256:") + 12]

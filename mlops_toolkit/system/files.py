@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 CHUNK = 1 << 20
@@ -53,6 +53,12 @@ def _alive(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def cache(env: Mapping[str, str]) -> Path:
+    """What is kept for this user between runs, and can be made again: $XDG_CACHE_HOME/mlops."""
+    home = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME") or Path.home()) / ".cache")
+    return Path(home) / "mlops"
 
 
 @contextlib.contextmanager
