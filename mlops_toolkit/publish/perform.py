@@ -134,7 +134,10 @@ def perform(made: Plan, registries: Registries, world: World, say: Say) -> Done:
         if digest is None:
             pushed = _made(made, folder, registries, world, say)
             digest = pushed.digest
+        # One that has another tag is looked at again: what is known against it may be new.
+        if made.there.pointing.get(made.names.all[0]) != digest:
             _scan(made, digest, world, say)
+        if pushed is not None:
             sent = proof.prove(
                 registry,
                 pushed,

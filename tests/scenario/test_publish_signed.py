@@ -42,11 +42,12 @@ def test_whoever_has_the_public_key_can_tell(tmp_path: Path, locked_registry: Ru
     with team(tmp_path / "team", {"mlops.yaml": configured(tmp_path, locked_registry, "acme/signed", more)}, may=MAY) as made:
         publisher = Publisher(made, locked_registry, "acme/signed")
 
-        def publish(tag: str, *, code: int = 0, **inputs: str) -> Step:
-            publisher.tagged(tag)
+        def publish(tag: str, *, code: int = 0, again: bool = False) -> Step:
+            if not again:
+                publisher.tagged(tag)
             job = publisher.job(tag)
             job.env |= {"COSIGN_PRIVATE_KEY": SECRET, "COSIGN_PASSWORD": "hush-hush"}
-            return job.step("publish", code=code, **inputs)
+            return job.step("publish", code=code)
 
         made.reviewed(made.push())
         publisher.wrong(28)
@@ -62,6 +63,12 @@ def test_whoever_has_the_public_key_can_tell(tmp_path: Path, locked_registry: Ru
         assert (found["says"]["run"], found["says"]["tag"], found["says"]["decision"]) == (done.outputs["run"], "v1.0.0", "passed")
         wrong = verify(publisher, tmp_path, "v1.0.0", "--key", "other.pub", code=5)
         assert [one["name"] for one in wrong["errors"]] == ["wrong-signature", "unsigned-provenance", "unsigned-verdict"]
+
+        # The same image under another tag: what the scanner knows of it by now keeps that one away.
+        (tmp_path / "refuse").touch()
+        assert "refuses the image" in publish("v1.0.1", code=5).err
+        assert "v1.0.1" not in publisher.tags()
+        assert "no blob sent" in publish("v1.0.0", again=True).err
     for place in tmp_path.rglob("*"):
         if place.is_file() and place.stat().st_size < 1_000_000:
             assert b"hush-hush" not in place.read_bytes(), place
