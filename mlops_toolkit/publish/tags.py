@@ -16,7 +16,7 @@ from mlops_toolkit.errors import UsageError
 from mlops_toolkit.models.base import short
 
 Word = Literal["version", "minor", "major", "latest", "sha"]
-THERE = "it is there already"  # why a tag need not be put
+THERE, NEW = "it is there already", "it is new"  # why a tag need not be put, and why it is
 SHA = 12  # hex digits of the commit: two of one repository that begin alike are not to be expected
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # what the distribution specification calls a tag
 MOVES = {"minor": re.compile(r"[0-9]+\.[0-9]+"), "major": re.compile("[0-9]+"), "latest": re.compile("latest")}
@@ -142,21 +142,22 @@ def steps(wanted: Names, digest: str, there: Mapping[str, str | None], known: It
         now = there.get(tag)
         if now == digest:
             made.append(Step(tag, False, THERE))
-        elif now is None or tag == wanted.fixed:
-            made.append(Step(tag, True, "it is new"))
-        elif tag == wanted.sha:
-            made.append(Step(tag, False, f"it stays with the first image of this commit, {short(now)}"))
-        else:
+        elif tag in moving:
             made.append(_moved(tag, moving[tag], wanted, versions, now))
+        elif now is None:
+            made.append(Step(tag, True, NEW))
+        else:  # the commit's
+            made.append(Step(tag, False, f"it stays with the first image of this commit, {short(now)}"))
     return tuple(made)
 
 
-def _moved(tag: str, word: Word, wanted: Names, versions: Sequence[Version], now: str) -> Step:
+def _moved(tag: str, word: Word, wanted: Names, versions: Sequence[Version], now: str | None) -> Step:
     assert wanted.version is not None  # noqa: S101 -- only versions have tags that move
     newer = max((one for one in versions if one.named(word) == tag and one > wanted.version), default=None)
     if newer is not None:
-        return Step(tag, False, f"it stays with {newer.major}.{newer.minor}.{newer.patch}, which is newer")
-    return Step(tag, True, f"it moves on from {short(now)}")
+        why = f"it {'belongs to' if now is None else 'stays with'} {newer.major}.{newer.minor}.{newer.patch}, which is newer"
+        return Step(tag, False, why)
+    return Step(tag, True, NEW if now is None else f"it moves on from {short(now)}")
 
 
 def taken(tag: str, digest: str) -> UsageError:

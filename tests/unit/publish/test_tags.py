@@ -91,6 +91,14 @@ def test_a_moving_tag_moves_only_forward(tag: str, known: list[str], moves: bool
     assert found["1.2"].put is moves, found["1.2"].why
 
 
+def test_a_moving_tag_that_is_not_there_yet_does_not_begin_at_an_older_version() -> None:
+    """`latest` asked for from the fix of an old release on: whoever pulls it wants the newest."""
+    wanted = names(ALL, tag="v1.2.3", model="m", commit=COMMIT)
+    found = {s.tag: s for s in steps(wanted, A, {}, ["v2.0.0", "v1.2.2"])}
+    assert {tag: one.put for tag, one in found.items()} == {SHA: True, "latest": False, "1": True, "1.2": True, "v1.2.3": True}
+    assert found["latest"].why == "it belongs to 2.0.0, which is newer"
+
+
 def test_latest_moves_by_all_versions() -> None:
     wanted = names(ALL, tag="v1.2.3", model="m", commit=COMMIT)
     found = {s.tag: s.put for s in steps(wanted, A, dict.fromkeys(("latest", "1", "1.2"), B), ["v2.0.0", "v1.2.2"])}
