@@ -45,8 +45,7 @@ def prove(
     from mlops_toolkit.supply import provenance, sbom
 
     base = (pushed.base.name, pushed.base.digest or "") if pushed.base else None
-    packages = [sbom.Package(one.name, one.version, one.sha256, one.licence) for one in pushed.packages]
-    bill = sbom.sbom(pushed.digest, registry.name, facts.run.id, packages, _model(facts), base, epoch)
+    bill = sbom.sbom(pushed.digest, registry.name, facts.run.id, pushed.packages, _model(facts), base, epoch)
     told = provenance.Published(
         registry.name, pushed.digest, names.fixed, form, platforms=pushed.platforms, base=base, sbom=digest_of(bill)
     )

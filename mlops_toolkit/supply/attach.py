@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from mlops_toolkit.oci.documents import EMPTY, EMPTY_CONFIG, MANIFEST, Descriptor, Manifest
 from mlops_toolkit.oci.registry import Registry
@@ -29,20 +30,33 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def attach(registry: Registry, subject: Descriptor, kind: str, payload: bytes, annotations: Mapping[str, str] | None = None) -> Descriptor:
-    """Attach a document; what is attached already is not sent again. Returns the descriptor of its manifest.
+@dataclass(frozen=True)
+class Document:
+    """What is to be attached. kind: a row of KINDS; annotations: of its manifest."""
 
-    subject: media type, digest and size of what it is about. kind: a row of KINDS.
+    kind: str
+    payload: bytes = field(repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def attach(registry: Registry, subject: Descriptor, *documents: Document) -> list[Descriptor]:
+    """Attach documents; what is attached already is not sent again. Returns the descriptors of their manifests, in order.
+
+    subject: media type, digest and size of what they are about.
     """
-    made = KINDS[kind]
-    layer = Descriptor.of(made.media_type, payload, annotations={TITLE: made.title})
     about = Descriptor(subject.media_type, subject.digest, subject.size)
-    manifest = Manifest(EMPTY_CONFIG, (layer,), dict(annotations or {}), made.media_type, about)
-    content = manifest.to_bytes()
-    found = Descriptor.of(MANIFEST, content)
-    if any(one.digest == found.digest for one in registry.referrers(subject.digest)):
-        return found
-    registry.push_blob(layer.digest, layer.size, lambda: io.BytesIO(payload))
-    registry.push_blob(EMPTY_CONFIG.digest, EMPTY_CONFIG.size, lambda: io.BytesIO(EMPTY))
-    registry.add_referrer(content)
+    there = {one.digest for one in registry.referrers(subject.digest)}
+    found, new = [], []
+    for one in documents:
+        kind = KINDS[one.kind]
+        layer = Descriptor.of(kind.media_type, one.payload, annotations={TITLE: kind.title})
+        content = Manifest(EMPTY_CONFIG, (layer,), one.annotations, kind.media_type, about).to_bytes()
+        manifest = Descriptor.of(MANIFEST, content)
+        found.append(manifest)
+        if manifest.digest not in there:
+            registry.push_blob(layer.digest, layer.size, partial(io.BytesIO, one.payload))
+            new.append(content)
+    if new:
+        registry.push_blob(EMPTY_CONFIG.digest, EMPTY_CONFIG.size, partial(io.BytesIO, EMPTY))
+        registry.add_referrers(*new)
     return found

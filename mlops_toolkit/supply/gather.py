@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import IO, Any, Protocol, cast
 
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError, UsageError
-from mlops_toolkit.oci.documents import CONFIG, DOCKER_CONFIG, INDEXES, MANIFESTS, Config, Descriptor, Index, Manifest
+from mlops_toolkit.oci.documents import CONFIG, DOCKER_CONFIG, INDEXES, MANIFESTS, MOST_BYTES, Config, Descriptor, Index, Manifest
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.oci.registry import Registry, Stored
 from mlops_toolkit.supply import sign, words
@@ -58,8 +58,9 @@ def gather(registry: Registry, asked: Reference, *, key: PublicKey | None, deep:
         look.rest(manifest, of, artifact=artifact)
     model, note = models.pop() if len(models) == 1 else (None, "its platforms hold different models" if models else "it has no layers")
     signed, spoiled = sign.signatures(registry, stored.digest, key)
-    claims, bad = statements(registry, stored.digest, key)
-    bills, worse = _bills(registry, stored.digest)
+    listed = referrers(registry, stored.digest)
+    claims, bad = statements(registry, stored.digest, listed, key)
+    bills, worse = _bills(registry, stored.digest, listed)
     return Facts(
         asked=str(asked),
         name=registry.name,
@@ -78,11 +79,10 @@ def gather(registry: Registry, asked: Reference, *, key: PublicKey | None, deep:
 
 
 def _stored(registry: Registry, asked: Reference) -> Stored:
-    found = registry.pull_manifest(asked.digest or asked.tag or "latest")
+    found = registry.pull_manifest(asked.target)
     if found is None:
-        said = asked.digest or asked.tag or "latest"
         hint = "is the name right, and may this login read it? private images look like absent ones"
-        raise UsageError("no-such-image", f"there is no {said[:80]} in {registry.name}", where="IMAGE", hint=hint)
+        raise UsageError("no-such-image", f"there is no {asked.target[:80]} in {registry.name}", where="IMAGE", hint=hint)
     return found
 
 
@@ -115,6 +115,10 @@ class _Look:
 
     def model(self, manifest: Manifest, of: str, told: str, *, artifact: bool) -> tuple[str | None, str]:
         """(digest of the model that the layers hold, why there is none). told: what the image says it is."""
+        if len(manifest.layers) > MOST_LAYERS:
+            raise InvalidFile(
+                "too-many-layers", f"the manifest{of} lists {len(manifest.layers)} layers; {MOST_LAYERS} at most are looked at"
+            )
         known = tuple(layer.digest for layer in manifest.layers)
         if known in self._models:
             return self._models[known]
@@ -152,15 +156,17 @@ class _Look:
 
     def rest(self, manifest: Manifest, of: str, *, artifact: bool) -> None:
         """The configuration, and the layers that were not read for the model."""
-        if len(manifest.layers) > MOST_LAYERS:
-            raise InvalidFile(
-                "too-many-layers", f"the manifest{of} lists {len(manifest.layers)} layers; {MOST_LAYERS} at most are looked at"
-            )
         config = manifest.config
         if config.digest not in self.pieces:
-            self.pieces[config.digest] = self._read(config, f"the configuration{of}", lambda _: None)
-            if not artifact and self.pieces[config.digest].state == "read" and (wrong := _configured(self._registry, manifest)):
-                self.pieces[config.digest] = Piece(f"the configuration{of}", config.digest, config.size, "wrong", wrong)
+            begin = bytearray()
+
+            def read(stream: IO[bytes]) -> None:
+                while len(begin) <= MOST_BYTES and (block := stream.read(BLOCK)):
+                    begin.extend(block)
+
+            piece = self._read(config, f"the configuration{of}", read)
+            wrong = "" if artifact or piece.state != "read" else _configured(bytes(begin), manifest)
+            self.pieces[config.digest] = replace(piece, state="wrong", note=wrong) if wrong else piece
         for number, layer in enumerate(manifest.layers, 1):
             if layer.digest in self.pieces:
                 continue
@@ -236,11 +242,8 @@ class Counted:
             raise EnvironmentFailure("image-damaged", "it is smaller than its manifest says")
 
 
-def _configured(registry: Registry, manifest: Manifest) -> str:
+def _configured(body: bytes, manifest: Manifest) -> str:
     """What is wrong with an image's configuration beside its digest; "" where nothing is."""
-    body = sign.read_blob(registry, manifest.config)
-    if isinstance(body, str):
-        return ""  # told already, as a piece
     try:
         config = Config.read(body)
     except EnvironmentFailure as error:
@@ -250,11 +253,16 @@ def _configured(registry: Registry, manifest: Manifest) -> str:
     return ""
 
 
-def statements(registry: Registry, digest: str, key: PublicKey | None) -> tuple[tuple[Claim, ...], tuple[tuple[str, str], ...]]:
-    """Every statement that is attached to a digest, each once: as a referrer, or under cosign's tag; and what is none: (place, why)."""
+def statements(
+    registry: Registry, digest: str, listed: Sequence[Descriptor], key: PublicKey | None
+) -> tuple[tuple[Claim, ...], tuple[tuple[str, str], ...]]:
+    """Every statement that is attached to a digest, each once: as a referrer, or under cosign's tag; and what is none: (place, why).
+
+    listed: its `referrers`.
+    """
     claims: dict[tuple[bytes, Signed], Claim] = {}
     spoiled: list[tuple[str, str]] = []
-    for place, media_type, body in _documents(registry, digest):
+    for place, media_type, body in _documents(registry, digest, listed):
         if isinstance(body, str):
             spoiled.append((place, body))
             continue
@@ -283,9 +291,9 @@ def _statement(media_type: str, body: bytes, key: PublicKey | None) -> tuple[Sta
     return read_statement(envelope.payload), signed
 
 
-def _documents(registry: Registry, digest: str) -> Iterator[tuple[str, str, bytes | str]]:
+def _documents(registry: Registry, digest: str, listed: Sequence[Descriptor]) -> Iterator[tuple[str, str, bytes | str]]:
     """(place, media type, bytes or why there are none) of everything that may be a statement."""
-    for one in _referrers(registry, digest):
+    for one in listed:
         kind = one.artifact_type or ""
         if kind not in (words.IN_TOTO, words.DSSE) and not kind.startswith(words.BUNDLES):
             continue
@@ -302,7 +310,8 @@ def _documents(registry: Registry, digest: str) -> Iterator[tuple[str, str, byte
         yield f"{tag} #{number}", layer.media_type, sign.read_blob(registry, layer)
 
 
-def _referrers(registry: Registry, digest: str) -> list[Descriptor]:
+def referrers(registry: Registry, digest: str) -> list[Descriptor]:
+    """What says that it is about a digest, as far as it is looked at."""
     return [one for one in registry.referrers(digest) if one.media_type in MANIFESTS][:MOST_ATTACHED]
 
 
@@ -320,10 +329,10 @@ def _of_referrer(registry: Registry, one: Descriptor, digest: str) -> Iterator[t
         yield place, layer.media_type, sign.read_blob(registry, layer)
 
 
-def _bills(registry: Registry, digest: str) -> tuple[tuple[Bill, ...], tuple[tuple[str, str], ...]]:
+def _bills(registry: Registry, digest: str, listed: Sequence[Descriptor]) -> tuple[tuple[Bill, ...], tuple[tuple[str, str], ...]]:
     """The bills of materials among the referrers."""
     found, spoiled = [], []
-    for one in _referrers(registry, digest):
+    for one in listed:
         if one.artifact_type != words.SBOM:
             continue
         for place, media_type, body in _of_referrer(registry, one, digest):

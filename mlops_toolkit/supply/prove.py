@@ -10,9 +10,9 @@ from typing import Any
 from mlops_toolkit.oci.documents import Descriptor, canonical
 from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.supply import words
-from mlops_toolkit.supply.attach import attach
+from mlops_toolkit.supply.attach import Document, attach
 from mlops_toolkit.supply.envelope import Statement, bundled, read_statement, sealed, statement
-from mlops_toolkit.supply.gather import statements
+from mlops_toolkit.supply.gather import referrers, statements
 from mlops_toolkit.supply.keys import PrivateKey
 from mlops_toolkit.supply.sign import attest, sign
 
@@ -43,38 +43,35 @@ def prove(
 
     A statement that is there and says the same, but for who published it and when, is left as it is.
     """
-    before, _ = statements(registry, subject.digest, key.public if key else None)
+    before, _ = statements(registry, subject.digest, referrers(registry, subject.digest), key.public if key else None)
     there = [
         claim.statement for claim in before if claim.signed == ("key" if key else "unchecked") and claim.statement.about(subject.digest)
     ]
-    blobs, made = registry.sent_blobs, []
-    made.append(("bill of materials", attach(registry, subject, "sbom", sbom).digest))
-    whole = list(documents)
-    if key is not None:  # what cosign 3 takes for the signature itself
-        whole.insert(0, statement(registry.name, subject.digest, words.SIGNED, {}))
-    for document in whole:
-        said = read_statement(document)
-        if any(_same(said, other) for other in there):
-            document = next(other.payload for other in there if _same(said, other))
-        made.append((said.predicate_type, _attached(registry, subject, document, said, key, sleep)))
+    # with a key, what cosign 3 takes for the signature itself
+    first = [] if key is None else [statement(registry.name, subject.digest, words.SIGNED, {})]
+    wanted = [read_statement(document) for document in (*first, *documents)]
+    said = [next((other for other in there if _same(one, other)), one) for one in wanted]
+    envelopes = [] if key is None else [sealed(one.payload, key) for one in said]
+    if key is None:
+        attached = [Document("statement", one.payload, {words.PREDICATE: one.predicate_type}) for one in said]
+    else:
+        attached = [Document("bundle", bundled(envelope, key.public), _marks(one)) for one, envelope in zip(said, envelopes, strict=True)]
+    blobs = registry.sent_blobs
+    manifests = attach(registry, subject, Document("sbom", sbom), *attached)
+    made = list(zip(("bill of materials", *(one.predicate_type for one in said)), (one.digest for one in manifests), strict=True))
     if key is not None:
+        for one, envelope in zip(said, envelopes, strict=True):
+            if one.predicate_type != words.SIGNED:
+                attest(registry, subject.digest, canonical(envelope), one.predicate_type, sleep=sleep)
         for digest in (subject.digest, *also_signed) * 2:  # the second time looks whether they stayed: others may sign at the same moment
             sign(registry, digest, key, sleep=sleep)
         made += [("signature", words.tag_of(digest, "sig")) for digest in (subject.digest, *also_signed)]
     return Proof(tuple(made), registry.sent_blobs - blobs)
 
 
-def _attached(
-    registry: Registry, subject: Descriptor, document: bytes, said: Statement, key: PrivateKey | None, sleep: Callable[[float], None]
-) -> str:
-    if key is None:
-        return attach(registry, subject, "statement", document, {words.PREDICATE: said.predicate_type}).digest
-    envelope = sealed(document, key)
-    marks = {words.BUNDLE_CONTENT: "dsse-envelope", words.BUNDLE_PREDICATE: said.predicate_type}
-    found = attach(registry, subject, "bundle", bundled(envelope, key.public), marks)
-    if said.predicate_type != words.SIGNED:
-        attest(registry, subject.digest, canonical(envelope), said.predicate_type, sleep=sleep)
-    return found.digest
+def _marks(of: Statement) -> dict[str, str]:
+    """How readers of bundles find it."""
+    return {words.BUNDLE_CONTENT: "dsse-envelope", words.BUNDLE_PREDICATE: of.predicate_type}
 
 
 def _same(one: Statement, other: Statement) -> bool:

@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_toolkit._version import __version__
 from mlops_toolkit.oci.documents import canonical
@@ -25,15 +25,17 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class Package:
-    """A package in the image. sha256: of its archive, hexadecimal; purl: None is a Python package of that name."""
+class Package(Protocol):
+    """A Python package in the image, as whoever built it knows it. sha256: of its archive, hexadecimal."""
 
-    name: str
-    version: str
-    sha256: str | None = None
-    licence: str | None = None
-    purl: str | None = None
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def sha256(self) -> str | None: ...
+    @property
+    def licence(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _package(one: Package, taken: set[str | None]) -> Component:
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
-    purl = PackageURL.from_string(one.purl) if one.purl else PackageURL("pypi", None, one.name, one.version)
+    purl = PackageURL("pypi", None, one.name, one.version)
     licence, named = _text(one.licence or ""), purl.to_string()
     return Component(
         type=ComponentType.LIBRARY,

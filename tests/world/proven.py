@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mlops_toolkit.image.wanted import Package
 from mlops_toolkit.models.digest import File, of_files
 from mlops_toolkit.oci.auth import Login
 from mlops_toolkit.oci.documents import CONFIG, INDEX, LAYER_GZIP, MANIFEST, Config, Descriptor, Index, Manifest, Platform, digest_of
@@ -109,7 +110,7 @@ def result(checks: Sequence[Check] = ()) -> Result:
 
 
 def bill(name: str, digest: str) -> bytes:
-    packages = [sbom.Package("numpy", "2.4.6", "e" * 64, "BSD-3-Clause"), sbom.Package("onnxruntime", "1.32.0", "f" * 64, "MIT License")]
+    packages = [Package("numpy", "2.4.6", "e" * 64, "BSD-3-Clause"), Package("onnxruntime", "1.32.0", "f" * 64, "MIT License")]
     model = sbom.Model("spam", RUN, model_digest(), "onnx", {"model.onnx": hashlib.sha256(FILES["model.onnx"]).hexdigest()})
     return sbom.sbom(digest, name, RUN, packages, model, BASE, 1_764_000_000)
 

@@ -16,7 +16,8 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.oci.documents import INDEX, MANIFEST, canonical, digest_of
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.oci.registry import Registry
-from mlops_toolkit.supply import attach, provenance, sign, words
+from mlops_toolkit.supply import provenance, sign, words
+from mlops_toolkit.supply.attach import Document, attach
 from mlops_toolkit.supply.decide import Required, Row, decide, refused
 from mlops_toolkit.supply.envelope import bundled, sealed, statement
 from mlops_toolkit.supply.facts import Facts
@@ -132,6 +133,30 @@ def test_a_second_time_nothing_is_sent(world: tuple[FakeRegistry, Proven]) -> No
     assert fake.manifests == before
 
 
+def test_a_registry_without_a_list_of_its_own_is_written_to_once() -> None:
+    """Bill, provenance, verdict and signature reach the list under the tag together: each write is followed by a look whether it stayed."""
+    with FakeRegistry(referrers=False).serving() as fake:
+        found = proven.published(fake.host, REPOSITORY, sleep=lambda _: None)
+        tag = found.subject.digest.replace(":", "-")
+        assert [str(asked) for asked in fake.asked].count(f"PUT /v2/{REPOSITORY}/manifests/{tag}") == 1
+        assert len(manifest(fake, tag)["manifests"]) == 4
+        found.registry.close()
+
+
+def test_of_an_image_of_too_many_layers_none_is_read(world: tuple[FakeRegistry, Proven]) -> None:
+    """It is refused before, whatever it calls itself: an artifact's layers are all read to know its model."""
+    fake, found = world
+    document = manifest(fake, found.platforms[0].digest)
+    for media_type in (document["config"]["mediaType"], "application/x"):
+        fake.asked.clear()
+        config = {**document["config"], "mediaType": media_type}
+        put(fake, "v1.2.3", {**document, "config": config, "layers": document["layers"][-1:] * 513})
+        with pytest.raises(MlopsError) as caught:
+            look(found.registry)
+        assert caught.value.name == "too-many-layers"
+        assert not [asked for asked in fake.asked if document["layers"][-1]["digest"] in asked.path]
+
+
 Change = Callable[[FakeRegistry, Proven], object]
 
 
@@ -139,7 +164,7 @@ def resigned(fake: FakeRegistry, found: Proven, kind: str, predicate: dict[str, 
     """Put another statement of the kind there, signed by the right key: what only its holder can."""
     remove_statements(fake, kind)
     payload = statement(found.registry.name, about or found.subject.digest, kind, predicate)
-    attach.attach(found.registry, found.subject, "bundle", bundled(sealed(payload, KEY), KEY.public))
+    attach(found.registry, found.subject, Document("bundle", bundled(sealed(payload, KEY), KEY.public)))
 
 
 def forged(fake: FakeRegistry, found: Proven, kind: str) -> None:
@@ -150,7 +175,7 @@ def forged(fake: FakeRegistry, found: Proven, kind: str) -> None:
         **sealed(document, KEY),
         "payload": base64.b64encode(document.replace(b"passed", b"pazzed").replace(b"a1b2", b"a1b3")).decode(),
     }
-    attach.attach(found.registry, found.subject, "bundle", bundled(envelope, KEY.public))
+    attach(found.registry, found.subject, Document("bundle", bundled(envelope, KEY.public)))
 
 
 def moved_signature(fake: FakeRegistry, found: Proven) -> None:
@@ -186,12 +211,12 @@ def another_model(fake: FakeRegistry, found: Proven) -> None:
 
 def another_bill(fake: FakeRegistry, found: Proven) -> None:
     remove_sbom(fake)
-    attach.attach(found.registry, found.subject, "sbom", found.sbom.replace(b"numpy", b"nunpy"))
+    attach(found.registry, found.subject, Document("sbom", found.sbom.replace(b"numpy", b"nunpy")))
 
 
 def bill_of_another(fake: FakeRegistry, found: Proven) -> None:
     remove_sbom(fake)
-    attach.attach(found.registry, found.subject, "sbom", proven.bill(found.registry.name, f"sha256:{'0' * 64}"))
+    attach(found.registry, found.subject, Document("sbom", proven.bill(found.registry.name, f"sha256:{'0' * 64}")))
 
 
 def verdict(**more: Any) -> dict[str, Any]:
@@ -275,9 +300,9 @@ def test_what_others_attach_is_not_believed_and_spoils_nothing(world: tuple[Fake
     envelope = sealed(false, OTHER)
     keyless = canonical({**json.loads(bundled(envelope, OTHER.public)), "verificationMaterial": {"certificate": {"rawBytes": "MII="}}})
     for body in (bundled(envelope, OTHER.public), keyless, b"rubbish", b"{}", b"[" * 10_000):
-        attach.attach(registry, subject, "bundle", body)
-    attach.attach(registry, subject, "statement", false)
-    attach.attach(registry, subject, "sbom", b'{"bomFormat": "SPDX"}')
+        attach(registry, subject, Document("bundle", body))
+    attach(registry, subject, Document("statement", false))
+    attach(registry, subject, Document("sbom", b'{"bomFormat": "SPDX"}'))
     sign.sign(registry, subject.digest, OTHER)
     facts, rows = look(registry)
     assert refused(rows) == []
