@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_toolkit.config import read
 from mlops_toolkit.config.read import Loaded
-from mlops_toolkit.errors import EnvironmentFailure, InvalidFile
+from mlops_toolkit.config.schema import MODEL_NAME
+from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
+from mlops_toolkit.history import baseline
 from mlops_toolkit.history.base import key_of
 from mlops_toolkit.history.local import prepare
 from mlops_toolkit.records import run as records
-from mlops_toolkit.records.run import Artifact, Data, Evaluation, Run
+from mlops_toolkit.records.run import Artifact, Data, Evaluation, Model, Run
+from mlops_toolkit.report.escape import plain
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.system.files import locked, sweep, write_atomic
 from mlops_toolkit.world import World
@@ -31,6 +36,32 @@ FULL = "make room, or give this user leave to write there, and run it again"
 def predictions_path(folder: Path, suite: str) -> Path:
     """Where a run's folder keeps a suite's predictions as they were written."""
     return folder / "predictions" / f"{suite or 'main'}.parquet"
+
+
+def recorded(text: str, config: str | None, world: World, *, instead: str) -> tuple[Run, Model]:
+    """The run that `text` names by its id, or the beginning of it, and its model as it is on record.
+
+    config: of the mlops.yaml beside which its history lies, None for the nearest. instead: what else the text could have named.
+    UsageError `no-such-model` where it does not look like an id, else as `baseline.named`; EnvironmentFailure `no-model`;
+    InvalidFile `wrong-shape` where the record calls its model by what is no name.
+    """
+    nothing = UsageError(
+        "no-such-model", f"{plain(text, 200)} is neither {instead} here nor the id of a run", hint="`mlops history list` shows the runs"
+    )
+    try:
+        loaded = read.load(read.discover(config, cwd=world.cwd, root=world.root)[0], root=world.root)
+    except UsageError as error:
+        raise nothing if error.name == "no-config" else error from error
+    history = world.history(Home(loaded, world).state, loaded.config.history.at)
+    entry = baseline.named(text, history.entries())
+    if entry is None:
+        raise nothing
+    run = history.run(entry.id)
+    if run is None or run.trained is None:
+        raise EnvironmentFailure("no-model", f"run {entry.id} has no model on record", hint="name another run, or a path")
+    if not re.fullmatch(MODEL_NAME, run.model):  # a record may come from a job that ran somebody's code, and a folder be called so
+        raise InvalidFile("wrong-shape", f"{plain(run.model, 100)!r} is no name of a model", where=f"run {run.id}")
+    return run, run.trained
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_toolkit.config import read
-from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit import home
+from mlops_toolkit.errors import UsageError
 from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.load import load
 from mlops_toolkit.formats.refused import SAVE, refuse
-from mlops_toolkit.history import baseline
 from mlops_toolkit.inspection import show
 from mlops_toolkit.inspection.show import Found
 from mlops_toolkit.models.digest import Cache, digest
 from mlops_toolkit.models.open import fetch
 from mlops_toolkit.models.parameters import count
-from mlops_toolkit.report.escape import plain
 from mlops_toolkit.world import World
 
 KINDS = {
@@ -33,7 +31,7 @@ KINDS = {
 
 
 def run(args: argparse.Namespace, world: World) -> int:
-    """Say what the model is; 0. UsageError `executing-format` for one that only runs."""
+    """Say what the model is; 0. UsageError `executing-format` for one that only runs, `no-such-model`."""
     path = world.cwd / args.model
     if path.exists():
         found = inspected(path, args.model, golden=args.golden, env=world.env)
@@ -82,22 +80,7 @@ def _folder(path: Path) -> str:
 
 
 def _recorded(args: argparse.Namespace, world: World, to: Path) -> tuple[Path, str]:
-    """The model of a recorded run, brought here. UsageError `unknown-model-path` where there is neither a path nor a run of that name."""
-    nothing = UsageError(
-        "no-such-model",
-        f"{plain(args.model, 200)} is neither a file or folder here nor the id of a run",
-        hint="`mlops history list` shows the runs",
-    )
-    try:
-        loaded = read.load(read.discover(args.config, cwd=world.cwd, root=world.root)[0], root=world.root)
-    except UsageError as error:
-        raise nothing if error.name == "no-config" else error from error
-    history = world.history(loaded.folder / ".mlops", loaded.config.history.at)
-    entry = baseline.named(args.model, history.entries())
-    if entry is None:
-        raise nothing
-    run = history.run(entry.id)
-    if run is None or run.trained is None:
-        raise EnvironmentFailure("no-model", f"run {entry.id} has no model on record", hint="name another run, or a path")
-    fetch(run.trained, to, world.models, env=world.env)
+    """The model of a recorded run, brought here, and what it is called."""
+    run, model = home.recorded(args.model, args.config, world, instead="a file or folder")
+    fetch(model, to, world.models, env=world.env)
     return to, f"{run.model} (run {run.id})"

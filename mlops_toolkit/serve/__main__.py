@@ -28,7 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         made = settings_.read(args, os.environ)
         from mlops_toolkit.serve import run
 
-        run.forget_secrets()
         return run.run(args.models, made)
     except MlopsError as error:
         print(f"serve: {error}", file=sys.stderr)

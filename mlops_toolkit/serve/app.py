@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import os
@@ -79,7 +80,7 @@ class App:
     # what connections call
 
     def admit(self, call: Call) -> int:
-        """See wire.Calls: what can be said by the headers alone is said before a body is read."""
+        """See calls.Calls: what can be said by the headers alone is said before a body is read."""
         given = call.headers.get(b"x-request-id")
         call.id = given.decode("ascii") if given is not None and ID.fullmatch(given) else f"{self._prefix}-{next(self._number):x}"
         call.token = self.watch.begun(call.headers.items())
@@ -134,8 +135,10 @@ class App:
         self.refused(call, Refused(name, f"{what} (request {call.id})", hint="the server's log says more"), served, work)
 
     def gone(self, call: Call) -> None:
-        """Nobody waits for the answer any more."""
+        """Nobody waits for the answer any more: what still waits for its turn is not computed."""
         call.answered = True
+        if call.drop is not None:
+            call.drop()
         self._counted(call, 499, 0, None, None, None)
 
     def answer(
@@ -228,6 +231,7 @@ class App:
         """Have the model answer, and send what that is written as."""
 
         def done(work: Work, found: Any) -> None:
+            call.drop = None  # the two hold each other, and large arrays
             if isinstance(found, Refused):
                 self.refused(call, found, served, work)
             elif isinstance(found, Exception):
@@ -248,6 +252,8 @@ class App:
             served.batcher.submit(work)
         except Refused as refusal:
             self.refused(call, refusal, served)
+        else:
+            call.drop = functools.partial(served.batcher.drop, work)
 
     # the rest
 

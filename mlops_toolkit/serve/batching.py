@@ -22,7 +22,6 @@ from mlops_toolkit.serve.speed import Speed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Answer = "dict[str, NDArray[Any]]"
 INLINE = 0.0005  # seconds: what takes less is computed where it arrived, since handing it to a thread and back would cost as much
 
 
@@ -70,7 +69,7 @@ class Batcher:
         max_wait: float,
         batched: Callable[[int, int, float, list[Any]], None] = lambda rows, requests, seconds, tokens: None,
     ) -> None:
-        self.name, self.loop = name, loop
+        self.loop = loop
         self.max_batch, self.latency_target, self.max_wait = max(1, max_batch), latency_target, max_wait
         self.batched = batched
         self.answer: Callable[[Any], dict[str, NDArray[Any]]] | None = None
@@ -103,7 +102,7 @@ class Batcher:
         return left + self.waiting / self._limit * self._full
 
     def submit(self, work: Work) -> None:
-        """Take it into the queue. Refused `too-busy` where its turn would come too late."""
+        """Take it into the queue. Refused `too-many` where its turn would come too late."""
         if self.waiting or self._computing:
             expected = self.expected()
             if expected > self.max_wait:
@@ -162,11 +161,6 @@ class Batcher:
     def empty(self) -> bool:
         """Whether nobody waits for an answer."""
         return not self._open
-
-    @property
-    def depth(self) -> int:
-        """Requests that wait for their answer."""
-        return len(self._open)
 
     def drop(self, work: Work) -> None:
         """Nobody waits for its answer any more: what still waits is not computed."""

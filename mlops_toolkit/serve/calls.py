@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,19 +38,20 @@ class Calls(Protocol):
 class Call:
     """One request and its answer.
 
-
-    target   path and query as they were sent; `path` and `query` once they are asked for
+    target   path and query as they were sent
     headers  by lower-case name; of those that come twice the last
     begun    perf_counter() when its headers were there
+    more     of whoever answers it: a refusal that waits for its turn
+    drop     has whoever computes its answer leave it; None where nobody does
     """
 
     __slots__ = (
         "_connection",
-        "_parts",
         "answered",
         "begun",
         "body",
         "client",
+        "drop",
         "headers",
         "held",
         "id",
@@ -63,7 +65,7 @@ class Call:
     )
 
     def __init__(self, connection: Connection, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> None:
-        self._connection, self._parts = connection, None
+        self._connection = connection
         self.method, self.target, self.headers = method, target, headers
         self.body: bytes = b""
         self.client = connection.client
@@ -74,17 +76,14 @@ class Call:
         self.held = 0
         self.answered = False
         self.route: Any = None
-        self.more: Any = None  # of whoever answers it
+        self.more: Any = None
+        self.drop: Callable[[], None] | None = None
         self.token: Any = None
 
     @property
     def open(self) -> bool:
         """Whether there is still somebody to answer."""
         return not self.answered and self._connection.transport is not None
-
-    @property
-    def listener(self) -> Listener:
-        return self._connection.listener
 
     def reply(self, status: int, headers: bytes, body: bytes = b"") -> None:
         """Send the answer; headers as lines, each with its end. A second answer, or one that nobody waits for, goes nowhere."""
@@ -101,8 +100,6 @@ class Listener:
         self.connections: set[Connection] = set()
         self.held = 0  # bytes of bodies of calls that are read or answered
         self.draining = False
-        self.turned_away = 0
-        self.unreadable = 0
         self.common = b""
         self._sweeper: asyncio.TimerHandle | None = None
         self.dated()

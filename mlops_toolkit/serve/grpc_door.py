@@ -56,7 +56,7 @@ class Door:
         listed = tuple(versions(self._app.models.known[served.name]))
         return Model(served, served.name, served.version, listed, served.loaded.manifest)
 
-    async def infer(self, call: Call, model: Model, inputs: dict[str, NDArray[Any]], within: float | None) -> Arrays:
+    async def infer(self, call: Call, model: Model, inputs: dict[str, NDArray[Any]]) -> Arrays:
         served: Served = model.key
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 

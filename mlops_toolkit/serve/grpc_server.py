@@ -81,9 +81,8 @@ class Door(Protocol):
         """Refused `unknown-model`, `unknown-version`, `not-ready`."""
         ...
 
-    async def infer(self, call: Call, model: Model, inputs: dict[str, NDArray[Any]], within: float | None) -> Mapping[str, NDArray[Any]]:
-        """What the model answers, in the same batches as over HTTP. Refused, also for a model that fails. within: seconds, None for no limit
-        but the server's own."""
+    async def infer(self, call: Call, model: Model, inputs: dict[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """What the model answers, in the same batches as over HTTP. Refused, also for a model that fails."""
         ...
 
     def ended(self, call: Call, inputs: Mapping[str, NDArray[Any]] | None, answer: Mapping[str, NDArray[Any]] | None) -> None:
@@ -242,7 +241,7 @@ class Server:
         call.model = model = self._door.pick(message.model_name, message.model_version or None)
         request, raw = grpc_tensors.read(message, model.manifest.signature, limits=self._limits)
         call.rows, arrays["inputs"] = request.rows, request.inputs
-        arrays["answer"] = answer = await self._door.infer(call, model, request.inputs, context.time_remaining())
+        arrays["answer"] = answer = await self._door.infer(call, model, request.inputs)
         return grpc_tensors.write(request, answer, model=model.name, version=model.version, raw=raw)
 
 

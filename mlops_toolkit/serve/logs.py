@@ -23,7 +23,6 @@ GATHER = 0.02  # seconds in which lines are gathered for one write
 TEXT, TRACE, PAYLOAD = 1000, 20_000, 4096  # characters of a text, of a stack trace, bytes of a payload
 QUIET = ("health", "metrics")  # asked every few seconds by machines: their successes are not worth a line
 _WEB, _ACCESS = ["web"], ["access"]
-_UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
 
 Form = Callable[[float, str, str, Mapping[str, Any]], bytes]
 
@@ -135,7 +134,7 @@ def _payload(raw: bytes) -> str:
 
 
 def of_record(record: logging.LogRecord) -> tuple[float, str, str, dict[str, Any]]:
-    """An event of Python's own logging (uvicorn's, a library's, a warning, a traceback)."""
+    """An event of Python's own logging (ours, a library's, a warning, a traceback)."""
     try:
         said = record.getMessage()
     except Exception:  # noqa: BLE001 -- whoever logged it gave a pattern and values that do not fit
@@ -271,16 +270,11 @@ class Lines(io.TextIOBase):
 
 @contextlib.contextmanager
 def everything(log: Log, level: str = "info") -> Iterator[None]:
-    """While it lasts, all that this process says goes into the log: logging, uvicorn, warnings, uncaught exceptions, prints."""
+    """While it lasts, all that this process says goes into the log: logging, warnings, uncaught exceptions, prints."""
     root, handler = logging.getLogger(), Handler(log)
     before = (root.handlers[:], root.level, sys.excepthook, threading.excepthook, sys.stdout, sys.stderr)
-    former = {name: (logger.handlers[:], logger.propagate, logger.disabled) for name in _UVICORN for logger in [logging.getLogger(name)]}
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _UVICORN:
-        logger = logging.getLogger(name)
-        logger.handlers[:], logger.propagate = [], True
-    logging.getLogger("uvicorn.access").disabled = True  # our own line says more
     logging.captureWarnings(True)
     crash = logging.getLogger("mlops.crash")
     sys.excepthook = lambda kind, error, trace: crash.critical("uncaught exception", exc_info=(kind, error, trace))
@@ -295,7 +289,4 @@ def everything(log: Log, level: str = "info") -> Iterator[None]:
     finally:
         root.handlers[:], level_before, sys.excepthook, threading.excepthook, sys.stdout, sys.stderr = before
         root.setLevel(level_before)
-        for name, (handlers, propagate, disabled) in former.items():
-            logger = logging.getLogger(name)
-            logger.handlers[:], logger.propagate, logger.disabled = handlers, propagate, disabled
         logging.captureWarnings(False)

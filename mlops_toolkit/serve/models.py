@@ -204,6 +204,8 @@ class Models:
             for place in load:
                 tried.add(place.print)
                 await self._load(model, place)
+                if model.off:
+                    return
         for version in leave:
             self._let_go(model, version)
 
@@ -224,6 +226,9 @@ class Models:
             model.failed[place.print] = Failure(place, reason, tries, time.monotonic() + again)
             self.watch.loaded(place.name, place.version, time.perf_counter() - begun, False, reason)
         else:
+            if model.off:  # unloaded meanwhile
+                batcher.stop()
+                return
             model.failed.pop(place.print, None)
             old = model.ready.get(place.version)
             model.put(Served(place, batcher, loaded))

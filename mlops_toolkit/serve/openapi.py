@@ -42,8 +42,8 @@ REASONS = {
 class Shown:
     """A model as it is described.
 
-    versions  that may be asked for by name
-    inputs    one golden example and its answer, None where there is none to show
+    versions  that may be asked for by name, the newest first
+    inputs    one golden example of the newest and its answer, None where there is none to show
     """
 
     name: str
@@ -66,9 +66,7 @@ def shown(name: str, versions: Sequence[str], loaded: Loaded) -> Shown:
     return Shown(name, tuple(versions), signature, *first)
 
 
-def description(
-    models: Sequence[Shown], *, version: str, token: bool = False, repository: bool = False, title: str | None = None
-) -> dict[str, Any]:
+def description(models: Sequence[Shown], *, version: str, token: bool = False, repository: bool = False) -> dict[str, Any]:
     """The document for /openapi.json; the same models give the same document.
 
     token: whether requests need a bearer token (health, metrics and the page may be open all the same). repository: whether clients may
@@ -92,7 +90,7 @@ def description(
     made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
-            "title": title or ", ".join(model.name for model in models) or "models",
+            "title": ", ".join(model.name for model in models) or "models",
             "version": version,
             "description": "The Open Inference Protocol, version 2, and POST /predict for people.",
         },
@@ -230,7 +228,7 @@ def _examples(model: Shown) -> tuple[Any, Any]:
         for array in [model.inputs[tensor.name]]
     ]
     request = tensors.Request(None, dict(model.inputs), None, {}, False)
-    version = model.versions[-1] if model.versions else None
+    version = model.versions[0] if model.versions else None
     try:
         told, _ = tensors.write(request, model.outputs, model=model.name, version=version, signature=model.signature)
     except Refused:

@@ -167,7 +167,7 @@ def _nested(data: Any, one: Input, where: str) -> NDArray[Any]:
     return made.reshape(shape)
 
 
-def _decoded(value: dict[str, Any], where: str, place: int) -> bytes | str:
+def _decoded(value: dict[str, Any], where: str, place: int) -> bytes:
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, ValueError, TypeError) as error:

@@ -45,6 +45,7 @@ def run(roots: Sequence[Path], settings: Settings, *, strict: bool = False) -> i
     strict: end with the error where a model cannot be loaded at the start, instead of waiting, not ready, for one that can.
     EnvironmentFailure `port-taken`; UsageError `no-token`, `bad-certificate`; with `strict` InvalidFile `model-not-ready`.
     """
+    _forget_secrets()
     log = logs.Log(1, about={"service.name": settings.name or "mlops-serve", "service.version": __version__}, form=settings.log)
     try:
         with logs.everything(log, settings.log_level):
@@ -251,6 +252,6 @@ def _shut(sock: socket.socket) -> bool:
     return True
 
 
-def forget_secrets() -> None:
+def _forget_secrets() -> None:
     """Take the token out of the environment, which a model's own code could read."""
     os.environ.pop("MLOPS_SERVE_TOKEN", None)

@@ -50,7 +50,6 @@ class Connection(asyncio.Protocol):
         self.client = str(peer[0]) if isinstance(peer, tuple) else ""
         self.since = self.listener.loop.time()
         if len(self.listener.connections) >= self.listener.settings.max_connections:
-            self.listener.turned_away += 1
             self._refuse_all(Refused("too-busy", "there are too many connections", retry_after=1))
             return
         self.parser = httptools.HttpRequestParser(self)
@@ -61,9 +60,7 @@ class Connection(asyncio.Protocol):
         self.transport = self.parser = None
         for call in (self.call, self.coming, *self.waiting):
             if call is not None:
-                self._release(call)
-                if not call.answered:
-                    self.listener.calls.gone(call)
+                self._lose(call)
         self.call = self.coming = None
         self.waiting.clear()
         self.parts = []
@@ -83,7 +80,6 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserCallbackError as error:
             self._failed(error.__context__ or error)
         except httptools.HttpParserError as error:
-            self.listener.unreadable += 1
             self._refuse_all(Refused("bad-request", f"this is no HTTP request: {error}"))
         else:
             if self.reading_head and self.coming is None:
@@ -94,9 +90,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         # A client that ended its side may still wait for its answer (like `nc`, and shutdown(SHUT_WR)).
         if self.transport is not None and self.transport.get_extra_info("sslcontext") is None and (self.call is not None or self.waiting):
-            for call in (self.call, *self.waiting):
-                if call is not None:
-                    call.keep = False
+            self._last()
             return True
         return False
 
@@ -257,8 +251,13 @@ class Connection(asyncio.Protocol):
             self.transport.write(head + body)
             self._linger()
         else:  # an answer is still to come, and the client would take this one for it
-            self.call.keep = False
-            self.waiting.clear()
+            self._last()
+
+    def _last(self) -> None:
+        """No call comes after those that are here: the connection ends with the last one's answer."""
+        last = self.waiting[-1] if self.waiting else self.call
+        if last is not None:
+            last.keep = False
 
     def _linger(self) -> None:
         """Say that nothing more comes from here, and read on for a moment: closed with unread bytes, the system would reset the connection,
@@ -283,6 +282,8 @@ class Connection(asyncio.Protocol):
         if self.transport is None:
             return
         if self.waiting or self.coming is not None or self.parser is None:
+            for call in self.waiting:  # its client asks again, as of every call that a closed connection left unanswered
+                self._lose(call)
             self.waiting.clear()
             self._linger()
         else:
@@ -308,6 +309,12 @@ class Connection(asyncio.Protocol):
             raise Refused("too-busy", "the requests at hand hold as much memory as they may", retry_after=1)
         call.held += more
         self.listener.held += more
+
+    def _lose(self, call: Call) -> None:
+        """It is not answered any more: what it held is free, and whoever answers it is told."""
+        self._release(call)
+        if not call.answered:
+            self.listener.calls.gone(call)
 
     def _release(self, call: Call) -> None:
         self.listener.held -= call.held

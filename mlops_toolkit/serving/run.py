@@ -6,13 +6,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from mlops_toolkit.config import read
+from mlops_toolkit import home
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.formats import manifest
 from mlops_toolkit.formats.refused import SAVE, refuse
-from mlops_toolkit.history import baseline
 from mlops_toolkit.models.open import fetch
-from mlops_toolkit.report.escape import plain
 from mlops_toolkit.serve import settings as settings_
 from mlops_toolkit.world import World
 
@@ -47,25 +45,10 @@ def _folder(text: str, args: argparse.Namespace, world: World, temporary: Path) 
 
 def _recorded(text: str, args: argparse.Namespace, world: World, temporary: Path) -> Path:
     """The model of a recorded run, brought here under its name."""
-    nothing = UsageError(
-        "no-such-model",
-        f"{plain(text, 200)} is neither a folder here nor the id of a run",
-        hint="`mlops history list` shows the runs",
-    )
-    try:
-        loaded = read.load(read.discover(args.config, cwd=world.cwd, root=world.root)[0], root=world.root)
-    except UsageError as error:
-        raise nothing if error.name == "no-config" else error from error
-    history = world.history(loaded.folder / ".mlops", loaded.config.history.at)
-    entry = baseline.named(text, history.entries())
-    if entry is None:
-        raise nothing
-    run = history.run(entry.id)
-    if run is None or run.trained is None:
-        raise EnvironmentFailure("no-model", f"run {entry.id} has no model on record", hint="name another run, or a path")
-    to = temporary / entry.id / run.model
+    run, model = home.recorded(text, args.config, world, instead="a folder")
+    to = temporary / run.id / run.model
     to.parent.mkdir(parents=True, exist_ok=True)
-    fetch(run.trained, to, world.models, env=world.env)
+    fetch(model, to, world.models, env=world.env)
     if not (to / manifest.NAME).is_file():
-        raise UsageError("not-to-be-served", f"the model of run {entry.id} was not written by mlops.save", hint=SAVE)
+        raise UsageError("not-to-be-served", f"the model of run {run.id} was not written by mlops.save", hint=SAVE)
     return to

@@ -263,6 +263,15 @@ def test_requests_on_one_connection(one: Process) -> None:
         connection.socket.shutdown(socket.SHUT_WR)
         assert score(connection.answer()) == [1]
         assert connection.closed()
+    with Connection(one.port) as connection:  # the same with several requests: each is answered before the end
+        connection.send(b"".join(request("POST", INFER, rows(value)) for value in (1, 2, 3)))
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert [score(connection.answer()) for _ in range(3)] == [[1], [2], [3]]
+        assert connection.closed()
+    with Connection(one.port) as connection:  # and with bytes after them that are no request
+        connection.send(request("POST", INFER, rows(1)) + request("POST", INFER, rows(2)) + b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert [score(connection.answer()) for _ in range(2)] == [[1], [2]]
+        assert connection.closed()
     with Connection(one.port) as connection:  # a client that would rather speak HTTP/2 gets its answer in 1.1
         upgrade = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
         assert score(connection.ask("POST", INFER, rows(2), upgrade)) == [2]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -272,6 +274,45 @@ def test_memory_stays_what_it_is(tmp_path: Path) -> None:
         before = round_()
         after = [round_() for _ in range(2)]
         assert min(after) - before < 4e6, (before, after)
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(tmp_path: Path) -> None:
+    """Clients that reset their connections leave the queue: whoever comes after them does not wait for their turns.
+
+    (One that ends its own side alone may still read: it is answered.)
+    """
+    model(tmp_path / "models")
+    with serving(tmp_path / "models", options=("--max-batch", "1", "--max-wait", "1m")) as process:
+        busy = [Connection(process.port) for _ in range(6)]
+        for connection in busy:
+            connection.send(request("POST", INFER, rows(668)))  # a second of work each, one at a time
+        time.sleep(0.3)
+        for connection in busy:
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.socket.close()
+        answer = process.ask("POST", INFER, ROW)
+        assert score(answer) == [4]
+        assert answer.seconds < 3
+
+
+def test_a_model_that_is_unloaded_while_it_is_loaded_stays_unloaded(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    model(models, version="v1")
+    with serving(models, options=("--poll", "50ms", "--repository")) as process:
+        aside = tmp_path / "aside"
+        slow = model(aside, sleep=0.1, version="v2")  # its golden examples and larger and larger batches take a second or two
+        slow.rename(models / "m" / "v2")
+        end = time.monotonic() + 10
+        while "LOADING" not in [one["state"] for one in process.ask("POST", "/v2/repository/index").json()]:
+            assert time.monotonic() < end
+        assert process.ask("POST", "/v2/repository/models/m/unload").status == 200
+        while "LOADING" in (states := [one["state"] for one in process.ask("POST", "/v2/repository/index").json()]):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert states == ["UNAVAILABLE"]
+        assert process.ask("POST", INFER, ROW).json()["name"] == "not-ready"
+        assert process.ask("POST", "/v2/repository/models/m/load").status == 200
+        assert score(process.ask("POST", INFER, ROW)) == [4]
 
 
 def test_threads_of_models_that_are_gone_end(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Door:
             raise Refused("unknown-model", f'there is no model "{name}"')
         return Model(None, "m", version or "1", ("1",), self.loaded.manifest)
 
-    async def infer(self, call: Call, model: Model, inputs: dict[str, Any], within: float | None) -> Mapping[str, Any]:
+    async def infer(self, call: Call, model: Model, inputs: dict[str, Any]) -> Mapping[str, Any]:
         if self.slow:
             await asyncio.sleep(self.slow)
         return self.loaded.answer(inputs)

@@ -33,13 +33,13 @@ def test_the_description_is_valid(names: list[str]) -> None:
 
 def test_a_saved_models_golden_example_is_the_example(tmp_path: Path) -> None:
     loaded = load(save(tmp_path))
-    made = openapi.description([openapi.shown("m", ["1"], loaded)], version="1")
+    made = openapi.description([openapi.shown("m", ["2", "1"], loaded)], version="1")
     infer = made["paths"]["/v2/models/m/infer"]["post"]
     asked = infer["requestBody"]["content"]["application/json"]["example"]
     answered = infer["responses"]["200"]["content"]["application/json"]["example"]
     request = tensors.read(json.dumps(asked).encode(), None, loaded.signature)
-    body, _ = tensors.write(request, loaded.answer(request.inputs), model="m", version="1", signature=loaded.signature)
-    assert json.loads(body) == answered
+    body, _ = tensors.write(request, loaded.answer(request.inputs), model="m", version="2", signature=loaded.signature)
+    assert json.loads(body) == answered  # of the newest version, whose example it is
     rows = made["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
     inputs, shape = people.read(json.dumps(rows).encode(), None, loaded.signature)
     told_ = made["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
