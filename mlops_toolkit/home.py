@@ -38,10 +38,10 @@ def predictions_path(folder: Path, suite: str) -> Path:
     return folder / "predictions" / f"{suite or 'main'}.parquet"
 
 
-def recorded(text: str, config: str | None, world: World, *, instead: str) -> tuple[Run, Model]:
+def recorded(text: str, config: str, world: World, *, instead: str) -> tuple[Run, Model]:
     """The run that `text` names by its id, or the beginning of it, and its model as it is on record.
 
-    config: of the mlops.yaml beside which its history lies, None for the nearest. instead: what else the text could have named.
+    config: path of the mlops.yaml beside which its history lies. instead: what else the text could have named.
     UsageError `no-such-model` where it does not look like an id, else as `baseline.named`; EnvironmentFailure `no-model`;
     InvalidFile `wrong-shape` where the record calls its model by what is no name.
     """
