@@ -94,6 +94,37 @@ graph = helper.make_graph(nodes, "dense", [helper.make_tensor_value_info("input"
                           [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 10])], kept)
 made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 mlops.save(made, to / "dense", example={"input": x[:300] / 16})
+
+# The graph of ResNet-50 (He et al. 2016, table 1; its normalisations folded into the convolutions), with weights by chance.
+nodes, kept = [], []
+def conv(last, a, b, kernel, stride, relu=True):
+    name = f"c{len(nodes)}"
+    kept.append(numpy_helper.from_array(rng.normal(0, (2 / (a * kernel * kernel)) ** 0.5, (b, a, kernel, kernel)).astype(np.float32), name + "w"))
+    nodes.append(helper.make_node("Conv", [last, name + "w"], [name], kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4))
+    if not relu:
+        return name
+    nodes.append(helper.make_node("Relu", [name], [name + "r"]))
+    return name + "r"
+last, width = conv("image", 3, 64, 7, 2), 64
+nodes.append(helper.make_node("MaxPool", [last], ["pooled"], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4))
+last = "pooled"
+for stage, blocks in enumerate((3, 4, 6, 3)):
+    inner = 64 << stage
+    for block in range(blocks):
+        stride = 2 if stage and not block else 1
+        straight = last if block else conv(last, width, 4 * inner, 1, stride, relu=False)
+        bent = conv(conv(conv(last, width, inner, 1, 1), inner, inner, 3, stride), inner, 4 * inner, 1, 1, relu=False)
+        width = 4 * inner
+        nodes.append(helper.make_node("Add", [straight, bent], [f"a{len(nodes)}"]))
+        nodes.append(helper.make_node("Relu", [nodes[-1].output[0]], [last := f"s{len(nodes)}"]))
+nodes.append(helper.make_node("GlobalAveragePool", [last], ["mean"]))
+nodes.append(helper.make_node("Flatten", ["mean"], ["flat"]))
+kept.append(numpy_helper.from_array(rng.normal(0, 0.001, (2048, 1000)).astype(np.float32), "w"))
+nodes.append(helper.make_node("MatMul", ["flat", "w"], ["output"]))
+graph = helper.make_graph(nodes, "vision", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 224, 224])],
+                          [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 1000])], kept)
+made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+mlops.save(made, to / "vision", example={"image": rng.normal(size=(4, 3, 224, 224)).astype(np.float32)})
 """
 RUNTIME = ("onnxruntime==1.32.0", "numpy<3")
 FASTAPI = """

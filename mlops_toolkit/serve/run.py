@@ -104,6 +104,8 @@ class Server:
                 raise InvalidFile("model-not-ready", "; ".join(troubles), where=", ".join(map(str, self.roots)))
             gc.collect()
             gc.freeze()  # what is here now stays: it need not be looked at again and again
+            gc.set_threshold(20_000, 20, 100)  # requests leave no cycles behind: looking for them after every few costs a twentieth
+            sys.setswitchinterval(0.0005)
             if settings.poll:
                 self._task(self._poll())
             await self._ending.wait()
