@@ -18,7 +18,7 @@ from mlops_toolkit.formats.signature import Signature, Tensor, described
 from mlops_toolkit.serve.drift import Watched
 from mlops_toolkit.serve.watched import Watch
 from mlops_toolkit.serve.watched_answers import Answers
-from mlops_toolkit.serve.watched_arrays import Counted, Feed
+from mlops_toolkit.serve.watched_arrays import Counted, Feed, counted
 from tests.needs import require
 from tests.unit.formats.saved import save
 from tests.unit.serve.test_watched import Settings
@@ -117,6 +117,34 @@ def test_when_there_is_too_much_a_share_is_counted_whatever_is_in_it() -> None:
     assert feed._waiting[0][2]["y"].base is None
     assert 400 < len(feed._waiting[0][2]["y"]) <= 512
     assert feed._waiting[0][2]["y"].max() > 99_000
+
+
+def test_many_requests_are_counted_together_as_one_by_one(tmp_path: Path) -> None:
+    """Requests of one row, of several, of another type and of another version between them: each counts once, where it belongs."""
+    random = np.random.default_rng(4)
+    example = {"x": random.normal(size=(400, 4)).astype(np.float32)}
+    saved_as = manifest.read(folder := save(tmp_path, example=example))
+    together, alone, other = (counted(folder, saved_as, 5000) for _ in range(3))
+    feed, calls = Feed(), []
+    add = together.answers.add
+    together.answers.add = lambda outputs: (calls.append(len(outputs["score"])), add(outputs))[1]  # type: ignore[method-assign]
+    singly = Feed()
+    for number in range(700):
+        inputs, outputs = answered(random, 1 + (number % 50 == 0) * 30, shift=0.5)
+        inputs = {"x": inputs["x"].astype(np.float64)} if number == 200 else inputs
+        feed.put(together, inputs, outputs)
+        singly.put(alone, inputs, outputs)
+        singly.count()
+        if number == 300:
+            feed.put(other, inputs, outputs)
+    feed.count(judge=True)
+    singly.count(judge=True)
+    assert len(calls) < 12
+    assert together.found == alone.found
+    assert together.answers.labels[0].counts == alone.answers.labels[0].counts
+    assert [one.counts for one in together.answers.numbers] == [one.counts for one in alone.answers.numbers]
+    assert (together.rows, other.rows) == (alone.rows, 31) == (700 + 14 * 30, 31)
+    assert feed.errors == 0
 
 
 def test_what_waits_is_bounded() -> None:
