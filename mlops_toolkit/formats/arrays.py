@@ -109,7 +109,8 @@ def largest_difference(
         if a.dtype.kind == "f" and b.dtype.kind == "f":
             if not np.allclose(a, b, rtol=relative, atol=absolute, equal_nan=True):
                 return None
-            apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
+            with np.errstate(invalid="ignore"):  # of infinity and infinity
+                apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
             apart = apart[np.isfinite(apart)]
             largest = max(largest, float(apart.max()) if apart.size else 0.0)
         elif not bool((a.astype(object) == b.astype(object)).all()):
