@@ -42,6 +42,12 @@ def find_pull_request(forge: GitHub, rest: Rest, head: str, branch: str | None, 
     return found[0] if len(found) == 1 else None
 
 
+def merged_by(forge: GitHub, rest: Rest, commit: str) -> tuple[int, ...]:
+    """The merged pull requests that hold a commit, by number. Raises Refused, Unknown."""
+    listed = persist(forge.clock, lambda: rest.pages(forge.path("commits", commit, "pulls"), needs="pull-requests: read"))
+    return tuple(sorted(made_of(each).number for each in listed if text(each.get("merged_at"))))
+
+
 def _open_at(head: str, listed: list[dict[str, Any]]) -> list[PullRequest]:
     """A list of pull requests holds also those whose head has moved on."""
     return [pull for pull in map(made_of, listed) if pull.open and pull.head == head]

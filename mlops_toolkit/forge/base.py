@@ -11,6 +11,7 @@ from mlops_toolkit.ci.context import Context
 from mlops_toolkit.system.clock import Clock
 
 State = Literal["pending", "success", "failure", "error"]
+Reached = Literal["in_progress", "success", "failure"]
 
 # name -> its `open_forge(*, context, env, token, clock, err) -> Forge`, with the arguments of `connect` below
 FORGES: dict[str, str] = {
@@ -60,6 +61,24 @@ class Release:
     key: str
     body: str
     prerelease: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A release on its way to an environment.
+
+    order   whose record it is: told again under the same id it is the same one
+    name    what is deployed: of one environment with several models each has its own line of records
+    commit  what was made into the release; url: where the environment is found; log: the page of the job
+    """
+
+    order: str
+    environment: str
+    name: str
+    commit: str
+    version: str | None = None
+    url: str | None = None
+    log: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,11 @@ class Forge(Protocol):
         """Our part of a release, created where there is none of this tag; what people wrote there stays. Nothing is written where it stands."""
         ...
 
+    def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
+        """The record of a deployment, made with its first state. What it replaces becomes inactive with its `success`; nothing goes back to
+        `in_progress`, and nothing is written where it stands."""
+        ...
+
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         """At most 10 of each level are shown; each capped at 4,096 characters."""
         ...
@@ -159,6 +183,10 @@ class Forge(Protocol):
 
     def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
         """The open pull request whose head is this commit, of OWNER:BRANCH where that is known; None where there is none (or not one)."""
+        ...
+
+    def merged_by(self, commit: str) -> tuple[int, ...] | None:
+        """The merged pull requests that a commit of the main line came with; None where that cannot be asked."""
         ...
 
     def may_write(self, login: str) -> bool | None:

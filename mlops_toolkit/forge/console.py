@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Release, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Deployment, Posted, PullRequest, Reached, Release, Section, State
 from mlops_toolkit.system.clock import Clock
 
 
@@ -29,6 +29,9 @@ class Console:
     def release(self, release: Release) -> Posted:
         return Posted(reason="there is no forge here to release on; the notes are in .mlops/release.md")
 
+    def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
+        return Posted()
+
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         for each in annotations:
             place = f"{each.file}:{each.line}: " if each.file and each.line else f"{each.file}: " if each.file else ""
@@ -45,6 +48,9 @@ class Console:
         return None
 
     def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
+        return None
+
+    def merged_by(self, commit: str) -> tuple[int, ...] | None:
         return None
 
     def may_write(self, login: str) -> bool | None:

@@ -8,8 +8,8 @@ from typing import TextIO, TypeVar
 from urllib.parse import quote
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge import asking, board, releases, rules, runner
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Release, Section, State
+from mlops_toolkit.forge import asking, board, deployments, releases, rules, runner
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Deployment, Posted, PullRequest, Reached, Release, Section, State
 from mlops_toolkit.forge.issue import Issues
 from mlops_toolkit.forge.rest import Rest
 from mlops_toolkit.forge.thread import Thread, text
@@ -64,6 +64,14 @@ class GitHub:
         except board.Refused as refused:
             return Posted(reason=f"the release is not written: {refused.reason}", hint=refused.hint)
 
+    def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
+        if self.rest is None:
+            return Posted(reason=f"the deployment is not recorded: {UNABLE.reason}", hint=UNABLE.hint)
+        try:
+            return deployments.put(self, self.rest, deployment, state, text)
+        except board.Refused as refused:
+            return Posted(reason=f"the deployment is not recorded: {refused.reason}", hint=refused.hint)
+
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         runner.annotate(annotations, self.err)
 
@@ -92,6 +100,9 @@ class GitHub:
 
     def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
         return self._asked(lambda rest: asking.find_pull_request(self, rest, head, branch, owner))
+
+    def merged_by(self, commit: str) -> tuple[int, ...] | None:
+        return self._asked(lambda rest: asking.merged_by(self, rest, commit))
 
     def may_write(self, login: str) -> bool | None:
         return self._asked(lambda rest: asking.may_write(self, rest, login))

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
 from mlops_toolkit.forge import board
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Posted, PullRequest, Release, Section, State
+from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Deployment, Posted, PullRequest, Reached, Release, Section, State
 from mlops_toolkit.forge.releases import merged
 from mlops_toolkit.system.clock import Clock, SystemClock
 
@@ -31,6 +31,8 @@ class Memory:
     missing: tuple[str, ...] = ()
     issues: list[tuple[Section, bool]] = field(default_factory=list)
     releases: dict[str, str] = field(default_factory=dict)
+    deployments: list[tuple[Deployment, Reached, str]] = field(default_factory=list)
+    merges: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
         return board.post(_Thread(self, pull_request), *sections, where=self.where, clock=self.clock, renew=renew)
@@ -51,6 +53,12 @@ class Memory:
         self.releases[release.tag] = merged(self.releases.get(release.tag, ""), release)
         return Posted(url=f"memory:{release.tag}")
 
+    def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
+        if self.refuse:
+            return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
+        self.deployments.append((deployment, state, text))
+        return Posted(url=f"memory:{deployment.environment}")
+
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         self.annotations += annotations
 
@@ -67,6 +75,9 @@ class Memory:
     def find_pull_request(self, head: str, *, branch: str | None, owner: str | None) -> PullRequest | None:
         found = [pull for pull in self.pull_requests.values() if pull.head == head and pull.open]
         return found[0] if len(found) == 1 else None
+
+    def merged_by(self, commit: str) -> tuple[int, ...] | None:
+        return self.merges.get(commit, ())
 
     def may_write(self, login: str) -> bool | None:
         return login in self.writers

@@ -22,6 +22,7 @@ PURPOSES = {
     "pull-requests: write": "the comment",
     "statuses: write": "the required check",
     "issues: write": "the issue about what fails on main",
+    "deployments: write": "what runs where, on the repository's page",
 }
 READ_ONLY = """\
 the token of a pull request from a fork or from Dependabot can only read, whatever `permissions:` says;

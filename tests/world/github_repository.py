@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tests.world.github_deployments import Deployments
 from tests.world.github_releases import BOT, REPOSITORY, Answer, Releases, Token, may, page
 from tests.world.openapi import example
 
@@ -35,6 +36,7 @@ class Repository:
     locked: set[int] = field(default_factory=set)
     has_issues: bool = True
     releases: Releases = field(default_factory=Releases)
+    deployments: Deployments = field(default_factory=Deployments)
     violations: list[str] = field(default_factory=list)
     url: str = ""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -89,8 +91,9 @@ class Repository:
         owner: str | None = None,
         labels: Sequence[str] = (),
         deleted: bool = False,
+        merged: str | None = None,
     ) -> None:
-        """A pull request; of a fork the head's repository is OWNER/models (someone/models), or deleted."""
+        """A pull request; of a fork the head's repository is OWNER/models (someone/models), or deleted. merged: the commit that it came with."""
         made = example("get", f"{REPOSITORY}/pulls/{{pull_number}}", 200)
         theirs = f"{owner or 'someone'}/models" if fork else self.repository
         made |= {"number": number, "state": state, "requested_teams": [], "title": "A change"}
@@ -101,6 +104,7 @@ class Repository:
         made["head"]["repo"]["full_name"] = theirs
         if deleted:
             made["head"]["repo"] = None
+        made |= {"merge_commit_sha": merged, "merged_at": "2026-01-02T03:04:05Z" if merged else None}
         self.pulls[number] = made
 
     def bodies(self, number: int, author: str = BOT) -> list[str]:
@@ -135,6 +139,8 @@ class Repository:
             (r"releases", lambda: self.releases.all(verb, query, body, token, self.repository)),
             (r"releases/tags/(.+)", self.releases.of),
             (r"releases/(\d+)", lambda n: self.releases.one(verb, int(n), body, token)),
+            (r"deployments", lambda: self.deployments.all(verb, query, body, token)),
+            (r"deployments/(\d+)/statuses", lambda n: self.deployments.of(verb, int(n), query, body, token)),
             (r"rules/branches/(.+)", lambda name: (200, page(self.branch_rules.get(name, []), query))),
         ]
         for pattern, act in routes:
@@ -283,7 +289,7 @@ class Repository:
 
     def _pulls_of(self, sha: str, query: dict[str, str], token: Token) -> tuple[int, Any]:
         may_read(token, "pull-requests")
-        chosen = [number for number, pull in sorted(self.pulls.items()) if pull["head"]["sha"] == sha]
+        chosen = [number for number, pull in sorted(self.pulls.items()) if sha in (pull["head"]["sha"], pull["merge_commit_sha"])]
         return 200, [self._simple(number) for number in page(chosen, query)]
 
     # ── people, branches ──

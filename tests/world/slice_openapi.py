@@ -34,6 +34,8 @@ CALLS = {
     "/repos/{owner}/{repo}/releases": ["get", "post"],
     "/repos/{owner}/{repo}/releases/tags/{tag}": ["get"],
     "/repos/{owner}/{repo}/releases/{release_id}": ["get", "patch"],
+    "/repos/{owner}/{repo}/deployments": ["get", "post"],
+    "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses": ["get", "post"],
 }
 
 
