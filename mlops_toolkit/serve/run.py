@@ -49,12 +49,13 @@ def run(roots: Sequence[Path], settings: Settings, *, strict: bool = False) -> i
     log = logs.Log(1, about={"service.name": settings.name or "mlops-serve", "service.version": __version__}, form=settings.log)
     try:
         with logs.everything(log, settings.log_level):
-            return _loop(Server(roots, settings, log, strict=strict).serve())
+            return looped(Server(roots, settings, log, strict=strict).serve())
     finally:
         log.close()
 
 
-def _loop(serving: Any) -> int:
+def looped(serving: Any) -> int:
+    """Run it on the fastest loop there is."""
     try:
         import uvloop
     except ImportError:  # not on every platform
@@ -84,8 +85,8 @@ class Server:
         self.app = app = App(models, settings, watch)
         models.changed = app.changed
         self.listener = listener = Listener(app, settings, loop)
-        self.tls = _tls(settings)
-        sock = _bound(settings)
+        self.tls = tls_of(settings)
+        sock = bound(settings)
         server = await loop.create_server(lambda: Connection(listener), sock=sock, ssl=self.tls, backlog=BACKLOG)
         self.grpc = await _grpc(app, settings)
         listener.sweep()
@@ -168,7 +169,7 @@ class Server:
         await self._grace()
         # Between the last look at the socket and its closing a client may be let in by the system alone, which would cut it off then. So
         # the system is told to let nobody in any more (they ask again, and find the socket closed); who was let in is answered.
-        if _shut(sock):
+        if shut(sock):
             await asyncio.sleep(0.1)
         server.close()
         calls = asyncio.ensure_future(self.grpc.stop(settings.drain)) if self.grpc is not None else None
@@ -195,7 +196,7 @@ class Server:
             await asyncio.sleep(0.02)
 
 
-def _bound(settings: Settings) -> socket.socket:
+def bound(settings: Settings) -> socket.socket:
     """The socket. EnvironmentFailure `port-taken`."""
     where = f"{settings.host}:{settings.port}"
     try:
@@ -222,7 +223,7 @@ async def _grpc(app: App, settings: Settings) -> Any:
     return await started(app, settings)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
     """How to speak HTTPS. UsageError `bad-certificate`."""
     if not settings.tls_cert:
         return None
@@ -239,7 +240,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _shut(sock: socket.socket) -> bool:
+def shut(sock: socket.socket) -> bool:
     """Have the system let nobody in any more who asks for a connection; whether it does."""
     import ctypes
 
