@@ -78,7 +78,7 @@ class Driver(Protocol):
         ...
 
     def start(self, release: Release) -> None:
-        """Its instances, without traffic; those that are there and as `spec` says stay."""
+        """Its instances, without traffic; those that are there and as `spec` says stay, those that have failed are made anew."""
         ...
 
     def golden(self, release: Release) -> None:
@@ -88,6 +88,7 @@ class Driver(Protocol):
     def route(self, shares: Mapping[str, float]) -> None:
         """Give each release its part of the traffic (they sum to 1), without failing one request; a share of 0 is in no traffic at all.
 
+        An empty mapping takes the traffic from all: a first release that went wrong leaves nothing behind that could answer.
         Where shares cannot be had exactly (a few replicas behind a Service) the nearest that is not more for the newest.
         """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,7 +16,7 @@ Kind = Literal["deploy", "rollback"]
 class Release:
     """A published image, and all that it takes to run it again without asking anybody.
 
-    id      what it is called on the target: the beginning of its digest, 12 hexadecimal digits
+    id      what it is called on the target, 12 hexadecimal digits: `identified(image, spec)`
     image   NAME@sha256:…; version: git's tag (`v1.2.3`), None where it had none
     model, run, commit, pull_request, verdict, sentence   where it comes from, as its record has it
     spec    how the target runs it, as its own target makes and reads it (ports, resources, environment's names, manifests): no secret
@@ -93,3 +95,12 @@ class Order:
     reason: str = ""
     url: str | None = None
     at: str = ""
+
+
+def identified(image: str, spec: Mapping[str, Any]) -> str:
+    """The id of a release: seven digits of its image's digest, as people know it from git, and five of the settings that it is run with.
+
+    The same image with other settings is another release: it starts beside the old one, takes over, and can be gone back from.
+    """
+    settings = hashlib.sha256(json.dumps(spec, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+    return image.partition("@sha256:")[2][:7] + settings[:5]

@@ -1,0 +1,109 @@
+"""Orders are carried out on a simulated target: forwards, back, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from mlops_toolkit.rollout.tell import Event
+from tests.unit.rollout.orders import give, order, release, state, whole
+from tests.world.fake_driver import Behaviour, World
+
+STRATEGIES = ("canary", "blue-green", "all-at-once", "shadow")
+
+
+def deployed(*behaviours: Behaviour) -> World:
+    """A target where release 1 is live and good; behaviours: of releases 2, 3, …"""
+    world = World({release(n).id: one for n, one in enumerate(behaviours, start=2)})
+    assert give(world, order("first", 1)).result == "deployed"
+    world.lost = 0.0  # nothing was live before it
+    return world
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_good_release_takes_over_without_one_failed_request(strategy: Any) -> None:
+    world = deployed()
+    said: list[Event] = []
+    outcome = give(world, order("second", 2, strategy=strategy), said=said)
+    whole(world)
+    assert (outcome.result, outcome.live.id if outcome.live else None, world.lost, sum(world.failed.values())) == (
+        "deployed",
+        release(2).id,
+        0.0,
+        0,
+    )
+    assert state(world).good == (release(2).id, release(1).id)
+    assert said[-1].state == "over"
+    assert said[-1].outcome == outcome
+
+
+BAD = {
+    "image-gone": Behaviour(image="gone"),
+    "registry-away": Behaviour(image="away"),
+    "does-not-start": Behaviour(crashes=True),
+    "not-ready": Behaviour(starts=math.inf),
+    "wrong-answers": Behaviour(wrong=True),
+    "failing": Behaviour(errors=0.3),
+    "slow": Behaviour(seconds=0.09),
+    "other-answers": Behaviour(spam=0.9),
+    "leaking": Behaviour(leak=60 * 2**20),
+    "dying": Behaviour(dies=3.0),
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_release_goes_back_by_itself(bad: str, strategy: Any) -> None:
+    world = deployed(BAD[bad])
+    outcome = give(world, order("second", 2, strategy=strategy))
+    whole(world)
+    known = state(world)
+    assert (outcome.result, known.live) == ("rolled-back", release(1).id)
+    assert outcome.reason
+    assert (release(2).id in known.withdrawn) == (bad != "registry-away")  # a registry that is away says nothing about the release
+    assert set(world.failed) <= {release(1).id, release(2).id}
+    assert world.failed[release(1).id] == 0
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_first_release_leaves_nothing_behind(bad: str) -> None:
+    """There is nothing to go back to, and so nothing to be slower or to answer otherwise than."""
+    world = World({release(1).id: BAD[bad]})
+    outcome = give(world, order("first", 1))
+    whole(world)
+    if bad in ("slow", "other-answers"):
+        assert outcome.result == "deployed"
+        return
+    assert (outcome.result, world.shares, state(world).live) == ("rolled-back", {}, None)
+    assert "nothing was live before it, so nothing is now" in outcome.reason
+
+
+def test_a_rollback_starts_the_last_good_one_from_what_is_stored() -> None:
+    """Its container is gone, its image too, and no order brings its spec."""
+    world = deployed()
+    give(world, order("second", 2))
+    world.images.clear()
+    outcome = give(world, order("undo", None, reason="people complain"))
+    whole(world)
+    known = state(world)
+    assert (outcome.result, known.live, world.lost) == ("deployed", release(1).id, 0.0)
+    assert world.running[release(1).id].release.spec == release(1).spec
+    assert known.withdrawn == {release(2).id: "people complain"}
+    assert give(world, order("again", None)).name == "nothing-to-go-back-to"
+
+
+def test_what_is_refused_and_what_is_the_same() -> None:
+    world = deployed()
+    give(world, order("second", 2))
+    before = list(world.effects)
+    older = give(world, order("third", 1))
+    assert (older.result, older.name) == ("refused", "older")
+    assert "v1.1.0 is older than v1.2.0" in older.reason
+    assert give(world, order("fourth", 2)).result == "same"
+    assert give(world, order("second", 2)).result == "deployed"  # the same order: what became of it
+    assert give(world, order("fifth", 9, kind="rollback")).name == "unknown-release"
+    assert world.effects == before
+    assert give(world, order("sixth", 1, older=True)).result == "deployed"
+    whole(world)
