@@ -11,7 +11,7 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,6 +51,23 @@ DEBIAN = [
     "tzdata",
     "zlib1g",
 ]
+LIBRARIES = ["base-files", "libc6", "libcrypt1", "libgcc-s1", "libpcre2-8-0", "libssl3", "zlib1g"]
+HAPROXY = [
+    *LIBRARIES,
+    "haproxy",
+    "libcap2",
+    "libgcrypt20",
+    "libgpg-error0",
+    "liblua5.3-0",
+    "liblz4-1",
+    "liblzma5",
+    "libopentracing-c-wrapper0",
+    "libopentracing1",
+    "libstdc++6",
+    "libsystemd0",
+    "libzstd1",
+]
+NGINX = [*LIBRARIES, "nginx", "nginx-common"]
 MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 CONFIG, GZIP = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip"
 DOCKER = {
@@ -142,21 +159,21 @@ def put(
     return registry.push_manifest(tag, body, kind)
 
 
-def debian_layer() -> bytes:
-    """A root with Debian's Python and nothing that runs a shell, as one gzipped layer; made once, kept between runs."""
+def debian_layer(packages: Sequence[str] = DEBIAN) -> bytes:
+    """A root with Debian's packages (its Python, and nothing that runs a shell) as one gzipped layer; made once, kept between runs."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         missing("docker", "a base image is made of Debian's packages: there is no apt-get")
     CACHE.mkdir(parents=True, exist_ok=True)
-    kept = CACHE / f"debian-base-{hashlib.sha256(' '.join(DEBIAN).encode()).hexdigest()[:8]}.tar.gz"
+    kept = CACHE / f"debian-base-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]}.tar.gz"
     with (CACHE / "debian-base.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not kept.exists():
             work = CACHE / "debian-base"
             shutil.rmtree(work, ignore_errors=True)
             (work / "debs").mkdir(parents=True)
-            if not _download(work / "debs"):
+            if not _download(work / "debs", packages):
                 subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True, timeout=300)
-                if not _download(work / "debs"):
+                if not _download(work / "debs", packages):
                     missing("docker", "Debian's packages for a base image could not be downloaded")
             for deb in sorted((work / "debs").glob("*.deb")):
                 subprocess.run(["dpkg-deb", "-x", deb, work / "root"], check=True, timeout=120)
@@ -167,8 +184,8 @@ def debian_layer() -> bytes:
     return kept.read_bytes()
 
 
-def _download(to: Path) -> bool:
-    done = subprocess.run(["apt-get", "download", "-q", *DEBIAN], cwd=to, capture_output=True, timeout=300, check=False)
+def _download(to: Path, packages: Sequence[str]) -> bool:
+    done = subprocess.run(["apt-get", "download", "-q", *packages], cwd=to, capture_output=True, timeout=300, check=False)
     return done.returncode == 0
 
 
