@@ -196,6 +196,15 @@ class Deploy:
     )
     # ── what runs
     replicas: int = field(default=1, metadata=doc("How many instances.", example="3", least=1, most=1000))
+    max_replicas: int | None = field(
+        default=None,
+        metadata=doc(
+            "In a cluster: how many instances at most, by how busy their processors are (needs `resources.cpu`).",
+            example="10",
+            least=1,
+            most=1000,
+        ),
+    )
     resources: Resources = field(default_factory=Resources, metadata=doc("What each may use."))
     gpus: int = field(default=0, metadata=doc("How many GPUs each gets.", example="1", least=0, most=64))
     env: tuple[str, ...] = field(

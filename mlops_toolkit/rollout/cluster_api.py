@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,10 +121,11 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Cluster:
-    """One namespace of a cluster. Not for several threads at once."""
+    """One namespace of a cluster. Threads wait for each other."""
 
     def __init__(self, way: Way, namespace: str) -> None:
         self.way, self.namespace = way, namespace
+        self._turn = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
         self._clock: tuple[float, float] | None = None  # the API server's time, and ours (monotonic) when it said it
 
@@ -238,7 +240,8 @@ class Cluster:
         raw = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         for last in (False, True):
             try:
-                status, answer = self._once(method, target, raw, kind or "application/json")
+                with self._turn:
+                    status, answer = self._once(method, target, raw, kind or "application/json")
                 break
             except (OSError, http.client.HTTPException) as error:
                 self.close()

@@ -73,8 +73,8 @@ def sample(at: float, since: str, texts: Iterable[str]) -> Sample:
 
 
 def in_flight(texts: Iterable[str]) -> int:
-    """Requests that wait for an answer now."""
-    return int(sum(value for text in texts for name, _, value in parsed(text) if name == "mlops_requests_in_flight"))
+    """Requests that wait for an answer now, without the one that asked for this."""
+    return sum(max(0, int(value) - 1) for text in texts for name, _, value in parsed(text) if name == "mlops_requests_in_flight")
 
 
 def _bound(labels: Mapping[str, str]) -> float:

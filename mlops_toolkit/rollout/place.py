@@ -13,7 +13,10 @@ from mlops_toolkit.rollout.driver import Driver, Journal, Lock
 
 # name -> `module:function`; function(name: str, settings: Mapping[str, Any]) -> Place, which reaches nothing yet.
 # settings are those of `--settings FILE`: plain JSON without secrets, which each driver reads strictly.
-DRIVERS: dict[str, str] = {"docker": "mlops_toolkit.rollout.docker_agent:place"}
+DRIVERS: dict[str, str] = {
+    "docker": "mlops_toolkit.rollout.docker_agent:place",
+    "kubernetes": "mlops_toolkit.rollout.kubernetes_driver:opened",
+}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ from mlops_toolkit.rollout.order import Order, Release
 from mlops_toolkit.system.clock import Clock
 
 # `deploy.ENVIRONMENT.target` -> its `open_target(place: Place) -> Target`, which reaches nothing yet
-TARGETS: dict[str, str] = {}
+TARGETS: dict[str, str] = {
+    "helm": "mlops_toolkit.deploy.targets.helm:open_target",
+    "kubernetes": "mlops_toolkit.deploy.targets.kubernetes:open_target",
+}
 
 # deployed: it has all traffic and was watched · rolled-back: it was worse, or would not run, and the one before it has the traffic ·
 # refused: nothing was changed (another order is under way, it is older than what runs, …) · same: it runs already, nothing was done ·

@@ -31,7 +31,7 @@ def test_instances_are_counted_together_and_only_what_asks_the_model() -> None:
     assert (found.requests, found.failed, found.memory, found.at, found.since) == (200, 20, 25_000_000, 5.0, "x")
     assert found.latency == {0.1: 160, math.inf: 180}
     assert found.answers == {"label": {'a "b"\n{x} 1': 14}, "sure value": {"≤ 1": 6, "≤ inf": 4}}
-    assert in_flight([ONE, ONE]) == 8
+    assert in_flight([ONE, ONE, "mlops_requests_in_flight 0"]) == 6
 
 
 @given(st.text(max_size=200))

@@ -1,0 +1,146 @@
+"""The program kubectl, as this machine reaches the cluster: whose kubeconfig, which context, which namespace. Nothing secret in its arguments."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.rollout.cluster_api import MANAGER
+from mlops_toolkit.system import proc
+from mlops_toolkit.system.beside import Beside, beside
+
+Object = dict[str, Any]
+TIMEOUT = 60.0  # seconds that one call may take
+NAME = "kubectl"
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """One namespace. env: the whole environment that it gets: KUBECONFIG says where the cluster is."""
+
+    namespace: str
+    env: Mapping[str, str] = field(repr=False)
+    context: str | None = None
+
+    def words(self, *words: str) -> list[str]:
+        """The command line."""
+        return [NAME, *([f"--context={self.context}"] if self.context else []), f"--namespace={self.namespace}", *words]
+
+    def run(self, *words: str, data: bytes | None = None) -> proc.Completed:
+        """EnvironmentFailure `no-kubectl`, `program-hangs`."""
+        try:
+            return proc.run(self.words(*words), env=self.env, data=data, timeout_seconds=TIMEOUT)
+        except EnvironmentFailure as error:
+            if error.name != "program-missing":
+                raise
+            hint = "install kubectl (kubernetes.io/docs/tasks/tools) in the deploying job"
+            raise EnvironmentFailure("no-kubectl", "the program kubectl is not there", hint=hint) from error
+
+    def apply(self, things: Sequence[Object], *, dry: bool = False) -> None:
+        """By server-side apply, from standard input. EnvironmentFailure `cluster-refused`, `target-unreachable`."""
+        words = [
+            "apply",
+            "--server-side",
+            f"--field-manager={MANAGER}",
+            "--force-conflicts",
+            "-f",
+            "-",
+            *(["--dry-run=server"] if dry else []),
+        ]
+        done = self.run(*words, data=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)}).encode())
+        if done.status:
+            raise self.refused(done)
+
+    def get(self, *words: str) -> Object | None:
+        """As JSON; None where there is none of that name. EnvironmentFailure as `apply`."""
+        done = self.run("get", *words, "-o", "json")
+        if done.status and b"NotFound" in done.stderr:
+            return None
+        if done.status:
+            raise self.refused(done)
+        found = json.loads(done.stdout)
+        return found if isinstance(found, dict) else None
+
+    def refused(self, done: proc.Completed) -> EnvironmentFailure:
+        """What kubectl says, and what to do about it."""
+        said, lower = done.trouble, done.trouble.lower()
+        if "forbidden" in lower:
+            hint = f"whoever deploys needs rights in the namespace {self.namespace}; `mlops deploy --render DIR` writes what an administrator applies once"
+            return EnvironmentFailure("cluster-refused", f"the cluster refuses: {said}", where=self.namespace, hint=hint)
+        words = (
+            "refused",
+            "no such host",
+            "timeout",
+            "unable to connect",
+            "unauthorized",
+            "logged in",
+            "certificate",
+            "does not exist",
+            "localhost",
+        )
+        if any(word in lower for word in words):
+            hint = "`kubeconfig` and `context` below `deploy` say how it is reached; `kubectl get pods` tries it"
+            return EnvironmentFailure("target-unreachable", f"the cluster cannot be reached: {said}", hint=hint)
+        return EnvironmentFailure("cluster-refused", f"the cluster refuses: {said}", where=self.namespace)
+
+    def follow(self, pod: str) -> contextlib.AbstractContextManager[Beside]:
+        """The lines of a pod's log, from its beginning, as they come."""
+        return beside(self.words("logs", "--follow", pod), env=self.env)
+
+    @contextlib.contextmanager
+    def proxy(self) -> Iterator[Path]:
+        """The socket of a `kubectl proxy` that only we can open. EnvironmentFailure `target-unreachable`."""
+        with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+            place = Path(folder) / "api"
+            with beside(self.words("proxy", f"--unix-socket={place}"), env=self.env) as running:
+                end = time.monotonic() + 20
+                while not place.exists():
+                    if not running.runs or time.monotonic() > end:
+                        hint = "`kubeconfig` and `context` below `deploy` say how it is reached"
+                        raise EnvironmentFailure("target-unreachable", f"the cluster cannot be reached: {running.trouble}", hint=hint)
+                    time.sleep(0.02)
+                yield place
+
+
+@contextlib.contextmanager
+def opened(
+    *,
+    namespace: str,
+    context: str | None,
+    kubeconfig: str | None,
+    folder: Path,
+    env: Mapping[str, str],
+    where: str,
+    without: Sequence[str] = (),
+) -> Iterator[Kubectl]:
+    """kubectl with the kubeconfig that is configured: a file, or `env://NAME`, a variable that holds one (then in a private file meanwhile).
+
+    without: variables that it does not get. UsageError `no-kubeconfig`.
+    """
+    known = {name: value for name, value in env.items() if name not in without}
+    if kubeconfig is None:
+        yield Kubectl(namespace, known, context)
+        return
+    if not kubeconfig.startswith("env://"):
+        place = folder / kubeconfig
+        if not place.is_file():
+            raise UsageError("no-kubeconfig", f"there is no file {kubeconfig}", where=where)
+        yield Kubectl(namespace, {**known, "KUBECONFIG": str(place)}, context)
+        return
+    variable = kubeconfig.removeprefix("env://")
+    content = known.pop(variable, "")
+    if not content.strip():
+        hint = f"give it to the job: `env: {{{variable}: ${{{{ secrets.{variable} }}}}}}`"
+        raise UsageError("no-kubeconfig", f"the variable {variable} is not set, or empty", where=where, hint=hint)
+    with tempfile.TemporaryDirectory(prefix="mlops-") as private:  # made with mode 0700
+        place = Path(private) / "kubeconfig"
+        place.touch(0o600)
+        place.write_text(content, encoding="utf-8")
+        yield Kubectl(namespace, {**known, "KUBECONFIG": str(place)}, context)

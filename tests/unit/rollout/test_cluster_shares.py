@@ -1,0 +1,32 @@
+"""Shares from whole pods: never more for the new release, never fewer of the old one, the most that can be had."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_toolkit.rollout.cluster_shares import divided, smallest
+
+
+@given(st.floats(0.001, 0.999), st.integers(1, 12), st.integers(1, 12), st.integers(1, 30))
+def test_the_new_one_never_gets_more_than_asked(share: float, old: int, most_new: int, most: int) -> None:
+    olds, news = divided(share, old, most_new, most)
+    assert olds >= old
+    assert 0 <= news <= most_new
+    assert olds + news <= max(most, old + 1)
+    assert news / (olds + news) <= share + 1e-6
+    every = [new / (beside + new) for new in range(1, most_new + 1) for beside in range(old, max(most, old + 1) - new + 1)]
+    assert news / (olds + news) == pytest.approx(max([part for part in every if part <= share + 1e-9], default=0.0))
+
+
+@pytest.mark.parametrize(
+    ("share", "old", "new", "most", "wanted"),
+    [(0.5, 2, 2, 4, (2, 2)), (0.25, 2, 2, 4, (3, 1)), (0.05, 2, 2, 4, (2, 0)), (0.05, 2, 2, 20, (19, 1)), (0.9, 1, 3, 4, (1, 3))],
+)
+def test_as_people_would_count_it(share: float, old: int, new: int, most: int, wanted: tuple[int, int]) -> None:
+    assert divided(share, old, new, most) == wanted
+
+
+def test_the_smallest_share_is_one_pod_among_all() -> None:
+    assert (smallest(2, 4), smallest(9, 4)) == (0.25, 0.1)
