@@ -223,6 +223,29 @@ def _publish(parser: Parser) -> None:
     _json(parser, "what was done")
 
 
+def _monitor(parser: Parser) -> None:
+    parser.description = (
+        "Write what watches the models of this repository in production: rules and scraping for Prometheus, routing for Alertmanager, a "
+        "dashboard for Grafana, a pipeline for the log lines, and a compose file that starts it all."
+    )
+    _config(parser)
+    parser.add_argument("--out", default="", metavar="DIR", help="the folder that is written; what a person changed there stays")
+    parser.add_argument("--environment", default="", metavar="NAME", help="which environment is watched (default: production)")
+    parser.add_argument("--target", choices=("docker", "kubernetes"), default="docker", help="where the models run (default: docker)")
+    parser.add_argument("--force", action="store_true", help="write over what was changed by hand, too")
+    _json(parser, "what was written")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    issue = actions.add_parser("issue", help="open, update or close the one issue about alarms that ring")
+    _config(issue)
+    issue.add_argument(
+        "--alerts", default="", metavar="FILE", help="the body that Alertmanager sends to a webhook (default: standard input)"
+    )
+    issue.add_argument("--from", dest="ask", default="", metavar="URL", help="ask this Prometheus instead what rings now")
+    issue.add_argument("--environment", default="", metavar="NAME", help="of this environment alone (with --from, default: production)")
+    issue.add_argument("--dispatch", default="", metavar="WORKFLOW", help="where features drifted, start this workflow once: model.yml")
+    _json(issue, "what was done")
+
+
 def _power(parser: Parser) -> None:
     parser.description = (
         "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
@@ -305,6 +328,7 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "inspect": ("what a stored model is: format, inputs and outputs, files", _inspect),
     "verify": ("check an image: its bytes, model, signature, provenance, verdict", _verify),
     "serve": ("answer requests with a stored model", _serve),
+    "monitor": ("write what watches a model in production: alarms, a dashboard, logs", _monitor),
     "history": ("the recorded runs: list, show, push, prune, forget, withdraw, release", _history),
     "demo": ("see it work on real data in a throw-away repository", _demo),
 }

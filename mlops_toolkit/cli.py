@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "inspect": "mlops_toolkit.inspection.run:run",
     "verify": "mlops_toolkit.verify.run:run",
     "serve": "mlops_toolkit.serving.run:run",
+    "monitor": "mlops_toolkit.monitor.run:run",
     "history": "mlops_toolkit.history.verbs:run",
     "demo": "mlops_toolkit.demo.run:run",
 }

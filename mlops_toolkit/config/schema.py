@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlops_toolkit.config.monitoring import Monitor
 from mlops_toolkit.config.publishing import Publish
 from mlops_toolkit.config.quantities import Better, Duration, doc
 from mlops_toolkit.config.rules import Accepted, Rule, WhenUncertain
@@ -305,6 +306,7 @@ class Config:
     history: HistoryOptions = field(default_factory=HistoryOptions, metadata=doc("Where runs are recorded."))
     comment: CommentOptions = field(default_factory=CommentOptions, metadata=doc("How the comment behaves."))
     publish: Publish = field(default_factory=Publish, metadata=doc("How a model that passed its gate is published."))
+    monitor: Monitor = field(default_factory=Monitor, metadata=doc("How it is watched in production."))
     self_reported: Literal["allow", "refuse"] = field(
         default="allow",
         metadata=doc(

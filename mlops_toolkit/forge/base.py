@@ -82,6 +82,14 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class Alarmed:
+    """What became of an alarm's section, and of the workflow that it starts; None where none was to be started, or it was before."""
+
+    posted: Posted
+    started: Posted | None = None
+
+
+@dataclass(frozen=True)
 class Annotation:
     """A line in the CI's log and diff view."""
 
@@ -150,6 +158,11 @@ class Forge(Protocol):
     def issue(self, section: Section, *, failing: bool) -> Posted:
         """The one issue about models that fail on the main branch or in a schedule: opened or updated where `failing`, else this
         section is taken out of it, and the last one out closes it. Nothing is written where nothing changes."""
+        ...
+
+    def alarm(self, section: Section, *, firing: bool, start: str | None = None) -> Alarmed:
+        """The one issue about models whose alarms ring in production, kept as `issue` is. start: a workflow's file, to be started on the
+        default branch where `firing`, once for as long as this section stands."""
         ...
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:

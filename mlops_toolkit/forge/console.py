@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Deployment, Posted, PullRequest, Reached, Release, Section, State
+from mlops_toolkit.forge.base import (
+    Alarmed,
+    Annotation,
+    BranchRules,
+    Check,
+    Deployment,
+    Posted,
+    PullRequest,
+    Reached,
+    Release,
+    Section,
+    State,
+)
 from mlops_toolkit.system.clock import Clock
 
 
@@ -22,6 +34,9 @@ class Console:
 
     def issue(self, section: Section, *, failing: bool) -> Posted:
         return Posted()
+
+    def alarm(self, section: Section, *, firing: bool, start: str | None = None) -> Alarmed:
+        return Alarmed(Posted(reason="the issue is not written: there is no forge here", hint="run it in a workflow of the repository"))
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         return Posted()

@@ -8,8 +8,21 @@ from typing import TextIO, TypeVar
 from urllib.parse import quote
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge import asking, board, deployments, releases, rules, runner
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Deployment, Posted, PullRequest, Reached, Release, Section, State
+from mlops_toolkit.forge import asking, board, deployments, releases, rules, runner, sticky
+from mlops_toolkit.forge.alarms import Alarms
+from mlops_toolkit.forge.base import (
+    Alarmed,
+    Annotation,
+    BranchRules,
+    Check,
+    Deployment,
+    Posted,
+    PullRequest,
+    Reached,
+    Release,
+    Section,
+    State,
+)
 from mlops_toolkit.forge.issue import Issues
 from mlops_toolkit.forge.rest import Rest
 from mlops_toolkit.forge.thread import Thread, text
@@ -94,6 +107,19 @@ class GitHub:
         issues = Issues(self, self.rest, self.context.default_branch or self.context.branch or "the default branch")
         posted = board.post(issues, section, where=self.context.url, clock=self.clock, passed=not failing)
         return replace(posted, reason=f"the issue is not written: {posted.reason}") if posted.reason and not posted.url else posted
+
+    def alarm(self, section: Section, *, firing: bool, start: str | None = None) -> Alarmed:
+        if self.rest is None:
+            return Alarmed(Posted(reason=f"the issue is not written: {UNABLE.reason}", hint=UNABLE.hint))
+        branch = self.context.default_branch or self.context.branch or "main"
+        alarms = Alarms(self, self.rest, branch)
+        posted = board.post(alarms, section, where=self.context.url, clock=self.clock, passed=not firing)
+        if posted.reason:
+            return Alarmed(posted if posted.url else replace(posted, reason=f"the issue is not written: {posted.reason}"))
+        try:
+            return Alarmed(posted, alarms.start(sticky.digest(section.key), start, branch) if firing and start else None)
+        except board.Refused as refused:
+            return Alarmed(posted, Posted(reason=f"{start} is not started: {refused.reason}", hint=refused.hint))
 
     def pull_request(self, number: int) -> PullRequest | None:
         return self._asked(lambda rest: asking.pull_request(self, rest, number))

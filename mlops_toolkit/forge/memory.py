@@ -8,7 +8,19 @@ from typing import TextIO
 
 from mlops_toolkit.ci.context import Context
 from mlops_toolkit.forge import board
-from mlops_toolkit.forge.base import Annotation, BranchRules, Check, Deployment, Posted, PullRequest, Reached, Release, Section, State
+from mlops_toolkit.forge.base import (
+    Alarmed,
+    Annotation,
+    BranchRules,
+    Check,
+    Deployment,
+    Posted,
+    PullRequest,
+    Reached,
+    Release,
+    Section,
+    State,
+)
 from mlops_toolkit.forge.releases import merged
 from mlops_toolkit.system.clock import Clock, SystemClock
 
@@ -30,6 +42,8 @@ class Memory:
     branches: dict[str, BranchRules] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     issues: list[tuple[Section, bool]] = field(default_factory=list)
+    alarms: dict[str, Section] = field(default_factory=dict)
+    started: dict[str, str] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
     deployments: list[tuple[Deployment, Reached, str]] = field(default_factory=list)
     merges: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -40,6 +54,17 @@ class Memory:
     def issue(self, section: Section, *, failing: bool) -> Posted:
         self.issues.append((section, failing))
         return Posted(url="memory:issue" if failing else None)
+
+    def alarm(self, section: Section, *, firing: bool, start: str | None = None) -> Alarmed:
+        if not firing:
+            self.alarms.pop(section.key, None)
+            self.started.pop(section.key, None)
+            return Alarmed(Posted())
+        self.alarms[section.key] = section
+        if start is None or self.started.get(section.key) == start:
+            return Alarmed(Posted(url="memory:alarms"))
+        self.started[section.key] = start
+        return Alarmed(Posted(url="memory:alarms"), Posted(url=f"memory:{start}"))
 
     def status(self, commit: str, name: str, state: State, description: str, url: str | None) -> Posted:
         if self.refuse:

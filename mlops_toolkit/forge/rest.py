@@ -23,6 +23,7 @@ PURPOSES = {
     "statuses: write": "the required check",
     "issues: write": "the issue about what fails on main",
     "deployments: write": "what runs where, on the repository's page",
+    "actions: write": "starting the workflow that trains again",
 }
 READ_ONLY = """\
 the token of a pull request from a fork or from Dependabot can only read, whatever `permissions:` says;
@@ -61,6 +62,10 @@ class Rest:
         if wanted is dict and "id" not in answer:
             raise Refused(f"{self.api_url} does not say that it was done", again=True)
         return answer
+
+    def order(self, path: str, *, needs: str, **body: Any) -> None:
+        """A POST that has something done; whatever it is answered with (nothing, or of newer servers what was begun). Raises Refused."""
+        self._ask("POST", path, object, needs, input=body)
 
     def viewer(self) -> str | None:
         """The login that the token acts as, asked of GraphQL, which also answers an app's token; None where it does not say."""

@@ -16,8 +16,9 @@ from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
 
-# What is said to us alone: the password for a registry (oci/auth.py), the key that signs images and its password (supply/keys.py).
-OURS = ("MLOPS_REGISTRY_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD")
+# What is said to us alone: the password for a registry (oci/auth.py), the key that signs images and its password (supply/keys.py), the
+# token that Prometheus is asked with (monitor/issue.py).
+OURS = ("MLOPS_REGISTRY_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD", "MLOPS_MONITOR_TOKEN")
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class Repository:
     has_issues: bool = True
     releases: Releases = field(default_factory=Releases)
     deployments: Deployments = field(default_factory=Deployments)
+    workflows: dict[str, bool] = field(default_factory=dict)  # a workflow's file -> whether it has `workflow_dispatch`
+    dispatched: list[tuple[str, str]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     url: str = ""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -139,6 +141,7 @@ class Repository:
             (r"releases", lambda: self.releases.all(verb, query, body, token, self.repository)),
             (r"releases/tags/(.+)", self.releases.of),
             (r"releases/(\d+)", lambda n: self.releases.one(verb, int(n), body, token)),
+            (r"actions/workflows/([^/]+)/dispatches", lambda name: self._dispatch(name, body, token)),
             (r"deployments", lambda: self.deployments.all(verb, query, body, token)),
             (r"deployments/(\d+)/statuses", lambda n: self.deployments.of(verb, int(n), query, body, token)),
             (r"rules/branches/(.+)", lambda name: (200, page(self.branch_rules.get(name, []), query))),
@@ -232,6 +235,18 @@ class Repository:
             issue["state_reason"] = body.get("state_reason") or ("completed" if body["state"] == "closed" else "reopened")
         issue |= {key: body[key] for key in ("title", "body", "state") if key in body}
         return 200, issue
+
+    # ── workflows ──
+    def _dispatch(self, name: str, body: dict[str, Any], token: Token) -> tuple[int, Any]:
+        may(token, "actions")
+        if name not in self.workflows:
+            raise Answer(404, "Not Found")
+        if not self.workflows[name]:
+            raise Answer(422, "Workflow does not have 'workflow_dispatch' trigger")
+        if body["ref"] not in self.branches:
+            raise Answer(422, f"No ref found for: {body['ref']}")
+        self.dispatched.append((name, body["ref"]))
+        return 204, None
 
     # ── statuses ──
     def _status(self, sha: str, body: dict[str, Any], token: Token) -> tuple[int, Any]:

@@ -28,6 +28,7 @@ CALLS = {
     "/repos/{owner}/{repo}/pulls": ["get"],
     "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
     "/repos/{owner}/{repo}/collaborators/{username}/permission": ["get"],
+    "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches": ["post"],
     "/repos/{owner}/{repo}/branches/{branch}": ["get"],
     "/repos/{owner}/{repo}/branches/{branch}/protection": ["get"],
     "/repos/{owner}/{repo}/rules/branches/{branch}": ["get"],

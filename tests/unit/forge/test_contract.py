@@ -11,7 +11,7 @@ import pytest
 from mlops_toolkit.ci import Context
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.forge import sticky
-from mlops_toolkit.forge.base import FORGES, Annotation, BranchRules, Check, Forge, Posted, Release, connect
+from mlops_toolkit.forge.base import FORGES, Alarmed, Annotation, BranchRules, Check, Forge, Posted, Release, connect
 from mlops_toolkit.forge.memory import Memory
 from mlops_toolkit.system.clock import FixedClock
 from tests.unit.forge.conftest import JOB_TOKEN, NOW, context, section
@@ -39,6 +39,7 @@ def test_no_text_makes_it_raise(forge: Forge) -> None:
     forge.output({"verdict": HOSTILE})
 
     assert isinstance(forge.issue(section(HOSTILE, HOSTILE, HOSTILE), failing=True), Posted)
+    assert isinstance(forge.alarm(section(HOSTILE, HOSTILE, HOSTILE), firing=True, start="model.yml"), Alarmed)
     assert isinstance(forge.comment(7, section(HOSTILE, HOSTILE, HOSTILE, run=813), renew=True), Posted)
     assert isinstance(forge.release(Release("v1", HOSTILE, HOSTILE)), Posted)
     assert isinstance(forge.rules(HOSTILE), BranchRules)
