@@ -41,11 +41,8 @@ def _to(state: State, doing: Doing, old: Release, look: Look, now: Moment) -> Ac
         return Do("back:route", "route", old, {old.id: 1.0}, text=f"all traffic to {called(old)} again")
     if routed is None and instance.health not in ("ready", "starting") and _ready_anyway(doing):
         return _ready(doing, old, instance, now)  # it has all traffic by name, but is not there
-    if (
-        doing.order.strategy == "shadow"
-        and any(step.startswith("share:") for step in (*doing.did, doing.begun))
-        and "unshadow" not in doing.did
-    ):
+    # perhaps it gets copies of the traffic, and a kill came before that was written
+    if doing.order.strategy == "shadow" and "golden" in doing.did and "unshadow" not in doing.did:
         return Do("unshadow", "shadow", old, {doing.release.id: 0.0}, doing.release, text="no more copies")
     quiet = now.since(routed.at) if routed is not None else doing.order.drain
     if (found := leave(state, look, now, old.id, quiet)) is not None:

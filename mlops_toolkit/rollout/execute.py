@@ -168,6 +168,7 @@ class Executor:
         except ReleaseFailure as error:
             self._refused(action, error)
             return
+        self._ours()  # whoever slept through its lock's time writes nothing into another's work
         line: dict[str, Any] = {"what": "did", "order": doing.order.id, "step": action.step, "text": action.text, "data": data}
         if action.step in ("switch", "back:route"):
             line["live"] = action.release.id if action.release else None

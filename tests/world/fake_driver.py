@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlops_toolkit.errors import EnvironmentFailure
@@ -74,6 +74,7 @@ class World:
     refuses: dict[str, str] = field(default_factory=dict)
     effects: list[str] = field(default_factory=list)
     kill_at: int = -1  # the effect after which whoever asked for it is dead; its answer never comes
+    interrupt: tuple[int, Callable[[World], object]] | None = None  # the effect after which its process hangs, and what happens meanwhile
     sent: float = 0.0
     lost: float = 0.0  # requests that nobody could answer, though something was live
     failed: Counter[str] = field(default_factory=Counter)
@@ -166,10 +167,14 @@ class _Process:
     def effect(self, name: str) -> None:
         """Something in the world has changed by it; perhaps it was its last."""
         self.world.effects.append(name)
+        assert len(self.world.effects) < 1000, "an order that never ends"
         self.world.looks(name)
         if len(self.world.effects) == self.world.kill_at:
             self.dead = True
             raise Killed
+        if self.world.interrupt is not None and len(self.world.effects) == self.world.interrupt[0]:
+            meanwhile, self.world.interrupt = self.world.interrupt[1], None
+            meanwhile(self.world)
 
     def refused(self, name: str) -> None:
         if name in self.world.refuses:
