@@ -236,13 +236,13 @@ class DockerDriver:
 
     def _instance(self, release: str, boxes: Sequence[Box], now: Mapping[int, proxy.Seen] | None) -> Instance:
         wanted = max((box.replicas for box in boxes), default=1)
-        told = [self._health(box) for box in boxes]
-        ready = sum(health == "ready" for health, _ in told)
+        found = [self._health(box) for box in boxes]
+        ready = sum(health == "ready" for health, _ in found)
         health: Health = "ready" if ready >= wanted else "starting"
-        worst = next((one for one in told if one[0] == "failed"), None) or next((one for one in told if one[1]), None)
-        if any(one == "failed" for one, _ in told):
+        worst = next((one for one in found if one[0] == "failed"), None) or next((one for one in found if one[1]), None)
+        if any(one == "failed" for one, _ in found):
             health = "failed"
-        elif not ready and (len(boxes) < wanted or any(one == "absent" for one, _ in told)):
+        elif not ready and (len(boxes) < wanted or any(one == "absent" for one, _ in found)):
             health = "absent"  # a part of it at most was made: to be started (again)
         why = worst[1] if worst and health != "ready" else ""
         if not why and health == "starting" and len(boxes) < wanted:
@@ -250,7 +250,8 @@ class DockerDriver:
         flying = [now[box.slot].in_flight for box in boxes if box.slot in now] if now is not None else []
         if any(one is None for one in flying):
             texts = [self.asked(box, "/metrics") for box in boxes if box.runs]
-            flying = [counted.in_flight([one for one in texts if one is not None])]
+            told = [one for one in texts if one is not None]
+            flying = [counted.in_flight(told)]
         return Instance(
             release, health, wanted, ready,
             restarts=sum(int(box.told["RestartCount"]) for box in boxes),

@@ -17,6 +17,7 @@ import requests
 from mlops_toolkit.image.push import push
 from mlops_toolkit.image.wanted import Pushed, Wanted
 from mlops_toolkit.oci.reference import Reference
+from tests.docker.deploying import Studio
 from tests.needs import missing
 from tests.programs.conftest import CACHE
 from tests.programs.test_formats import python
@@ -51,6 +52,12 @@ def base(open_registry: Running, docker: object) -> Reference:
     """An image with Debian's Python and no shell."""
     digest = images.put(images.client(open_registry.host, "base"), "1", {"amd64": [images.debian_layer()]})
     return Reference.parse(f"{open_registry.host}/base:1@{digest}")
+
+
+@pytest.fixture(scope="session")
+def studio(open_registry: Running, base: Reference, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """Where releases of deployments are made."""
+    return Studio.opened(open_registry, tmp_path_factory.mktemp("releases"), base)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,204 @@
+"""Deployments on a Docker host under load: what becomes of clients and releases, against what people do otherwise.
+
+    python benchmarks/bench_deploy.py [--write FILE]
+
+One host, one model of one instance, six clients that ask every 20 ms from another process (four keep their connections). A failed request is
+whatever is not a whole 200. *switch*: from the order to all traffic; *back*: from an order to go back, with the old container removed, to all
+traffic. Rivals in the same run: `docker compose up` (where there is compose), stop-then-start of a container, and nginx with a reload.
+Needs a Docker engine, docker-registry, and Debian's packages. Exits 1 where a good rollout fails a request, a bad one more than the canary's
+share, or a scenario does not end in exactly one release. Kamal is left out where its gem is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mlops_toolkit.deploy.targets import Event
+from mlops_toolkit.oci.reference import Reference
+from mlops_toolkit.rollout.order import Release
+from tests.docker.deploying import ASKED, KINDS, PATH, Host, Studio, free_port, hosting
+from tests.world import images
+from tests.world.load import loading
+from tests.world.registry import running
+
+DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+SHARE = 0.25  # of the canary's step
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one scenario came to. seconds: of the switch, or of the way back."""
+
+    what: str
+    ended: str
+    requests: int
+    failed: int
+    seconds: float | None
+    fine: bool
+
+
+def docker(*words: str, expected: int = 0) -> str:
+    done = subprocess.run([DOCKER, *words], capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != expected:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout.strip()
+
+
+def seconds(events: list[Event], step: str) -> float | None:
+    """From the beginning of an order to the end of a step."""
+    begun = next((one.at for one in events if one.step == "order"), None)
+    ended = next((one.at for one in events if one.step == step and one.state == "done"), None)
+    return None if begun is None or ended is None else ended - begun
+
+
+def ours(host: Host, studio: Studio, folder: Path) -> Iterator[Row]:
+    """Every scenario one after the other on one host."""
+    good = studio.release("1", answer=1, port=host.port)
+    list(host.target().give(host.order(good)))
+    for number, kind in enumerate(KINDS):
+        release = studio.release(str(number + 2), kind, answer=number + 2, port=host.port, memory=256 * 2**20)
+        with loading(host.port, PATH, ASKED, folder) as load:
+            events = list(host.target().give(host.order(release)))
+        outcome = events[-1].outcome
+        shares = host.driver().observe().shares
+        known = outcome is not None and outcome.live is not None and shares == {outcome.live.id: 1.0}
+        allowed = 0 if kind in ("good", "broken", "exits", "wrong") else int(SHARE * load.requests)
+        wanted = "deployed" if kind == "good" else "rolled-back"
+        fine = known and outcome is not None and outcome.result == wanted and len(load.failed) <= allowed
+        taken = seconds(events, "switch" if kind == "good" else "back")
+        yield Row(f"{kind} release", outcome.result if outcome else "?", load.requests, len(load.failed), taken, fine)
+    with loading(host.port, PATH, ASKED, folder) as load:
+        begun = time.monotonic()
+        events = list(host.target().give(host.order(None, kind="rollback", reason="the benchmark's")))
+        whole = time.monotonic() - begun
+    taken = seconds(events, "switch") or whole
+    yield Row(
+        "rollback, container gone",
+        events[-1].outcome.result if events[-1].outcome else "?",
+        load.requests,
+        len(load.failed),
+        taken,
+        not load.failed,
+    )
+
+
+def nginx(studio: Studio, folder: Path) -> Iterator[Row]:
+    """The same driver with nginx before it: what a reload costs."""
+    with hosting(docker, folder) as host:
+        one, two = (studio.release(str(n), answer=n, port=host.port, proxy="nginx", proxy_image=studio.nginx) for n in (1, 2))
+        list(host.target(proxy="nginx").give(host.order(one)))
+        with loading(host.port, PATH, ASKED, folder, pause=0.002) as load:
+            events = list(host.target(proxy="nginx").give(host.order(two)))
+        yield Row("nginx, a reload a step", "deployed", load.requests, len(load.failed), seconds(events, "switch"), True)
+
+
+def started(image: str, name: str, port: int) -> None:
+    docker("run", "--detach", "--name", name, "--publish", f"127.0.0.1:{port}:8080", "--tmpfs", "/tmp", "--read-only", image)  # noqa: S108
+
+
+def answers(port: int) -> None:
+    import requests
+
+    while True:
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2).status_code == 200:
+                return
+        time.sleep(0.05)
+
+
+def plain(studio: Studio, folder: Path) -> Iterator[Row]:
+    """Stop the old container, start the new one."""
+    port, name = free_port(), "bench-plain"
+    one, two = studio.release("1", answer=1), studio.release("2", answer=2)
+    docker("pull", "--quiet", two.image)
+    started(one.image, name, port)
+    try:
+        answers(port)
+        with loading(port, PATH, ASKED, folder) as load:
+            time.sleep(1)
+            begun = time.monotonic()
+            docker("rm", "--force", name)
+            started(two.image, name, port)
+            answers(port)
+            taken = time.monotonic() - begun
+        yield Row("docker rm, docker run", "deployed", load.requests, len(load.failed), taken, True)
+    finally:
+        docker("rm", "--force", name)
+
+
+def compose(studio: Studio, folder: Path) -> Iterator[Row]:
+    """`docker compose up` with another image."""
+    if subprocess.run([DOCKER, "compose", "version"], capture_output=True, check=False).returncode:
+        return
+    port, file = free_port(), folder / "compose.yaml"
+
+    def up(release: Release) -> None:
+        file.write_text(f"services:\n  model:\n    image: {release.image}\n    ports: ['127.0.0.1:{port}:8080']\n")
+        docker("compose", "--file", str(file), "up", "--detach", "--wait")
+
+    up(studio.release("1", answer=1))
+    try:
+        answers(port)
+        with loading(port, PATH, ASKED, folder) as load:
+            time.sleep(1)
+            begun = time.monotonic()
+            up(studio.release("2", answer=2))
+            answers(port)
+            taken = time.monotonic() - begun
+        yield Row("docker compose up", "deployed", load.requests, len(load.failed), taken, True)
+    finally:
+        docker("compose", "--file", str(file), "down")
+
+
+def table(rows: list[Row]) -> str:
+    """As Markdown."""
+    lines = ["| scenario | ended | requests | failed | switch or back, s |", "|---|---|--:|--:|--:|"]
+    lines += [
+        f"| {one.what} | {one.ended} | {one.requests:,} | {one.failed:,} | {'–' if one.seconds is None else f'{one.seconds:.1f}'} |"
+        for one in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--write", type=Path, help="where the table goes")
+    args = parser.parse_args()
+    rows: list[Row] = []
+    folder = Path(tempfile.mkdtemp(prefix="bench-deploy-"))
+    (folder / "registry").mkdir()
+    with running(folder / "registry") as registry:
+        digest = images.put(images.client(registry.host, "base"), "1", {"amd64": [images.debian_layer()]})
+        studio = Studio.opened(registry, folder / "releases", Reference.parse(f"{registry.host}/base:1@{digest}"))
+        with hosting(docker, folder) as host:
+            rows += told(ours(host, studio, folder))
+        rivals: list[Callable[[Studio, Path], Iterator[Row]]] = [nginx, plain, compose]
+        for rival in rivals:
+            rows += told(rival(studio, folder))
+    text = table(rows)
+    print(text)
+    if args.write:
+        args.write.write_text(text + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    return int(not all(one.fine for one in rows))
+
+
+def told(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        print(f"{'ok  ' if row.fine else 'FAIL'} {row}", flush=True)
+        yield row
+
+
+if __name__ == "__main__":
+    sys.exit(main())
