@@ -7,15 +7,13 @@ from typing import Any
 
 from mlops_toolkit.monitor.wanted import Wanted
 
-# Where the models' own network is called `mlops-NAME`: Prometheus joins each, and finds the instances by Docker's own name service.
-NETWORK = "mlops-{name}"
-
 
 def compose(wanted: Wanted) -> dict[str, Any]:
     """compose.yml, of the Compose Specification. The profile `logs` adds those who gather log lines."""
+    # Prometheus joins the models' own networks, and finds their instances by Docker's name service: no socket, which would be root's.
     joined = [model for model in wanted.models if not model.scrape] if wanted.target == "docker" else []
-    networks: dict[str, Any] = {"watch": {}, **{model.job: {"external": True} for model in joined}}
-    services = {**_metrics(wanted, [model.job for model in joined]), **_logs(wanted)}
+    networks: dict[str, Any] = {"watch": {}, **{model.network: {"external": True} for model in joined}}
+    services = {**_metrics(wanted, [model.network for model in joined]), **_logs(wanted)}
     secrets = {"grafana-password": {"file": "./secrets/grafana-password"}}
     volumes: dict[str, Any] = {name: {} for name in ("prometheus", "alertmanager", "grafana", "filebeat", "elasticsearch")}
     return {"services": services, "networks": networks, "volumes": volumes, "secrets": secrets}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mlops_toolkit.monitor.alerts import groups
-from mlops_toolkit.monitor.prometheus import PORT
 from mlops_toolkit.monitor.wanted import Model, Wanted
+from mlops_toolkit.rollout.cluster_keep import NAME, PART
 
 LABELS = {"app.kubernetes.io/managed-by": "mlops", "app.kubernetes.io/part-of": "mlops-monitor"}
 
@@ -38,7 +38,7 @@ def pods(model: Model, wanted: Wanted) -> dict[str, Any]:
         "kind": "PodMonitor",
         "metadata": {"name": f"{model.job}-{wanted.environment}".lower().replace("_", "-"), "namespace": model.namespace, "labels": LABELS},
         "spec": {
-            "selector": {"matchLabels": {"app.kubernetes.io/name": model.name}},
-            "podMetricsEndpoints": [{"targetPort": PORT, "path": "/metrics", "interval": "15s", "relabelings": fixed}],
+            "selector": {"matchLabels": {NAME: model.deployed, PART: "model"}},
+            "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s", "relabelings": fixed}],
         },
     }

@@ -6,8 +6,8 @@ from typing import Any
 
 from mlops_toolkit.monitor.alerts import groups
 from mlops_toolkit.monitor.wanted import Model, Wanted
+from mlops_toolkit.rollout.proxy import PORT
 
-PORT = 8080  # of the server in every image
 NOBODY = "nobody"
 
 
@@ -30,7 +30,7 @@ def job(model: Model, wanted: Wanted) -> dict[str, Any]:
     set_environment = {"target_label": "environment", "replacement": wanted.environment}
     if wanted.target == "docker":
         # Docker answers the name with the address of every instance in the network.
-        found = [{"names": [model.job], "type": "A", "port": PORT, "refresh_interval": "10s"}]
+        found = [{"names": [model.deployed], "type": "A", "port": PORT, "refresh_interval": "10s"}]
         return {**named, "dns_sd_configs": found, "relabel_configs": [set_environment]}
     kept = [
         {
@@ -44,6 +44,11 @@ def job(model: Model, wanted: Wanted) -> dict[str, Any]:
     ]
     found_pods = [{"role": "pod", "namespaces": {"names": [model.namespace]}}]
     return {**named, "kubernetes_sd_configs": found_pods, "relabel_configs": [*kept, set_environment]}
+
+
+def _meta(label: str) -> str:
+    """A label of a pod as Prometheus calls it."""
+    return label.replace(".", "_").replace("/", "_").replace("-", "_")
 
 
 def rules(wanted: Wanted) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Model:
 
     availability  share of requests that must be answered; latency: seconds that 95 of 100 must stay below, None: not asked for
     without       names of alarms that are not wanted; scrape: HOST:PORT of each instance, empty: found by the target
-    namespace     on Kubernetes
+    called        its name at the target, where it has another there; namespace: in a cluster
     """
 
     name: str
@@ -29,7 +29,18 @@ class Model:
     latency: float | None = None
     without: tuple[str, ...] = ()
     scrape: tuple[str, ...] = ()
+    called: str = ""
     namespace: str = "default"
+
+    @property
+    def deployed(self) -> str:
+        """What it is called at the target: by its own name where nobody says another."""
+        return self.called or self.name
+
+    @property
+    def network(self) -> str:
+        """On a Docker host the network of its instances, where each answers to `deployed`."""
+        return f"mlops-{self.deployed}"
 
     @property
     def job(self) -> str:
