@@ -246,6 +246,48 @@ def _monitor(parser: Parser) -> None:
     _json(issue, "what was done")
 
 
+def _environment(parser: Parser) -> None:
+    _config(parser)
+    _matrix(parser)
+    parser.add_argument(
+        "--environment", default="", metavar="NAME", help="where, as `deploy:` of mlops.yaml names it; needed where it names several"
+    )
+    parser.add_argument("--model", default="", metavar="NAME", help="which model, where several can be deployed")
+
+
+def _deploy(parser: Parser) -> None:
+    parser.description = (
+        "Deploy what was published of a tag or commit, by its digest: beside what runs, asked its golden examples, given the traffic step by "
+        "step, watched, and taken back by itself where it is worse. REF is a tag or commit; without it, what the CI's event is about, or HEAD."
+    )
+    parser.add_argument("ref", nargs="?", default="", metavar="REF", help="what is deployed")
+    _environment(parser)
+    parser.add_argument("--image", default="", metavar="NAME@sha256:…", help="this very image, whatever the history says")
+    parser.add_argument("--allow-older", action="store_true", help="although it is older than what is live")
+    parser.add_argument("--allow-withdrawn", action="store_true", help="although it was taken back before")
+    parser.add_argument(
+        "--render", default="", metavar="DIR", help="write what would be sent there (manifests, settings), and send nothing"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    parser.set_defaults(rollback="", reason="", to="")
+    _json(parser, "what was done")
+
+
+def _rollback(parser: Parser) -> None:
+    parser.description = "Go back to an earlier release, by what the target itself keeps of it. What is taken back is withdrawn: nothing is compared with it any more."
+    _environment(parser)
+    parser.add_argument("--to", default="", metavar="RELEASE", help="its version, id or digest (default: the last good one)")
+    parser.add_argument("--reason", default="", metavar="REASON", help="why; it is recorded with what is taken back")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    _json(parser, "what was done")
+
+
+def _status(parser: Parser) -> None:
+    parser.description = "Say what runs where, since when, from which pull request, with which verdict: asked of the targets themselves."
+    _environment(parser)
+    _json(parser, "it", "list")
+
+
 def _power(parser: Parser) -> None:
     parser.description = (
         "Say how many examples a margin needs, or which margin so many examples decide, before the test set exists: from what you expect of "
@@ -325,6 +367,9 @@ HELP: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "measure": ("measure latency or memory of both models in turn, on one machine", _measure),
     "power": ("how many examples a margin needs, before the test set exists", _power),
     "publish": ("publish the model of a commit that may be released, as an image", _publish),
+    "deploy": ("let a published release take over, step by step, and take it back if it is worse", _deploy),
+    "rollback": ("go back to an earlier release", _rollback),
+    "status": ("what runs where, since when, from which pull request", _status),
     "inspect": ("what a stored model is: format, inputs and outputs, files", _inspect),
     "verify": ("check an image: its bytes, model, signature, provenance, verdict", _verify),
     "serve": ("answer requests with a stored model", _serve),

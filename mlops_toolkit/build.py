@@ -24,6 +24,7 @@ from mlops_toolkit.system.clock import SystemClock
 from mlops_toolkit.world import World
 
 if TYPE_CHECKING:
+    from mlops_toolkit.oci.auth import Login
     from mlops_toolkit.oci.reference import Reference
     from mlops_toolkit.oci.registry import Registry
 
@@ -36,6 +37,7 @@ ACTIONS = {
     "plan": "plan",
     "report": "report",
     "publish": "publish-image",
+    "deploy": "deploy",
 }
 
 
@@ -98,15 +100,21 @@ def world(args: argparse.Namespace) -> World:
         wrong=wrong,
         apart=apart,
         registry=partial(_registry, env, token, context.actor),
+        login=partial(_login, env, token, context.actor),
     )
 
 
 def _registry(env: Mapping[str, str], token: str | None, actor: str | None, reference: Reference) -> Registry:
     """The repository of an image, as whoever `docker login` (or the CI) says we are."""
-    from mlops_toolkit.oci.auth import login
     from mlops_toolkit.oci.registry import Registry
 
-    return Registry(reference.host, reference.repository, login(reference.host, env, token, actor))
+    return Registry(reference.host, reference.repository, _login(env, token, actor, reference.host))
+
+
+def _login(env: Mapping[str, str], token: str | None, actor: str | None, host: str) -> Login | None:
+    from mlops_toolkit.oci.auth import login
+
+    return login(host, env, token, actor)
 
 
 def _repository(cwd: Path, env: Mapping[str, str], config: str) -> git_module.Git | None:
@@ -131,11 +139,14 @@ def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str 
         given = inputs.read(text, ACTIONS[args.verb])
         token = given.token or token
         args.config = given.config
-        for name in ("run", "metrics", "base", "ref", "model", "override"):
+        for name in ("run", "metrics", "base", "ref", "model", "override", "environment", "image", "rollback", "reason"):
             if hasattr(args, name) and getattr(given, name):
                 setattr(args, name, getattr(given, name))
         if hasattr(args, "again"):
             args.again = args.again or given.again == "true"
+        if hasattr(args, "allow_older"):
+            args.allow_older = args.allow_older or given.older == "true"
+            args.to = given.rollback
         args.comment = given.comment != "false"
         args.matrix = given.matrix or getattr(args, "matrix", "")
         args.close = getattr(args, "close", False) or given.close == "true"

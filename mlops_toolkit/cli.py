@@ -35,6 +35,9 @@ VERBS: dict[str, str] = {
     "measure": "mlops_toolkit.measure.run:run",
     "power": "mlops_toolkit.power.run:run",
     "publish": "mlops_toolkit.publish.run:run",
+    "deploy": "mlops_toolkit.deploy.run:run",
+    "rollback": "mlops_toolkit.deploy.rollback:run",
+    "status": "mlops_toolkit.deploy.status:run",
     "inspect": "mlops_toolkit.inspection.run:run",
     "verify": "mlops_toolkit.verify.run:run",
     "serve": "mlops_toolkit.serving.run:run",
@@ -134,6 +137,11 @@ def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) ->
             from mlops_toolkit.publish import tell
 
             tell.failed(error, world)
+    if args.verb in ("deploy", "rollback"):
+        with contextlib.suppress(Exception):
+            from mlops_toolkit.deploy import tell as deploying
+
+            deploying.failed(error, world)
     return error.code
 
 

@@ -16,6 +16,7 @@ from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.system.git import Git
 
 if TYPE_CHECKING:
+    from mlops_toolkit.oci.auth import Login
     from mlops_toolkit.oci.reference import Reference
     from mlops_toolkit.oci.registry import Registry
 
@@ -25,6 +26,10 @@ USUAL = ("main", "master", "trunk", "develop")
 
 def _nobody(reference: Reference) -> Registry:
     raise EnvironmentFailure("no-registry", f"nothing here speaks to {reference.host}")
+
+
+def _anonymous(_host: str) -> Login | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class World:
     models     address or store word (`auto`, `file:`, `oci://…`) -> Store
     wrong      what is wrong with the action's inputs: raised once there is a world to tell it those who wait for the outcome
     registry   an image's reference -> its repository at its registry, logged in as this user or CI; to be closed
+    login      a registry's host -> who this user or CI is there, None for nobody
     out, err   standard output (only what was asked for: JSON with --json) and error (progress, hints)
     """
 
@@ -54,6 +60,7 @@ class World:
     wrong: MlopsError | None = None
     apart: Path | None = None
     registry: Callable[[Reference], Registry] = _nobody
+    login: Callable[[str], Login | None] = _anonymous
 
     def default_branch(self) -> str:
         """What pull requests go to: as the CI says, else as the clone does, else by the names that are usual."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from mlops_toolkit.config.check_deploy import deploy
 from mlops_toolkit.config.check_rules import accepted, limits
 from mlops_toolkit.config.measures import bounded_fraction, direction, metric_direction, statistic
 from mlops_toolkit.config.metrics_known import FAMILIES
@@ -30,6 +31,7 @@ def check(config: Config) -> Found:
     yield from _called(config)
     yield from _names(config)
     yield from _publish(config)
+    yield from deploy(dict(config.deploy))
     yield from accepted(config)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,10 +33,10 @@ class LimitOptions:
     """How much worse than the old release, in the same minutes, the new one may be."""
 
     errors: Margin = field(
-        default=Margin("0.5pp", 0.005), metadata=doc("How much larger a part of its requests may fail.", example="0.5pp")
+        default=Margin("0.5pp", 0.005), metadata=doc("How much larger a part of its requests may fail. Default: 0.5pp.", example="0.5pp")
     )
     latency: Margin = field(
-        default=Margin("20%", 0.2, relative=True), metadata=doc("How much slower its 95th percentile may be.", example="20%")
+        default=Margin("20%", 0.2, relative=True), metadata=doc("How much slower its 95th percentile may be. Default: 20%.", example="20%")
     )
     max_latency_ms: float | None = field(
         default=None, metadata=doc("What its 95th percentile may be at most, whatever the old one's was.", example="250", above=0)
@@ -70,7 +69,8 @@ class RolloutOptions:
     steps: tuple[StepOptions, ...] = field(
         default=(StepOptions("5%"), StepOptions("25%"), StepOptions("50%")),
         metadata=doc(
-            "The parts of the traffic that a canary (or a shadow) gets, one after the other.", example="[5%, {share: 25%, hold: 5m}]"
+            "The parts of the traffic that a canary (or a shadow) gets, one after the other. Default: 5%, 25%, 50%.",
+            example="[5%, {share: 25%, hold: 5m}]",
         ),
     )
     limits: LimitOptions = field(default_factory=LimitOptions, metadata=doc("What sends it back."))
@@ -115,7 +115,8 @@ class Deploy:
     host: str | None = field(
         default=None,
         metadata=doc(
-            "The Docker host, over SSH. Default: the one of this machine.",
+            targets="docker",
+            text="The Docker host, over SSH. Default: the one of this machine.",
             example="ssh://deploy@gpu1.example.com",
             pattern=r"^ssh://([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?$",
             like="ssh://USER@HOST",
@@ -124,7 +125,8 @@ class Deploy:
     known_hosts: str | None = field(
         default=None,
         metadata=doc(
-            "The SSH host's keys, as `ssh-keyscan` prints them. Default: this user's own file.",
+            targets="docker",
+            text="The SSH host's keys, as `ssh-keyscan` prints them. Default: this user's own file.",
             example="deploy/known_hosts",
             pattern=FROM,
             like=FROM_LIKE,
@@ -133,18 +135,27 @@ class Deploy:
     ssh_key: str | None = field(
         default=None,
         metadata=doc(
-            "The private key that opens it. Default: the SSH agent's.", example="env://DEPLOY_SSH_KEY", pattern=FROM, like=FROM_LIKE
+            targets="docker",
+            text="The private key that opens it. Default: the SSH agent's.",
+            example="env://DEPLOY_SSH_KEY",
+            pattern=FROM,
+            like=FROM_LIKE,
         ),
     )
-    port: int = field(default=8080, metadata=doc("The port that it answers at.", example="80", least=1, most=65535))
+    port: int = field(
+        default=8080, metadata=doc(targets="docker kubernetes helm", text="The port that it answers at.", example="80", least=1, most=65535)
+    )
     proxy: Literal["haproxy", "nginx", "traefik", "caddy"] = field(
         default="haproxy",
         metadata=doc(
-            "What hands out the traffic on a Docker host; with traefik and caddy, which are yours, blue-green only.", example="caddy"
+            targets="docker",
+            text="What hands out the traffic on a Docker host; with traefik and caddy, which are yours, blue-green only.",
+            example="caddy",
         ),
     )
     proxy_image: str | None = field(
-        default=None, metadata=doc("The proxy's image, best by digest.", example="docker.io/library/haproxy:3.2-alpine")
+        default=None,
+        metadata=doc(targets="docker", text="The proxy's image, best by digest.", example="docker.io/library/haproxy:3.2-alpine"),
     )
     agent_image: str | None = field(
         default=None,
@@ -156,43 +167,68 @@ class Deploy:
     # ── a cluster
     namespace: str = field(
         default="default",
-        metadata=doc("The cluster's namespace.", example="models", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", like="a namespace"),
+        metadata=doc(
+            targets="kubernetes helm gitops",
+            text="The cluster's namespace.",
+            example="models",
+            pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+            like="a namespace",
+        ),
     )
-    context: str | None = field(default=None, metadata=doc("The context of the kubeconfig.", example="production"))
+    context: str | None = field(
+        default=None, metadata=doc(targets="kubernetes helm", text="The context of the kubeconfig.", example="production")
+    )
     kubeconfig: str | None = field(
         default=None,
         metadata=doc(
-            "How the cluster is reached. Default: this user's own.", example="env://KUBECONFIG_CONTENT", pattern=FROM, like=FROM_LIKE
+            targets="kubernetes helm",
+            text="How the cluster is reached. Default: this user's own.",
+            example="env://KUBECONFIG_CONTENT",
+            pattern=FROM,
+            like=FROM_LIKE,
         ),
     )
     runs: Literal["there", "here"] = field(
         default="there",
         metadata=doc(
-            "Where a release is watched over: by a Job in the cluster, or, where that may not be, by this job, which must then last.",
+            targets="kubernetes",
+            text="Where a release is watched over: by a Job in the cluster, or, where that may not be, by this job, which must then last.",
             example="here",
         ),
     )
     pull_secrets: tuple[str, ...] = field(
-        default=(), metadata=doc("Secrets of the namespace that images are pulled with.", example="[registry]")
+        default=(),
+        metadata=doc(targets="kubernetes helm", text="Secrets of the namespace that images are pulled with.", example="[registry]"),
     )
     gateway: str | None = field(
-        default=None, metadata=doc("A Gateway (NAMESPACE/NAME) whose HTTPRoute hands out the traffic by weights.", example="infra/public")
+        default=None,
+        metadata=doc(
+            targets="kubernetes",
+            text="A Gateway (NAMESPACE/NAME) whose HTTPRoute hands out the traffic by weights.",
+            example="infra/public",
+        ),
     )
-    chart: str | None = field(default=None, metadata=doc("Your own Helm chart. Default: ours.", example="deploy/chart", holds="path"))
-    values: tuple[str, ...] = field(default=(), metadata=doc("Files of values for the chart.", example="[deploy/values.yaml]"))
+    chart: str | None = field(
+        default=None, metadata=doc(targets="helm", text="Your own Helm chart. Default: ours.", example="deploy/chart", holds="path")
+    )
+    values: tuple[str, ...] = field(
+        default=(), metadata=doc(targets="helm", text="Files of values for the chart.", example="[deploy/values.yaml]")
+    )
     # ── a repository that Argo CD or Flux watches
     repository: str | None = field(
         default=None,
         metadata=doc(
-            "The repository that is watched. Default: this one.",
+            targets="gitops",
+            text="The repository that is watched. Default: this one.",
             example="org/deployments",
             pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
             like="OWNER/NAME",
         ),
     )
-    branch: str | None = field(default=None, metadata=doc("Its branch. Default: its main one.", example="main"))
+    branch: str | None = field(default=None, metadata=doc(targets="gitops", text="Its branch. Default: its main one.", example="main"))
     path: str | None = field(
-        default=None, metadata=doc("The file that names the image.", example="apps/spam-filter/deployment.yaml", holds="path")
+        default=None,
+        metadata=doc(targets="gitops", text="The file that names the image.", example="apps/spam-filter/deployment.yaml", holds="path"),
     )
     # ── what runs
     replicas: int = field(default=1, metadata=doc("How many instances.", example="3", least=1, most=1000))
@@ -237,6 +273,3 @@ class Deploy:
     wait: Duration = field(
         default=Duration("30m", 1800.0), metadata=doc("How long a release that is still being published is waited for.", example="1h")
     )
-
-
-Deployments = Mapping[str, Deploy]

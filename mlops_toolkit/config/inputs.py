@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_toolkit.config.schema import Inputs
+from mlops_toolkit.config.step_inputs import Inputs
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
 from mlops_toolkit.plug import did_you_mean
@@ -76,6 +76,13 @@ ACTIONS: Mapping[str, Action] = {
             "Publish the recorded model of a release tag as an image that serves it, if its gate let it through.",
             ("contents: write", "packages: write", "statuses: read"),
         ),
+        Action(
+            "deploy",
+            "deploy",
+            "actions/deploy",
+            "Let a published release take over in an environment, watch it, and take it back where it is worse; or go back to an earlier one.",
+            ("contents: write", "deployments: write", "pull-requests: write", "packages: read"),
+        ),
         Action("review", "review", "", "Pull requests for models: train, evaluate, compare with main, block or let through.", _POSTS),
     )
 }
@@ -88,8 +95,15 @@ OUTPUTS: tuple[Output, ...] = (
         "run", "The run as the input `run` of a later step takes it; one a line where there are several models.", (*_RUNS, "publish-image")
     ),
     Output("run-id", "The id that the run is recorded by; one a line where there are several models.", (*_RUNS, "publish-image")),
-    Output("image", "Where the image is, without tag and digest: REGISTRY/REPOSITORY, as actions/attest takes it.", ("publish-image",)),
-    Output("digest", "The image's digest, sha256:…: what to deploy.", ("publish-image",)),
+    Output(
+        "image", "Where the image is, without tag and digest: REGISTRY/REPOSITORY, as actions/attest takes it.", ("publish-image", "deploy")
+    ),
+    Output("digest", "The image's digest, sha256:…: what to deploy.", ("publish-image", "deploy")),
+    Output("result", "deployed, same (it was live already), proposed, rolled-back or refused; empty after an error.", ("deploy",)),
+    Output("environment", "The environment, as mlops.yaml names it.", ("deploy",)),
+    Output("release", "What is live now, VERSION (ID).", ("deploy",)),
+    Output("previous", "What was live before.", ("deploy",)),
+    Output("url", "Where people find it; of a proposal the pull request.", ("deploy",)),
     Output("tags", "The tags that point at it, one a line, the release's own first.", ("publish-image",)),
     Output("release-url", "The address of the release's page; empty where there is none.", ("publish-image",)),
     Output(

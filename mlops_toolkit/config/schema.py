@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlops_toolkit.config.deploying import Deploy
 from mlops_toolkit.config.monitoring import Monitor
 from mlops_toolkit.config.publishing import Publish
 from mlops_toolkit.config.quantities import Better, Duration, doc
@@ -307,6 +308,12 @@ class Config:
     comment: CommentOptions = field(default_factory=CommentOptions, metadata=doc("How the comment behaves."))
     publish: Publish = field(default_factory=Publish, metadata=doc("How a model that passed its gate is published."))
     monitor: Monitor = field(default_factory=Monitor, metadata=doc("How it is watched in production."))
+    deploy: Mapping[str, Deploy] = field(
+        default_factory=dict,
+        metadata=doc(
+            "The environments that releases go to, by name.", example="{production: {target: docker, host: ssh://deploy@gpu1.example.com}}"
+        ),
+    )
     self_reported: Literal["allow", "refuse"] = field(
         default="allow",
         metadata=doc(
@@ -315,65 +322,3 @@ class Config:
         ),
     )
     allow_forks: bool = field(default=False, metadata=doc("Whether a self-hosted runner may run the code of a fork."))
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The actions' inputs, all text as CI gives them; each action uses those whose `actions` name it."""
-
-    config: str = field(default="mlops.yaml", metadata=doc("The configuration file, or a glob of several.", actions="all"))
-    token: str = field(
-        default="",
-        repr=False,
-        metadata=doc("The token that comments and records; never given to your commands.", actions="all", given="${{ github.token }}"),
-    )
-    run: str = field(
-        default="",
-        metadata=doc(
-            "The run to continue, as `train` put it out (default: this checkout's); of publish-image the id of the run that is published.",
-            actions="evaluate compare-to-main publish-image",
-        ),
-    )
-    metrics: str = field(default="", metadata=doc("A metrics file to compare, where there is no mlops.yaml.", actions="compare-to-main"))
-    base: str = field(
-        default="",
-        metadata=doc(
-            "What to compare with: a commit, branch, run or file; default: found by the rules of docs/baseline.md.",
-            actions="compare-to-main review",
-        ),
-    )
-    again: str = field(
-        default="false", metadata=doc("`true`: train even if nothing changed.", actions="train review", one_of=("true", "false"))
-    )
-    comment: str = field(
-        default="true",
-        metadata=doc("`false`: no comment on the pull request.", actions="compare-to-main review", one_of=("true", "false")),
-    )
-    matrix: str = field(
-        default="",
-        metadata=doc(
-            "Which leg of a matrix this is, where one configuration runs in several: give it `matrix.size`, say. Each has its own baseline, section and check.",
-            actions="all",
-        ),
-    )
-    close: str = field(
-        default="false",
-        metadata=doc(
-            "`true`: where a check still says pending because its job was cancelled or lost, say that it ended without a verdict.",
-            actions="report",
-            one_of=("true", "false"),
-        ),
-    )
-    ref: str = field(
-        default="",
-        metadata=doc("What is published: a tag, commit or branch; default: what the event is about.", actions="publish-image"),
-    )
-    model: str = field(default="", metadata=doc("The model to publish, where the commit has runs of several.", actions="publish-image"))
-    override: str = field(
-        default="",
-        metadata=doc(
-            "The reason to publish it although its gate says no; it is recorded with the name of who started the run, and printed on the image.",
-            actions="publish-image",
-        ),
-    )
-    python: str = field(default="python3", metadata=doc("The Python (3.10 or newer) our own environment is made with.", actions="all"))

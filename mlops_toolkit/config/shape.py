@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union
 
 from mlops_toolkit.config import requests
+from mlops_toolkit.config.deploying import Deploy, StepOptions
 from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
 from mlops_toolkit.config.rules import GapRule, Rule, SliceRule
 from mlops_toolkit.config.schema import OWN, Config, MetricRequest, SliceRequest
@@ -25,6 +26,8 @@ from mlops_toolkit.errors import Problem, UsageError
 from mlops_toolkit.plug import did_you_mean
 
 WRONG: Any = object()
+# What one value says alone: `sex: 5pp` is `sex: {max: 5pp}`, and `25%` is `{share: 25%}`.
+SHORT: Mapping[type, str] = {GapRule: "max", StepOptions: "share"}
 LONGEST_TEXT = 10_000
 
 
@@ -65,6 +68,8 @@ def homes() -> Mapping[str, tuple[str, ...]]:
                 walk(typing.cast(type, inner), f"{path}.{key_of(field)}".lstrip("."))
             elif typing.get_args(inner)[-1:] == (Rule,):
                 walk(Rule, f"{key_of(field)}.METRIC")
+            elif typing.get_args(inner)[-1:] == (Deploy,):
+                walk(Deploy, f"{key_of(field)}.ENVIRONMENT")
 
     walk(Config, "")
     return {key: tuple(dict.fromkeys(paths)) for key, paths in found.items()}
@@ -98,9 +103,10 @@ class Reader:
 
     def record(self, kind: Any, node: Node, path: str) -> Any:
         """A dataclass from a mapping; unknown and missing keys are problems, the rest is read all the same."""
-        if kind is GapRule and isinstance(node, Scalar):  # `sex: 5pp` is `sex: {max: 5pp}`
-            most = self.quantity(Margin, node, path)
-            return WRONG if most is WRONG else GapRule(max=most)
+        if kind in SHORT and isinstance(node, Scalar):
+            alone = next(field for field in dataclasses.fields(kind) if field.name == SHORT[kind])
+            read = self.value(hints(kind)[alone.name], node, path, alone.metadata)
+            return WRONG if read is WRONG else kind(**{alone.name: read})
         if not isinstance(node, Table):
             return self.wrong_type(path, node, "keys with values", _rewritten(kind, node, path))
         fields = {key_of(field): field for field in dataclasses.fields(kind)}

@@ -20,6 +20,7 @@ from mlops_toolkit.history.local import LocalHistory, bundle_files
 from mlops_toolkit.history.snapshot import Snapshot, folder
 from mlops_toolkit.history.stream import Draft
 from mlops_toolkit.records import run as record
+from mlops_toolkit.records.publication import Deployed
 from mlops_toolkit.records.run import Publication, Run
 from mlops_toolkit.system.clock import iso
 
@@ -160,6 +161,38 @@ def with_publication(run: Run, what: Publication, name: str | None) -> Run:
         what = dataclasses.replace(what, tags=tags, at=same[0].at or what.at)
     others = tuple(one for one in run.published if (one.image, one.digest) != (what.image, what.digest))
     return dataclasses.replace(run, published=(*others, what), released=run.released if name is None else name)
+
+
+def deployed(history: LocalHistory, entry: Entry, what: Deployed) -> Recorded:
+    """Say of a run that a release of its model has the traffic of an environment now; one that was withdrawn is good again by that."""
+    return _changed(history, entry, f"Deploy {entry.id} to {what.environment}", lambda run: with_deployment(run, what))
+
+
+def replaced(history: LocalHistory, entry: Entry, environment: str, name: str, until: str, *, withdrawn: str | None = None) -> Recorded:
+    """Say of a run that its model has no traffic of an environment any more. withdrawn: why it was taken back, where it was."""
+    tell = f"{'Withdraw' if withdrawn else 'Replace'} {entry.id} in {environment}"
+    return _changed(history, entry, tell, lambda run: without_deployment(run, environment, name, until, withdrawn))
+
+
+def with_deployment(run: Run, what: Deployed) -> Run:
+    """The record with a deployment, once: the same one that is told again keeps when it began. Pure."""
+    lasting = [one for one in run.deployed if _same_place(one, what.environment, what.name) and one.until is None]
+    if any(one.digest == what.digest for one in lasting):
+        return dataclasses.replace(run, withdrawn=None)
+    ended = tuple(dataclasses.replace(one, until=what.at) if one in lasting else one for one in run.deployed)
+    return dataclasses.replace(run, deployed=(*ended, what), withdrawn=None)
+
+
+def without_deployment(run: Run, environment: str, name: str, until: str, withdrawn: str | None = None) -> Run:
+    """The record with what lasted there ended, and withdrawn where there is a reason. Pure."""
+    deployed = tuple(
+        dataclasses.replace(one, until=until) if _same_place(one, environment, name) and one.until is None else one for one in run.deployed
+    )
+    return dataclasses.replace(run, deployed=deployed, withdrawn=withdrawn or run.withdrawn)
+
+
+def _same_place(one: Deployed, environment: str, name: str) -> bool:
+    return (one.environment, one.name) == (environment, name)
 
 
 def take_back(history: LocalHistory, entry: Entry) -> Recorded:

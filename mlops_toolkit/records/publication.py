@@ -1,4 +1,4 @@
-"""Where the model of a run was published: a part of the run's record."""
+"""Where the model of a run was published, and where it ran: parts of the run's record."""
 
 from __future__ import annotations
 
@@ -23,3 +23,19 @@ class Publication:
     by: str | None = None
     reason: str | None = None
     against: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Where and when a release of a run's model had the traffic.
+
+    environment  as mlops.yaml names it; name: what it is called there
+    digest       of the image, `sha256:…`
+    at, until    when it got it, and when another one did (null: as far as is recorded it has it), ISO 8601 in UTC
+    """
+
+    environment: str
+    name: str
+    digest: str
+    at: str
+    until: str | None = None

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.records import codec
+from mlops_toolkit.records.publication import Deployed
 from mlops_toolkit.records.publication import Publication as Publication
 from mlops_toolkit.system.clock import Clock
 from mlops_toolkit.system.usage import Resources as Resources
@@ -290,6 +291,7 @@ class Run:
     withdrawn: str | None = None
     released: str | None = None
     published: tuple[Publication, ...] = ()
+    deployed: tuple[Deployed, ...] = ()
     self_reported: bool = field(default=False, metadata={"key": "self-reported"})
     elsewhere: Elsewhere | None = None
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)

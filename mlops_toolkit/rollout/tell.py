@@ -10,9 +10,9 @@ from mlops_toolkit.errors import COMMAND, PASSED
 from mlops_toolkit.rollout.order import Release
 
 # deployed: it has all traffic and was watched · rolled-back: it was worse, or would not run, and the one before it has the traffic ·
-# refused: nothing was changed · same: it runs already, nothing was done
-Result = Literal["deployed", "rolled-back", "refused", "same"]
-CODES: Mapping[str, int] = {"deployed": PASSED, "same": PASSED, "rolled-back": COMMAND, "refused": COMMAND}
+# refused: nothing was changed · same: it runs already, nothing was done · proposed: others carry it out (a pull request that a controller waits for)
+Result = Literal["deployed", "rolled-back", "refused", "same", "proposed"]
+CODES: Mapping[str, int] = {"deployed": PASSED, "same": PASSED, "proposed": PASSED, "rolled-back": COMMAND, "refused": COMMAND}
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Outcome:
 
     live    what has the traffic now, None where nothing has; before: what had it when the order began
     name    of what went wrong, "" where nothing did; reason: in words for people; hint: what to do
+    url     a page about it: of `proposed` the pull request
     """
 
     result: Result
@@ -29,6 +30,7 @@ class Outcome:
     name: str = ""
     reason: str = ""
     hint: str | None = None
+    url: str | None = None
 
     @property
     def code(self) -> int:

@@ -8,12 +8,12 @@ import json
 import shutil
 
 from mlops_toolkit.errors import COMMAND
+from mlops_toolkit.layered import Reader
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.supply import decide
 from mlops_toolkit.supply.gather import gather
 from mlops_toolkit.supply.keys import checking_key
 from mlops_toolkit.verify import show
-from mlops_toolkit.verify.model import Reader
 from mlops_toolkit.world import World
 
 

@@ -38,6 +38,7 @@ SHIPPED = (
     "plan",
     "report",
     "publish-image",
+    "deploy",
     "mlops_toolkit",
     "requirements",
 )

@@ -12,8 +12,11 @@ from typing import Any
 BRANCH = "refs/heads/mlops-history"
 
 
-def mark(remote: Path, run: str, name: str | None = "v1.2", *, env: dict[str, str] | None = None) -> None:
-    """The run is released under a name, on the branch of a bare repository. name None: its record is lost, while its line stays."""
+def mark(remote: Path, run: str, name: str | None = "v1.2", *, env: dict[str, str] | None = None, **more: Any) -> None:
+    """The run is released under a name, on the branch of a bare repository. name None: its record is lost, while its line stays.
+
+    more: what else its record says
+    """
     index = remote / "index-of-the-tests"
     whole = {**(env or dict(os.environ)), "GIT_INDEX_FILE": str(index)}
     author = {
@@ -41,7 +44,7 @@ def mark(remote: Path, run: str, name: str | None = "v1.2", *, env: dict[str, st
     if name is None:
         git("update-index", "--index-info", data=f"0 {'0' * 40}\t{record}\n")
     else:
-        write(record, lambda text: json.dumps({**json.loads(text), "released": name}))
+        write(record, lambda text: json.dumps({**json.loads(text), "released": name, **more}))
     tip = git("rev-parse", BRANCH).strip()
     commit = git("commit-tree", git("write-tree").strip(), "-p", tip, "-m", f"Release {run}").strip()
     git("update-ref", BRANCH, commit)

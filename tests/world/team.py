@@ -39,6 +39,7 @@ ACTION = {
     "plan": "plan",
     "report": "report",
     "publish": "publish-image",
+    "deploy": "deploy",
     "review": "",
 }
 SPAM_FILTER = {"train.py": TRAIN, "evaluate.py": EVALUATE, "src/wrong.txt": f"{GOOD}\n", ".gitignore": "model/\n"}

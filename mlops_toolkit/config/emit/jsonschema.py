@@ -12,7 +12,7 @@ from mlops_toolkit.config import shape
 from mlops_toolkit.config.metrics_known import FAMILIES
 from mlops_toolkit.config.project import raw
 from mlops_toolkit.config.quantities import NUMBER, Duration, Margin
-from mlops_toolkit.config.rules import GapRule, Rule
+from mlops_toolkit.config.rules import Rule
 from mlops_toolkit.config.schema import Config, MetricRequest, SliceRequest
 from mlops_toolkit.config.yaml_text import Listing, Node, Scalar, compose
 
@@ -119,8 +119,10 @@ def _reference(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
         definitions[kind.__name__] = {}
         special = {Margin: _margin, Duration: _duration, MetricRequest: _metric, SliceRequest: _slice}.get(kind)
         made = special() if special else _record(kind, definitions)
-        if kind is GapRule:  # `sex: 5pp` is `sex: {max: 5pp}`
-            made = {"description": made.pop("description"), "anyOf": [_reference(Margin, definitions), made]}
+        if kind in shape.SHORT:
+            alone = next(field for field in dataclasses.fields(kind) if field.name == shape.SHORT[kind])
+            short = _value(shape.hints(kind)[alone.name], alone.metadata, definitions)
+            made = {"description": made.pop("description"), "anyOf": [short, made]}
         definitions[kind.__name__] = made
     return {"$ref": f"#/$defs/{kind.__name__}"}
 

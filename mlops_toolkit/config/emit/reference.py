@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mlops_toolkit import errors
 from mlops_toolkit.config import measures, shape
+from mlops_toolkit.config.deploying import Deploy, LimitOptions, Resources, RolloutOptions, StepOptions
 from mlops_toolkit.config.emit.raised import Raised, raised
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
 from mlops_toolkit.config.metrics_known import FAMILIES
@@ -44,6 +45,11 @@ SECTIONS: tuple[tuple[str, type], ...] = (
     ("history", HistoryOptions),
     ("comment", CommentOptions),
     ("publish", Publish),
+    ("deploy.ENVIRONMENT", Deploy),
+    ("deploy.ENVIRONMENT.resources", Resources),
+    ("deploy.ENVIRONMENT.rollout", RolloutOptions),
+    ("deploy.ENVIRONMENT.rollout.steps", StepOptions),
+    ("deploy.ENVIRONMENT.rollout.limits", LimitOptions),
 )
 
 INTRODUCTION = """\

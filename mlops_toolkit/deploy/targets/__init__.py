@@ -8,15 +8,16 @@ EnvironmentFailure where the target cannot be reached (`target-unreachable`, `no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from mlops_toolkit import plug
 from mlops_toolkit.config.deploying import Deploy
 from mlops_toolkit.forge.base import Forge
 from mlops_toolkit.oci.auth import Login
-from mlops_toolkit.rollout.order import Order, Release
+from mlops_toolkit.rollout.order import Order
+from mlops_toolkit.rollout.tell import Event, Outcome, Standing
 from mlops_toolkit.system.clock import Clock
 
 # `deploy.ENVIRONMENT.target` -> its `open_target(place: Place) -> Target`, which reaches nothing yet
@@ -26,72 +27,7 @@ TARGETS: dict[str, str] = {
     "kubernetes": "mlops_toolkit.deploy.targets.kubernetes:open_target",
 }
 
-# deployed: it has all traffic and was watched · rolled-back: it was worse, or would not run, and the one before it has the traffic ·
-# refused: nothing was changed (another order is under way, it is older than what runs, …) · same: it runs already, nothing was done ·
-# proposed: others carry it out (a pull request in the repository that is watched)
-Result = Literal["deployed", "rolled-back", "refused", "same", "proposed"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an order.
-
-    live    what has the traffic now, None where nothing has
-    before  what had it before, None where nothing had
-    name    of what went wrong (`wrong-answers`, `does-not-start`, `worse`, `busy`, `older`, …), "" where nothing did
-    reason  in words for people; hint: what to do
-    url     a page about it (the pull request of `proposed`)
-    """
-
-    result: Result
-    live: Release | None = None
-    before: Release | None = None
-    name: str = ""
-    reason: str = ""
-    hint: str | None = None
-    url: str | None = None
-
-
-@dataclass(frozen=True)
-class Event:
-    """A line of what an order does.
-
-    step   of the plan: `bring`, `start`, `golden`, `share`, `judge`, `switch`, `drain`, `watch`, `stop`, …
-    state  begins, goes on (a note about it), done, failed (what comes next is the way back), over: the last one, with the outcome
-    text   a sentence for people; data: the same for programs
-    at     seconds since 1970 where it happened, None: unknown
-    """
-
-    step: str
-    state: Literal["begins", "goes-on", "done", "failed", "over"]
-    text: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    at: float | None = None
-    outcome: Outcome | None = None
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a target says of one name.
-
-    live    what has the traffic; since: when it got all of it, ISO 8601 in UTC, "" unknown; final: it was watched to the end
-    good    what can be gone back to, the latest first; withdrawn: (release, why) of those that were taken back
-    under_way, step, text, who  an order that is being carried out, how far it is, and who gave it
-    shares  release id -> its part of the traffic, where several have some
-    trouble what is not as it should be, as sentences
-    """
-
-    live: Release | None = None
-    since: str = ""
-    final: bool = True
-    good: tuple[Release, ...] = ()
-    withdrawn: tuple[tuple[Release, str], ...] = ()
-    under_way: str | None = None
-    step: str = ""
-    text: str = ""
-    who: str = ""
-    shares: Mapping[str, float] = field(default_factory=dict)
-    trouble: tuple[str, ...] = ()
+__all__ = ["TARGETS", "Event", "Outcome", "Place", "Standing", "Target", "open_target"]
 
 
 @dataclass(frozen=True)

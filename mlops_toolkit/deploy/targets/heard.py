@@ -1,11 +1,10 @@
-"""What the agent says, in the words of `targets`: its lines and its standing. Pure."""
+"""What the agent says, read as the events and the standing that they are. Pure."""
 
 from __future__ import annotations
 
-from mlops_toolkit.deploy.targets import Event, Outcome, Standing
 from mlops_toolkit.errors import MlopsError
-from mlops_toolkit.rollout import tell
 from mlops_toolkit.rollout.codec import loads, read
+from mlops_toolkit.rollout.tell import Event, Standing
 
 
 def heard(line: str) -> Event | None:
@@ -13,27 +12,11 @@ def heard(line: str) -> Event | None:
     if not line.startswith("{"):
         return None
     try:
-        found = read(tell.Event, loads(line, where="the agent's output"), where="the agent's output")
+        return read(Event, loads(line, where="the agent's output"), where="the agent's output")
     except MlopsError:
         return None
-    over = found.outcome
-    outcome = None if over is None else Outcome(over.result, over.live, over.before, over.name, over.reason, over.hint)
-    return Event(found.step, found.state, found.text, dict(found.data), found.at, outcome)
 
 
-def told(found: tell.Standing) -> Standing:
-    """A target's standing, from what its journal and its driver say."""
-    known = found.releases
-    return Standing(
-        live=found.live,
-        since=found.since,
-        final=found.final,
-        good=found.good,
-        withdrawn=tuple((known[one], why) for one, why in found.withdrawn.items() if one in known),
-        under_way=found.under_way,
-        step=found.step,
-        text=found.text,
-        who=found.who,
-        shares=dict(found.shares),
-        trouble=found.trouble,
-    )
+def told(found: Standing) -> Standing:
+    """A target's standing, from what its journal and its driver say: the words are the same."""
+    return found

@@ -35,6 +35,7 @@ VERBS = {
     "plan": "plan",
     "report": "report",
     "publish-image": "publish",
+    "deploy": "deploy",
 }
 
 
@@ -150,7 +151,7 @@ def test_every_action_of_others_is_pinned_to_a_commit_and_says_its_version(path:
 def test_every_link_in_the_repository_leads_somewhere() -> None:
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-s", "-z"], capture_output=True, text=True, check=True).stdout.split("\0")
     links = [line.split("\t", 1)[1] for line in listed if line.startswith("120000")]
-    assert {"train", "evaluate", "compare-to-main", "plan", "report", "publish-image"} <= set(links)
+    assert {"train", "evaluate", "compare-to-main", "plan", "report", "publish-image", "deploy"} <= set(links)
     for link in links:
         assert (ROOT / link).resolve(strict=True).is_relative_to(ROOT)
 

@@ -25,7 +25,7 @@ from mlops_toolkit.config.emit.jsonschema import plain, schema
 from mlops_toolkit.config.emit.raised import raised
 from mlops_toolkit.config.inputs import ACTIONS, OUTPUTS, fields_of
 from mlops_toolkit.config.inputs import read as read_inputs
-from mlops_toolkit.config.schema import Inputs
+from mlops_toolkit.config.step_inputs import Inputs
 from mlops_toolkit.config.yaml_text import Scalar, compose, scalar
 from mlops_toolkit.errors import UsageError
 from tests.unit.config.examples import VALID, read

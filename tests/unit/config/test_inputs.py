@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_toolkit.config.inputs import ACTIONS, fields_of, read
-from mlops_toolkit.config.schema import Inputs
+from mlops_toolkit.config.step_inputs import Inputs
 from mlops_toolkit.errors import ConfigErrors, UsageError
 
 TOKEN = "ghs_0123456789abcdef"

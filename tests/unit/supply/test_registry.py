@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.layered import Reader
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.supply import sign, words
 from mlops_toolkit.supply.decide import Required, decide, refused
 from mlops_toolkit.supply.gather import gather
-from mlops_toolkit.verify.model import Reader
 from tests.needs import require, tool
 from tests.world import proven
 from tests.world.fake_registry import FakeRegistry

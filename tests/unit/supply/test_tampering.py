@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.layered import Reader
 from mlops_toolkit.oci.documents import INDEX, MANIFEST, canonical, digest_of
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.oci.registry import Registry
@@ -23,7 +24,6 @@ from mlops_toolkit.supply.envelope import bundled, sealed, statement
 from mlops_toolkit.supply.facts import Facts
 from mlops_toolkit.supply.gather import gather
 from mlops_toolkit.supply.keys import PublicKey
-from mlops_toolkit.verify.model import Reader
 from tests.world import proven
 from tests.world.fake_registry import FakeRegistry
 from tests.world.proven import KEY, OTHER, Proven

@@ -13,13 +13,13 @@ import pytest
 
 from mlops_toolkit.image.artifact import push
 from mlops_toolkit.image.wanted import Wanted
+from mlops_toolkit.layered import Reader
 from mlops_toolkit.models.digest import digest
 from mlops_toolkit.oci.documents import CONFIG, LAYER, MANIFEST, Config, Descriptor, Manifest, Platform, digest_of
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.supply.facts import MODEL, Facts
 from mlops_toolkit.supply.gather import gather
-from mlops_toolkit.verify.model import Reader
 from tests.check import ROOT
 from tests.unit.formats.saved import save
 from tests.world import proven
