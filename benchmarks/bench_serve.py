@@ -223,7 +223,7 @@ def measured(name: str, models: Path, folder: Path, rows: Any, truth: Any, secon
     """One server: the same answers, then requests a second at each number of connections, memory, cold start."""
     port = free()
     if name == "ours":
-        (words, env), path, body, answer = ours(models, port), "/v2/models/digits/infer", protocol, of_protocol
+        (words, env), path, body, answer = ours(models / "digits", port), "/v2/models/digits/infer", protocol, of_protocol
     else:
         rival = RIVALS[name]
         filled = {"MODEL": repr(str(models / "digits" / "model.onnx")), "PORT2": str(port + 2), "PORT1": str(port + 1), "PORT": str(port)}
@@ -330,7 +330,7 @@ def soak(models: Path, folder: Path, raw_rows: Any, seconds: float) -> None:
     """So long at 90 % of capacity; what memory does."""
     port = free()
     raw = http(port, "/v2/models/digits/infer", protocol(raw_rows[:1]))
-    words, env = ours(models, port)
+    words, env = ours(models / "digits", port)
     with started(words, folder, env, port, raw) as (process, _):
         most = load(port, raw, 16, 3.0)["rps"]
         connections = 8

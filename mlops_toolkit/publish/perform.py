@@ -150,9 +150,11 @@ def perform(made: Plan, registries: Registries, world: World, say: Say) -> Done:
                 context=world.context,
                 env=world.env,
                 clock=world.clock,
+                kept=_statements(made),
             )
             say(f"attached bill of materials, provenance and verdict{', signed' if signer else ''} ({words.count(sent, 'document')} sent)")
     steps = send.put(registry, made.names, digest, made.there, say)
+    _statements(made).unlink(missing_ok=True)
     image = Image(made.reference.name, digest, _pointing(made, steps), made.options.as_, made.options.sign)
     done = Done(
         image,
@@ -173,6 +175,11 @@ def perform(made: Plan, registries: Registries, world: World, say: Say) -> Done:
             upkeep.take_back(_history(made.found), made.found.entry)
         raise
     return done
+
+
+def _statements(made: Plan) -> Path:
+    """Where what is to be attached is kept until the tags are put."""
+    return made.found.loaded.folder / STATE / "cache" / f"attach-{made.found.run.id}.jsonl"
 
 
 def _history(found: Found) -> LocalHistory:

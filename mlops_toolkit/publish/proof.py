@@ -12,6 +12,7 @@ from mlops_toolkit.oci.registry import Registry
 from mlops_toolkit.publish.card import Facts
 from mlops_toolkit.publish.tags import Names
 from mlops_toolkit.system.clock import Clock, iso
+from mlops_toolkit.system.files import write_atomic
 
 if TYPE_CHECKING:
     from mlops_toolkit.image.wanted import Pushed
@@ -39,8 +40,13 @@ def prove(
     context: Context,
     env: Mapping[str, str],
     clock: Clock,
+    kept: Path,
 ) -> int:
-    """Attach it all; how many documents had to be sent. epoch: seconds since 1970 that stand for "made"; started: when publishing began."""
+    """Attach it all; how many documents had to be sent.
+
+    epoch: seconds since 1970 that stand for "made"; started: when publishing began. kept: a file with the statements for a run that goes on with
+    this one if it is cut off (they say when they were made, and would be others then).
+    """
     from mlops_toolkit.supply import prove as proofs
     from mlops_toolkit.supply import provenance, sbom
 
@@ -65,7 +71,17 @@ def prove(
     ]
     subject = Descriptor(pushed.media_type, pushed.digest, len(pushed.content))
     others = [digest for digest in pushed.platforms.values() if digest != pushed.digest]
-    return proofs.prove(registry, subject, sbom=bill, documents=documents, key=signer, also_signed=others).sent
+    found = proofs.prove(
+        registry,
+        subject,
+        sbom=bill,
+        documents=documents,
+        key=signer,
+        also_signed=others,
+        earlier=kept.read_bytes().splitlines() if kept.is_file() else (),
+        keep=lambda payloads: write_atomic(kept, b"\n".join(payloads)),
+    )
+    return found.sent
 
 
 def _model(facts: Facts) -> Model:

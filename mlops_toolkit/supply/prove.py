@@ -33,6 +33,8 @@ def prove(
     documents: Sequence[bytes],
     key: PrivateKey | None = None,
     also_signed: Sequence[str] = (),
+    earlier: Sequence[bytes] = (),
+    keep: Callable[[Sequence[bytes]], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Proof:
     """Attach the bill of materials and the statements, signed where there is a key, and sign the image.
@@ -40,17 +42,21 @@ def prove(
     subject      the index (or manifest) that was pushed: media type, digest, size
     documents    in-toto statements about it: the provenance and the gate's verdict
     also_signed  digests of the platforms' own manifests, which get a signature each: a cluster may name an image by those
+    earlier      statements that were to be attached before, by a call that was cut off: what was sent of them is not listed yet in some registries
+    keep         told the statements before any of them is sent, for the next call's `earlier`
 
-    A statement that is there and says the same, but for who published it and when, is left as it is.
+    A statement that is there (or was to be) and says the same, but for who published it and when, is left as it is.
     """
     before, _ = statements(registry, subject.digest, referrers(registry, subject.digest), key.public if key else None)
     there = [
         claim.statement for claim in before if claim.signed == ("key" if key else "unchecked") and claim.statement.about(subject.digest)
     ]
+    there += [one for payload in earlier if (one := _readable(payload)) is not None and one.about(subject.digest)]
     # with a key, what cosign 3 takes for the signature itself
     first = [] if key is None else [statement(registry.name, subject.digest, words.SIGNED, {})]
     wanted = [read_statement(document) for document in (*first, *documents)]
     said = [next((other for other in there if _same(one, other)), one) for one in wanted]
+    keep([one.payload for one in said])
     envelopes = [] if key is None else [sealed(one.payload, key) for one in said]
     if key is None:
         attached = [Document("statement", one.payload, {words.PREDICATE: one.predicate_type}) for one in said]
@@ -67,6 +73,13 @@ def prove(
             sign(registry, digest, key, sleep=sleep)
         made += [("signature", words.tag_of(digest, "sig")) for digest in (subject.digest, *also_signed)]
     return Proof(tuple(made), registry.sent_blobs - blobs)
+
+
+def _readable(payload: bytes) -> Statement | None:
+    try:
+        return read_statement(payload)
+    except ValueError:
+        return None
 
 
 def _marks(of: Statement) -> dict[str, str]:

@@ -20,8 +20,9 @@ from mlops_toolkit.oci.reference import Reference
 from tests.docker.deploying import Studio
 from tests.needs import missing
 from tests.programs.conftest import CACHE
-from tests.programs.test_formats import python
+from tests.programs.test_formats import python, train
 from tests.world import images
+from tests.world.once import once
 from tests.world.registry import Running, open_registry
 
 __all__ = ["open_registry"]
@@ -62,11 +63,15 @@ def studio(open_registry: Running, base: Reference, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory, docker: object) -> Path:
-    """The folder below which models of all frameworks lie, each with what its training process answered."""
+    """The folder below which models of all frameworks lie, each with what its training process answered: those of tests/programs, and `topics`."""
+
+    def topics(folder: Path) -> None:
+        python("frameworks", str(Path(__file__).parent / "topics/train.py"), str(folder / "topics"), cwd=folder)
+
     folder = tmp_path_factory.mktemp("models")
-    python("frameworks", "train.py", str(folder), *FRAMEWORKS, cwd=folder)
-    python("tensorflow", "train.py", str(folder), *TENSORFLOW, cwd=folder)
-    python("frameworks", str(Path(__file__).parent / "topics/train.py"), str(folder / "topics"), cwd=folder)
+    for place in (once(tmp_path_factory, "models", train), once(tmp_path_factory, "topics", topics)):
+        for made in place.iterdir():
+            (folder / made.name).symlink_to(made)
     return folder
 
 

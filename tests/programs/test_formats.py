@@ -12,6 +12,7 @@ import pytest
 
 from tests.check import ROOT
 from tests.programs.conftest import HERE, environment
+from tests.world.once import once
 
 pytestmark = pytest.mark.programs
 
@@ -44,13 +45,16 @@ def python(program: str, script: str, *arguments: str, cwd: Path, expected: int 
     return done.stdout
 
 
+def train(folder: Path) -> None:
+    """All of them, each in a folder below this one."""
+    python("frameworks", "train.py", str(folder), *TORCH, cwd=folder)
+    python("tensorflow", "train.py", str(folder), *TENSORFLOW, cwd=folder)
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder below which all of them are, trained and saved."""
-    folder = tmp_path_factory.mktemp("models")
-    python("frameworks", "train.py", str(folder), *TORCH, cwd=folder)
-    python("tensorflow", "train.py", str(folder), *TENSORFLOW, cwd=folder)
-    return folder
+    return once(tmp_path_factory, "models", train)
 
 
 @pytest.fixture(scope="module")

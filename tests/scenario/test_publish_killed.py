@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,11 @@ def test_killed_at_every_request_a_tag_points_at_the_old_model_or_at_the_whole_n
         assert client.manifest_digest("latest") == new
 
 
+def manifests(running: registry.Running) -> list[Path]:
+    """All that the registry holds of the repository, listed or not."""
+    return list((running.folder / "docker/registry/v2/repositories" / NAME / "_manifests/revisions/sha256").iterdir())
+
+
 def test_killed_between_the_tag_and_the_history_the_next_run_mends_it(repository: Repository, tmp_path: Path) -> None:
     place = tmp_path / "registry"
     place.mkdir()
@@ -142,6 +148,34 @@ def test_killed_between_the_tag_and_the_history_the_next_run_mends_it(repository
         mended = json.loads(record.read_text())
         assert mended["released"] == "v1.1.0"
         assert mended["published"][0]["digest"] == kept["published"][0]["digest"]
+
+        # Killed before any tag, an hour ago: what was attached then is found again, with the time that it says.
+        client = Registry(running.host, NAME, None)
+        attached = client.referrers(kept["published"][0]["digest"])
+        for tag in (running.folder / "docker/registry/v2/repositories" / NAME / "_manifests/tags").iterdir():
+            if not tag.name.startswith("sha256-"):
+                shutil.rmtree(tag)
+        assert "(0 documents sent)" in publish(repository, running.host, "v1.1.0")
+        assert client.referrers(kept["published"][0]["digest"]) == attached
+        assert len(attached) == 3
+
+        # Killed when they were sent, and the registry's list of them was not: there is one of each all the same.
+        with kills.Gate(running.host).open() as gate:
+            shutil.rmtree(running.folder)
+            publish(repository, gate.host, "v1.1.0")
+            (listing,) = [at for at, line in enumerate(gate.requests) if line.startswith("PUT") and "/manifests/sha256-" in line]
+            sent = manifests(running)
+            shutil.rmtree(running.folder)
+            gate.at = len(gate.requests) + listing + 1
+            with pytest.raises(EnvironmentFailure):
+                publish(repository, gate.host, "v1.1.0")
+            assert gate.requests[-1] == gate.requests[listing]
+            assert len(manifests(running)) == len(sent) - 1
+            gate.shut, gate.at = False, 0
+            time.sleep(1.1)  # made now, it would say another second
+            publish(repository, gate.host, "v1.1.0")
+            assert len(manifests(running)) == len(sent)
+        assert not list((repository.root / ".mlops/cache").glob("attach-*"))
 
 
 def test_of_two_at_once_under_one_tag_one_says_that_the_other_has_it(
