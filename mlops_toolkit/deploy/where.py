@@ -106,7 +106,7 @@ def every(configurations: Sequence[Loaded], environment: str, model: str, leg: s
 def fit(name: str) -> str:
     """A model's name as hosts and clusters take it: lower case, letters, digits and `-`; two different names never become one. Pure."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if plain == name and len(plain) <= LONGEST_NAME:
+    if plain and plain == name and len(plain) <= LONGEST_NAME:
         return plain
     mark = hashlib.sha256(name.encode()).hexdigest()[:6]
     return f"{plain[: LONGEST_NAME - 7].strip('-')}-{mark}".lstrip("-")

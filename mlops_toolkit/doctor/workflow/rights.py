@@ -9,7 +9,7 @@ from mlops_toolkit.doctor.finding import Finding
 from mlops_toolkit.doctor.workflow.flow import JUDGES, LEVELS, Flow, Job, Step
 
 PULL_REQUESTS = frozenset({"pull_request", "pull_request_target", "workflow_run", "issue_comment"})
-OWN_REGISTRY = "packages: write"
+OWN_REGISTRY = {"packages: write": "ghcr.io takes no image from it", "packages: read": "ghcr.io gives it no image"}
 WHY = {
     "contents: read": "the code, and the recorded runs that may be reused",
     "contents: write": "the recorded runs, on the history's branch",
@@ -26,9 +26,10 @@ WHY = {
 def needed(job: Job, flow: Flow) -> tuple[str, ...]:
     """What the steps of a job need at most, `contents: write` before `statuses: write`; what only pull requests need, where there are any."""
     asked: dict[str, str] = {}
-    for each in (each for step in job.steps for each in _wanted(step)):
+    for action, each in ((step.action, each) for step in job.steps for each in _wanted(step)):
         scope, _, level = each.partition(": ")
-        if scope == "pull-requests" and not PULL_REQUESTS & set(flow.events):
+        # A deployment tells the pull requests that it contains, whatever event it is of.
+        if scope == "pull-requests" and action != "deploy" and not PULL_REQUESTS & set(flow.events):
             continue
         if LEVELS[level] > LEVELS.get(asked.get(scope, ""), 0):
             asked[scope] = level
@@ -41,7 +42,10 @@ def _wanted(step: Step) -> Iterator[str]:
     closes = step.action == "report" and step.given.get("close") == "true"
     for each in ACTIONS[step.action].permissions if step.action else ():
         silent = each.startswith("pull-requests") and step.given.get("comment") == "false"
-        if not silent and (not closes or each.startswith("statuses")):
+        asks_nobody = (
+            step.action == "deploy" and "rollback" in step.given and each.startswith("packages")
+        )  # the target keeps what it goes back to
+        if not silent and not asks_nobody and (not closes or each.startswith("statuses")):
             yield each
 
 
@@ -63,8 +67,9 @@ def findings(job: Job, flow: Flow, *, watched: bool = False) -> Iterator[Finding
     if watched and job.actions & JUDGES and job.rights.stated and not job.rights.allows("issues: write"):
         message = f"the job {job.id} may open no issue: a failure on the main branch, or in the night, is told to nobody"
         yield Finding("note", message, lines(job, (*wanted, "issues: write")), where=job.at)
-    if missing == (OWN_REGISTRY,):  # another registry has a login of its own, and asks nothing of this token
-        yield Finding("note", f"the job {job.id} lacks `{OWN_REGISTRY}`: ghcr.io takes no image from it", lines(job, wanted), where=job.at)
+    if len(missing) == 1 and missing[0] in OWN_REGISTRY:  # another registry has a login of its own, and asks nothing of this token
+        message = f"the job {job.id} lacks `{missing[0]}`: {OWN_REGISTRY[missing[0]]}"
+        yield Finding("note", message, lines(job, wanted), where=job.at)
     elif missing:
         yield Finding(
             "problem", f"the job {job.id} lacks {' and '.join(f'`{each}`' for each in missing)}", lines(job, wanted), where=job.at

@@ -103,6 +103,17 @@ def test_of_a_job_that_publishes_the_registry_s_right_is_a_note_for_another_regi
     assert (finding.level, finding.message) == ("problem", "the job publish lacks `contents: write`")
 
 
+@pytest.mark.parametrize(("template", "packages"), [("deploy.yml", True), ("rollback.yml", False)])
+def test_of_a_job_that_deploys_every_right_is_known_and_the_registry_s_is_a_note(template: str, packages: bool) -> None:
+    text = (ROOT / "workflows-templates" / template).read_text()
+    assert [f for f in findings(text) if "lacks" in f.message] == []
+    for scope in ("contents", "deployments", "pull-requests"):
+        (finding,) = [f for f in findings(text.replace(f"      {scope}: write", f"      {scope}: read")) if "lacks" in f.message]
+        assert (finding.level, f"`{scope}: write`" in finding.message) == ("problem", True)
+    found = [f for f in findings(text.replace("      packages: read", "      packages: none")) if "lacks" in f.message]
+    assert [f.level for f in found] == (["note"] if packages else [])
+
+
 def _block(hint: str) -> str:
     return "\n".join(hint.splitlines()[2:]) + "\n"
 
