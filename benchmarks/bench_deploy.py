@@ -3,10 +3,11 @@
     python benchmarks/bench_deploy.py [--write FILE]
 
 One host, one model of one instance, six clients that ask every 20 ms from another process (four keep their connections). A failed request is
-whatever is not a whole 200. *switch*: from the order to all traffic; *back*: from an order to go back, with the old container removed, to all
-traffic. Rivals in the same run: `docker compose up` (where there is compose), stop-then-start of a container, and nginx with a reload.
+whatever is not a whole 200. *switch or back*: seconds from the order until all traffic is where it belongs; a release that never got any has none. The
+rollback finds the old container removed. Rivals in the same run: `docker compose up` (where there is compose), stop-then-start of a
+container, and nginx with a reload.
 Needs a Docker engine, docker-registry, and Debian's packages. Exits 1 where a good rollout fails a request, a bad one more than the canary's
-share, or a scenario does not end in exactly one release. Kamal is left out where its gem is not installed.
+share, or a scenario does not end in exactly one release.
 """
 
 from __future__ import annotations

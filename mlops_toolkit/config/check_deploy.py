@@ -58,9 +58,6 @@ def _of_target(at: str, one: Deploy) -> Found:
 
 def _rollout(at: str, rollout: RolloutOptions, one: Deploy) -> Found:
     steps = rollout.strategy in ("canary", "shadow")
-    if one.target == "docker" and one.proxy in ("traefik", "caddy") and steps:
-        message = f"{one.proxy} gives a release all of the traffic or none, and {rollout.strategy} needs parts of it"
-        yield f"{at[: -len('.rollout')]}.proxy", Problem("no-parts", message, hint="write rollout: {strategy: blue-green}, or use haproxy")
     if not steps and rollout.steps != RolloutOptions().steps:
         message = f"{rollout.strategy} has no steps: it gets all traffic at once"
         yield f"{at}.steps", Problem("no-parts", message, hint="remove them, or write strategy: canary")

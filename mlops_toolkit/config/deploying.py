@@ -145,12 +145,12 @@ class Deploy:
     port: int = field(
         default=8080, metadata=doc(targets="docker kubernetes helm", text="The port that it answers at.", example="80", least=1, most=65535)
     )
-    proxy: Literal["haproxy", "nginx", "traefik", "caddy"] = field(
+    proxy: Literal["haproxy", "nginx"] = field(
         default="haproxy",
         metadata=doc(
             targets="docker",
-            text="What hands out the traffic on a Docker host; with traefik and caddy, which are yours, blue-green only.",
-            example="caddy",
+            text="What hands out the traffic on a Docker host. nginx does it by reloads, which close idle connections.",
+            example="nginx",
         ),
     )
     proxy_image: str | None = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.rollout import docker_spec
+from mlops_toolkit.rollout import docker_spec, files
 from mlops_toolkit.rollout.docker_spec import LABEL, Spec, names
 from mlops_toolkit.rollout.driver import ReleaseFailure
 from mlops_toolkit.rollout.engine_api import Engine, EngineRefusal
 from mlops_toolkit.rollout.proxy import FIRST, PROXIES, SLOTS, Proxy
 
+KEPT = "container.json"
 START_SECONDS = 20.0
 TRIES = 20
 
@@ -99,9 +101,11 @@ class Ground:
         return made
 
     def kind(self) -> str | None:
-        """Of the proxy's container, None where there is none."""
+        """Of the proxy's container, None where there is none, and never was."""
         found = self._container()
-        return None if found is None else str(found["Config"]["Labels"][f"{LABEL}kind"])
+        labels = found["Config"]["Labels"] if found is not None else self._kept().get("Labels", {})
+        said = labels.get(f"{LABEL}kind")
+        return None if said is None else str(said)
 
     def running(self, spec: Spec, subnet: str) -> Proxy:
         """The proxy, which runs now. ReleaseFailure `port-taken`, `proxy-differs`, `no-proxy-image`; EnvironmentFailure `proxy-does-not-start`."""
@@ -127,6 +131,8 @@ class Ground:
 
     def start_again(self, proxy: Proxy) -> None:
         """Start the container of the proxy, which does what its configuration says. As `running`."""
+        if self._container() is None:  # somebody removed it
+            self._made_as(self._kept())
         self._start()
         end = time.monotonic() + START_SECONDS
         while proxy.seen() is None:
@@ -165,11 +171,20 @@ class Ground:
         where = docker_spec.address(subnet, 2 - FIRST)
         self.proxy_files.chmod(0o777)  # the proxy is nobody, and makes its socket there
         body = docker_spec.proxy(self.name, spec, image, proxy.create(), files=self.proxy_mount, where=where)
+        files.put(self.proxy_files / KEPT, json.dumps(body))
+        self._made_as(body)
+
+    def _made_as(self, body: Mapping[str, Any]) -> None:
         try:
             self.engine.call("POST", "/containers/create", body, query={"name": names(self.name)["proxy"]})
         except EngineRefusal as error:
             if error.status != 409:  # there already
                 raise
+
+    def _kept(self) -> Mapping[str, Any]:
+        """What the proxy's container was made of."""
+        said = files.get(self.proxy_files / KEPT)
+        return dict(json.loads(said)) if said else {}
 
     def _container(self) -> Mapping[str, Any] | None:
         found: Mapping[str, Any] | None = self.engine.call("GET", f"/containers/{names(self.name)['proxy']}/json", fine=(404,))

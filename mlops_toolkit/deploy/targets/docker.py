@@ -71,7 +71,7 @@ class DockerTarget:
         """See `targets.Target`."""
         with self._cli() as cli:
             title = f"{names(self.name)['agent']}-{_hash(order.id)}"
-            if cli.run("container", "inspect", "--format", "{{.Id}}", title).status:
+            if not self._sent(cli, title):
                 self._send(cli, title, order)
             yield from self._followed(cli, title)
 
@@ -111,6 +111,16 @@ class DockerTarget:
         known = docker_cli.given(options.known_hosts, place.env, place.folder, place.at("known-hosts"))
         key = docker_cli.given(options.ssh_key, place.env, place.folder, place.at("ssh-key"))
         return docker_cli.opened(place.env, options.host, known, key, place.at)
+
+    def _sent(self, cli: Cli, title: str) -> bool:
+        """Whether this order is there already. What was made and never started is of a job that died in between: made anew."""
+        for _ in range(10):
+            done = cli.run("container", "inspect", "--format", "{{.State.Status}}", title)
+            if done.status or done.text.strip() != "created":
+                return done.status == 0
+            time.sleep(1.0)
+        cli.run("rm", title)
+        return False
 
     def _send(self, cli: Cli, title: str, order: Order) -> None:
         """The agent's container, made and started; whoever is killed in between leaves one that is not started, and made anew."""
@@ -183,13 +193,21 @@ class DockerTarget:
         return known
 
     def _known(self, cli: Cli) -> tuple[str, str] | None:
-        """What the last agent ran in, or what the instances say."""
+        """What the last agent ran in, or what the instances say; None where there are neither. EnvironmentFailure `agent-image-gone`."""
+        gone = ""
         for role in ("agent", "instance"):
             form = f'{{{{index .Config.Labels "{LABEL}agent"}}}}\t{{{{index .Config.Labels "{LABEL}python"}}}}'
             for one in cli.must("ps", "--all", "--quiet", *self._filters(role)).split():
                 image, _, python = cli.run("container", "inspect", "--format", form, one).text.partition("\t")
                 if image and python and cli.image(image):
                     return image, python
+                gone = image or gone
+        if gone:
+            raise EnvironmentFailure(
+                "agent-image-gone",
+                f"the image that the agent runs in is gone from the host: {gone}",
+                hint=f"have it there again: docker pull {gone}",
+            )
         return None
 
     def _pull(self, cli: Cli, image: str) -> None:
@@ -223,9 +241,7 @@ class DockerTarget:
         )
         if done.status == 0:
             status, policy, code = [*done.text.split(), "", "", ""][:3]
-            if status == "created":
-                cli.must("start", title)
-            elif status == "exited" and policy == "no":
+            if status == "exited" and policy == "no":
                 raise EnvironmentFailure("agent-ended", f"the agent on the host ended (exit status {code}): {_last(cli, title)}")
         elif b"no such" in done.stderr.lower():
             raise EnvironmentFailure("agent-gone", f"the agent's container {title} is gone", hint="`mlops status` says what is live there")

@@ -37,7 +37,6 @@ def test_a_step_is_a_share_alone_or_with_its_time(tmp_path: Path) -> None:
         ("  production: {target: docker, host: 'ssh://-oProxyCommand=x'}", "wrong-value", "not ssh://USER@HOST"),
         ("  'up & away': {target: docker}", "wrong-value", "cannot name an environment"),
         ("  production: {target: docker, require: [signature]}", "no-key", "add key: cosign.pub"),
-        ("  production: {target: docker, proxy: caddy}", "no-parts", "blue-green"),
         ("  production: {target: docker, rollout: {strategy: blue-green, steps: [10%]}}", "no-parts", "remove them"),
         ("  production: {target: docker, rollout: {steps: [50%, 25%]}}", "wrong-value", "not more than the step before it"),
         ("  production: {target: docker, rollout: {steps: [0%]}}", "wrong-value", "more than 0 %"),
