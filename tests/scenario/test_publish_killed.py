@@ -29,15 +29,26 @@ def impatient(env: dict[str, str], token: str | None, actor: str | None, referen
     return Registry(reference.host, reference.repository, login(reference.host, env, token, actor), sleep=lambda _: None)
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """Two releases of a model, v1.0.0 and v1.1.0, neither of them published; this process stands in it."""
-    made = make(tmp_path / "laptop", config=CONFIG + "publish: {as: artifact}\n")
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, Path]:
+    """Two releases of a model, v1.0.0 and v1.1.0, neither of them published; and a copy of all there is of that machine."""
+    folder = tmp_path_factory.mktemp("reviewed")
+    made = make(folder / "laptop", config=CONFIG + "publish: {as: artifact}\n")
     made.mlops("review")
     made.git("tag", "v1.0.0")
     made.wrong(90)
     made.mlops("review")
     made.git("tag", "v1.1.0")
+    shutil.copytree(folder / "laptop", folder / "kept", symlinks=True)
+    return made, folder
+
+
+@pytest.fixture
+def repository(reviewed: tuple[Repository, Path], monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """The releases as they were reviewed, at the same place for each test; this process stands there."""
+    made, folder = reviewed
+    shutil.rmtree(folder / "laptop")
+    shutil.copytree(folder / "kept", folder / "laptop", symlinks=True)
     for name in list(os.environ):
         monkeypatch.delenv(name)
     for name, value in made.env.items():
