@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlops_toolkit.rollout.accept import called, short
+from mlops_toolkit.rollout.accept import short
 from mlops_toolkit.rollout.order import Order
 from mlops_toolkit.rollout.place import Place
 from mlops_toolkit.rollout.state import Doing, State, fold, stamp
@@ -24,7 +24,7 @@ class Busy:
         while True:
             holder = self.place.lock.take(self.owner, self.held)
             if holder is None:
-                return self._after(order)
+                return None
             state = fold(self.place.journal.read())
             if order is not None and order.id in state.ended:
                 return state.ended[order.id]
@@ -51,20 +51,6 @@ class Busy:
             self.place.journal.add({**line, **stamp(self.place.clock.now())})
             self.say("back", "begins", f"order {doing.order.id}, which is under way, is asked to go back")
         return True
-
-    def _after(self, order: Order | None) -> Outcome | None:
-        """The lock is ours. A rollback that found its wish fulfilled is at its end."""
-        if order is None or not self._asked:
-            return None
-        state = fold(self.place.journal.read())
-        ended = state.ended.get(self._asked)
-        if state.doing is not None or ended is None or ended.result != "rolled-back":
-            return None
-        outcome = Outcome(
-            "deployed", ended.live, ended.before, reason=f"order {self._asked} was under way and went back: {called(ended.live)} is live"
-        )
-        self.place.lock.release(self.owner)
-        return outcome
 
     def _refused(self, state: State, holder: str) -> Outcome:
         live = short(state.release(state.live))

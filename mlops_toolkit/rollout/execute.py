@@ -65,7 +65,7 @@ class Executor:
         """With the lock."""
         self._load()
         if order is not None and order.id in self.state.ended:
-            return self._over(self.state.ended[order.id], again=True)
+            return self._over(self.state.ended[order.id])
         if (doing := self.state.doing) is not None:
             self.say("order", "goes-on", f"goes on with order {doing.order.id}: {doing.text or 'it was begun'}")
             if order is None or doing.order.id == order.id:
@@ -113,6 +113,7 @@ class Executor:
     def _once(self) -> Outcome | None:
         """One look and one step."""
         self._ours()
+        self._timed()
         action = self._decided()
         match action:
             case Wait():
@@ -125,6 +126,14 @@ class Executor:
                 return self._end(action)
         self._trouble = None
         return None
+
+    def _timed(self) -> None:
+        """What was timed by another start of the machine is timed anew: seconds of two clocks cannot be taken from each other."""
+        doing, now = self._doing(), self.place.clock.now()
+        moments = [one.at for one in doing.did.values()] + ([doing.back.at] if doing.back else [])
+        if any(one.boot != now.boot for one in moments):
+            self._unready = self._trouble = None
+            self._add({"what": "resumed", "order": doing.order.id})
 
     def _decided(self) -> Action:
         now, observed = self.place.clock.now(), self.place.driver.observe()

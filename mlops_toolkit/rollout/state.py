@@ -45,7 +45,7 @@ class Doing:
     begun   the step that was begun last: after a kill it may have happened or not
     back    set once it was decided to go back: never unset
     unable  id -> why it cannot be gone back to
-    asked   who asked, from outside, that it goes back, and why
+    asked   why somebody asked, from outside, that it goes back; asker: the order that did, which ends with it
     """
 
     order: Order
@@ -57,6 +57,7 @@ class Doing:
     back: Back | None = None
     unable: Mapping[str, str] = field(default_factory=dict)
     asked: str = ""
+    asker: str = ""
 
     @property
     def release(self) -> Release:
@@ -169,6 +170,14 @@ def _did(state: State, line: Mapping[str, Any]) -> State:
     return state
 
 
+def _resumed(state: State, line: Mapping[str, Any]) -> State:
+    """The machine was started in between, or it goes on on another one: nobody knows how long that took, so what was timed is timed anew."""
+    doing, now = _of(state, line), moment(line)
+    did = {key: one if one.at.boot == now.boot else replace(one, at=now) for key, one in doing.did.items()}
+    back = replace(doing.back, at=now) if doing.back is not None and doing.back.at.boot != now.boot else doing.back
+    return replace(state, doing=replace(doing, did=did, back=back))
+
+
 def _back(state: State, line: Mapping[str, Any]) -> State:
     doing = _of(state, line)
     if doing.back is not None:
@@ -184,13 +193,17 @@ def _unable(state: State, line: Mapping[str, Any]) -> State:
 
 
 def _asked(state: State, line: Mapping[str, Any]) -> State:
-    return replace(state, doing=replace(_of(state, line), asked=str(line["reason"])))
+    return replace(state, doing=replace(_of(state, line), asked=str(line["reason"]), asker=str(line["by"])))
 
 
 def _ended(state: State, line: Mapping[str, Any]) -> State:
     outcome = read(Outcome, line["outcome"], where=WHERE)
-    ended = dict([*state.ended.items(), (str(line["order"]), outcome)][-REMEMBERED:])
-    if state.doing is None or state.doing.order.id != line["order"]:
+    doing, ends = state.doing, {str(line["order"]): outcome}
+    if doing is not None and doing.asker and outcome.result == "rolled-back":
+        reason = f"order {doing.order.id} was under way and went back"
+        ends[doing.asker] = replace(outcome, result="deployed", before=replace(doing.release, spec={}), name="", reason=reason, hint=None)
+    ended = dict([*state.ended.items(), *ends.items()][-REMEMBERED:])
+    if doing is None or doing.order.id != line["order"]:
         return replace(state, ended=ended)  # it was refused, or there was nothing to do
     withdrawn = {**state.withdrawn, **{str(key): str(why) for key, why in line["withdrawn"].items()}}
     live = outcome.live.id if outcome.live else None
@@ -215,6 +228,7 @@ _FOLDS = {
     "ordered": _ordered,
     "begins": _begins,
     "did": _did,
+    "resumed": _resumed,
     "back": _back,
     "unable": _unable,
     "asked": _asked,

@@ -75,6 +75,7 @@ class World:
     effects: list[str] = field(default_factory=list)
     kill_at: int = -1  # the effect after which whoever asked for it is dead; its answer never comes
     interrupt: tuple[int, Callable[[World], object]] | None = None  # the effect after which its process hangs, and what happens meanwhile
+    impatient: bool = False  # whoever waits is killed
     sent: float = 0.0
     lost: float = 0.0  # requests that nobody could answer, though something was live
     failed: Counter[str] = field(default_factory=Counter)
@@ -191,6 +192,10 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.process.alive()
+        if self.process.world.impatient:
+            self.process.dead = True
+            raise Killed
+        assert self.process.world.now < 100_000, "an order that waits for ever"
         self.process.world.pass_time(seconds)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from mlops_toolkit.rollout.tell import Event
+from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.rollout.tell import Event, Outcome
 from tests.unit.rollout.orders import give, order, release, state, whole
-from tests.world.fake_driver import Behaviour, World
+from tests.world.fake_driver import Behaviour, Killed, World
 
 STRATEGIES = ("canary", "blue-green", "all-at-once", "shadow")
 
@@ -107,3 +108,88 @@ def test_what_is_refused_and_what_is_the_same() -> None:
     assert world.effects == before
     assert give(world, order("sixth", 1, older=True)).result == "deployed"
     whole(world)
+
+
+@pytest.mark.parametrize("at", [4, 9, 16, 22])
+def test_a_rollback_ends_the_order_under_way(at: int) -> None:
+    """Its agent is asked to go back, and the rollback is at its end with it, also where whoever gave it died while it waited."""
+    world = deployed()
+
+    def undo(target: World) -> None:
+        target.impatient = True
+        with pytest.raises(Killed):
+            give(target, order("undo", None, reason="people complain"), owner="rollback")
+        target.impatient = False
+
+    world.interrupt = (len(world.effects) + at, undo)
+    outcome = give(world, order("second", 2, by="ada"))
+    whole(world)
+    assert (outcome.result, outcome.name, outcome.reason) == ("rolled-back", "asked", "people complain")
+    assert state(world).withdrawn == {release(2).id: "people complain"}
+    undone = give(world, order("undo", None, reason="people complain"))
+    assert (undone.result, undone.live.id if undone.live else None) == ("deployed", release(1).id)
+    assert "order second was under way and went back" in undone.reason
+    whole(world)
+
+
+def test_another_deployment_is_refused_while_one_is_under_way() -> None:
+    """With who has it, and since when; given again later, it is carried out."""
+    world = deployed()
+    outcomes: list[Outcome] = []
+    world.interrupt = (len(world.effects) + 9, lambda target: outcomes.append(give(target, order("third", 3), owner="another")))
+    assert give(world, order("second", 2, by="ada")).result == "deployed"
+    refused = outcomes[0]
+    assert (refused.result, refused.name) == ("refused", "busy")
+    assert refused.reason.startswith("order second is under way since 20")
+    assert ", given by ada: " in refused.reason
+    assert "one since" in refused.reason
+    assert give(world, order("third", 3)).result == "deployed"
+    whole(world)
+
+
+def test_a_full_disk_sends_it_back_and_the_traffic_does_not_wait_for_the_journal() -> None:
+    world = deployed()
+    world.interrupt = (len(world.effects) + 12, lambda target: target.refuses.update(journal="the disk is full"))
+    with pytest.raises(EnvironmentFailure):
+        give(world, order("second", 2), owner="killed")
+    assert world.shares == {release(1).id: 1.0}
+    assert list(world.running) == [release(1).id]
+    assert world.lost == 0
+    world.refuses.clear()
+    world.held = None
+    give(world, order("second", 2))
+    whole(world)
+
+
+def test_a_clock_set_wrong_changes_nothing() -> None:
+    world = deployed()
+    world.interrupt = (len(world.effects) + 12, lambda target: setattr(target, "wall", 0.0))
+    assert give(world, order("second", 2)).result == "deployed"
+    whole(world)
+
+
+def test_a_restarted_machine_is_not_the_releases_fault() -> None:
+    """Both were restarted: the step is watched anew, and goes on."""
+    for at in range(5, 28):
+        world = deployed()
+        world.interrupt = (len(world.effects) + at, lambda target: target.power_cut())
+        assert give(world, order("second", 2)).result == "deployed", at
+        whole(world)
+
+
+def test_the_same_image_with_other_settings_needs_an_id_of_its_own() -> None:
+    world = deployed()
+    changed = order("second", 1)
+    changed = changed.__class__(**{**vars(changed), "release": release(1).__class__(**{**vars(release(1)), "spec": {"port": 1}})})
+    refused = give(world, changed)
+    assert (refused.result, refused.name) == ("refused", "same-id")
+
+
+def test_an_undecided_step_goes_on_or_back() -> None:
+    for uncertain, result in (("go-on", "deployed"), ("go-back", "rolled-back")):
+        world = deployed()
+        world.traffic = 1.0
+        outcome = give(world, order("second", 2, uncertain=uncertain))
+        whole(world)
+        assert (outcome.result, outcome.name) == (result, "" if result == "deployed" else "undecided")
+        assert release(2).id not in state(world).withdrawn  # nothing was shown against it
