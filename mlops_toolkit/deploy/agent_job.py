@@ -93,8 +93,6 @@ def job(
         f"{FOLDER}/order/{ORDER}",
         "--driver",
         "kubernetes",
-        "--name",
-        name,
     ]
     container = {
         "name": "agent",

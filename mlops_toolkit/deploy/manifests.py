@@ -21,7 +21,7 @@ PORT = 8080  # of the server in the image
 TMP = "64Mi"
 LEAST = {"cpu": "100m", "memory": "128Mi"}  # that a pod asks for, where nothing is said
 # seconds between two looks of each probe, how long one may take, how many may fail
-STARTUP, READINESS, LIVENESS = (1, 30), (2, 5, 3), (10, 10, 6)
+STARTUP, READINESS, LIVENESS = (2, 30), (2, 5, 3), (10, 10, 6)
 
 
 @dataclass(frozen=True)

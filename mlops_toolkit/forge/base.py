@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TextIO
 
@@ -87,6 +87,21 @@ class Alarmed:
 
     posted: Posted
     started: Posted | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change of one file, for people to say yes to.
+
+    repository  OWNER/NAME, None: this one; into: the branch that it shall be merged into, None: its main one; branch: that it is made on
+    """
+
+    file: str
+    branch: str
+    title: str
+    text: str
+    repository: str | None = None
+    into: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +191,11 @@ class Forge(Protocol):
     def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
         """The record of a deployment, made with its first state. What it replaces becomes inactive with its `success`; nothing goes back to
         `in_progress`, and nothing is written where it stands."""
+        ...
+
+    def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
+        """A pull request with a file changed, made or brought up to date. change: from its text to what it shall be; what it raises is raised.
+        Neither url nor reason where the file says so already."""
         ...
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -14,6 +14,7 @@ from mlops_toolkit.forge.base import (
     Check,
     Deployment,
     Posted,
+    Proposal,
     PullRequest,
     Reached,
     Release,
@@ -46,6 +47,9 @@ class Console:
 
     def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
         return Posted()
+
+    def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
+        return Posted(reason="there is no forge here to propose a change on")
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         for each in annotations:

@@ -8,7 +8,7 @@ from typing import TextIO, TypeVar
 from urllib.parse import quote
 
 from mlops_toolkit.ci.context import Context
-from mlops_toolkit.forge import asking, board, deployments, releases, rules, runner, sticky
+from mlops_toolkit.forge import asking, board, deployments, proposals, releases, rules, runner, sticky
 from mlops_toolkit.forge.alarms import Alarms
 from mlops_toolkit.forge.base import (
     Alarmed,
@@ -17,6 +17,7 @@ from mlops_toolkit.forge.base import (
     Check,
     Deployment,
     Posted,
+    Proposal,
     PullRequest,
     Reached,
     Release,
@@ -84,6 +85,14 @@ class GitHub:
             return deployments.put(self, self.rest, deployment, state, text)
         except board.Refused as refused:
             return Posted(reason=f"the deployment is not recorded: {refused.reason}", hint=refused.hint)
+
+    def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
+        if self.rest is None:
+            return Posted(reason=f"the change is not proposed: {UNABLE.reason}", hint=UNABLE.hint)
+        try:
+            return proposals.put(self, self.rest, proposal, change)
+        except board.Refused as refused:
+            return Posted(reason=f"the change is not proposed: {refused.reason}", hint=refused.hint)
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         runner.annotate(annotations, self.err)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from mlops_toolkit.forge.base import (
     Check,
     Deployment,
     Posted,
+    Proposal,
     PullRequest,
     Reached,
     Release,
@@ -47,6 +48,8 @@ class Memory:
     releases: dict[str, str] = field(default_factory=dict)
     deployments: list[tuple[Deployment, Reached, str]] = field(default_factory=list)
     merges: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    proposals: dict[str, tuple[Proposal, str]] = field(default_factory=dict)
 
     def comment(self, pull_request: int, *sections: Section, renew: bool = False) -> Posted:
         return board.post(_Thread(self, pull_request), *sections, where=self.where, clock=self.clock, renew=renew)
@@ -83,6 +86,16 @@ class Memory:
             return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
         self.deployments.append((deployment, state, text))
         return Posted(url=f"memory:{deployment.environment}")
+
+    def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
+        if self.refuse:
+            return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
+        there = self.files.get(proposal.file, "")
+        changed = change(there)
+        if changed == there:
+            return Posted()
+        self.proposals[proposal.branch] = (proposal, changed)
+        return Posted(url=f"memory:{proposal.branch}")
 
     def annotate(self, annotations: tuple[Annotation, ...]) -> None:
         self.annotations += annotations

@@ -55,11 +55,11 @@ class Rest:
         return found
 
     def send(self, verb: str, path: str, *, needs: str | None = None, **body: Any) -> dict[str, Any]:
-        """POST, PATCH or DELETE of one thing; keyword arguments that are None are left out of the body. Raises Refused."""
+        """POST, PUT, PATCH or DELETE of one thing; keyword arguments that are None are left out of the body. Raises Refused."""
         wanted = type(None) if verb == "DELETE" else dict
         given = {key: value for key, value in body.items() if value is not None}
         answer: dict[str, Any] = self._ask(verb, path, wanted, needs, input=given or None)
-        if wanted is dict and "id" not in answer:
+        if wanted is dict and not {"id", "ref", "content"} & answer.keys():  # of a thing, a branch, a file
             raise Refused(f"{self.api_url} does not say that it was done", again=True)
         return answer
 

@@ -142,6 +142,7 @@ def _of_probe(events: Iterable[Mapping[str, Any]]) -> Cause | None:
         name, message = str(error.get("name") or ""), str(error.get("message") or "")
     except (ValueError, AttributeError):
         name, message = "", ""
-    if name == "wrong-answers":
+    # the server itself asks them when it loads a model, and is never ready with one that does not answer them
+    if name == "wrong-answers" or (name == "not-ready" and "does not answer its golden examples" in message):
         return Cause("wrong-answers", f"its golden examples are not answered as they should be: {clean(message)}", for_ever=True)
     return Cause("does-not-start", clean(message or latest))

@@ -7,6 +7,7 @@ and the numbers of their pods are the shares; with a Gateway, the weights of an 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ class KubernetesDriver:
         """As `driver.Driver`: deployments, pods and the Service as they are now."""
         deployments, pods = self._deployments(), self._pods()
         service = self.cluster.get("Service", self.name)
-        shares = self._shares(service if ours(service, self.name) else None, deployments, pods)
+        shares = self._shares(service, deployments, pods)
         found = {}
         for release, deployment in deployments.items():
             found[release] = self._instance(release, deployment, pods.get(release, []), shares.get(release, 0.0))
@@ -75,14 +76,18 @@ class KubernetesDriver:
         if cause is None or cause.log_of is None:
             return cause
         pod, previous = cause.log_of
-        said = cluster_explain.last_words(self.cluster.log(pod, self.manifests.of(release).get("container", "model"), previous=previous))
+        said = ""
+        with contextlib.suppress(EnvironmentFailure):  # a node that does not give its logs keeps nobody from saying the rest
+            said = cluster_explain.last_words(
+                self.cluster.log(pod, self.manifests.of(release).get("container", "model"), previous=previous)
+            )
         return cluster_explain.Cause(cause.name, f"{cause.text}; its last words: {said}" if said else cause.text, cause.for_ever)
 
     def _shares(self, service: Object | None, deployments: Mapping[str, Object], pods: Mapping[str, Sequence[Object]]) -> dict[str, float]:
         route = self.cluster.get("HTTPRoute", self.name)
         if route is not None and ours(route, self.name):
             return cluster_things.weights(route, self.name)
-        if service is None:
+        if service is None or not ours(service, self.name):
             return {}
         chosen = (service["spec"].get("selector") or {}).get(RELEASE)
         if chosen:
@@ -105,6 +110,9 @@ class KubernetesDriver:
         """Its Deployment, whose pods no Service selects yet. ReleaseFailure `manifest-refused`, `admission-refused`, `not-ours`."""
         self.manifests.keep(release.id, release.image, release.spec)
         spec = self.manifests.of(release.id)
+        for thing in spec.get("shared", []):  # somebody else's Service is found now, and not at the switch
+            if not ours(self.cluster.get(thing["kind"], thing["metadata"]["name"]), self.name):
+                raise not_ours(thing["kind"], thing["metadata"]["name"], self.cluster.namespace)
         for thing in spec.get("own", []):
             self._apply(thing)
         there = self.cluster.get("Deployment", self._of(release.id))

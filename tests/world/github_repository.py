@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tests.world.github_contents import Contents
 from tests.world.github_deployments import Deployments
 from tests.world.github_releases import BOT, REPOSITORY, Answer, Releases, Token, may, page
 from tests.world.openapi import example
@@ -39,6 +40,7 @@ class Repository:
     deployments: Deployments = field(default_factory=Deployments)
     workflows: dict[str, bool] = field(default_factory=dict)  # a workflow's file -> whether it has `workflow_dispatch`
     dispatched: list[tuple[str, str]] = field(default_factory=list)
+    contents: Contents = field(default_factory=Contents)
     violations: list[str] = field(default_factory=list)
     url: str = ""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -122,6 +124,13 @@ class Repository:
         if path == "/graphql":
             return self._graphql(body, token)
         prefix = f"/repos/{self.repository}/"
+        if f"{path}/" == prefix:
+            made = {
+                key: value
+                for key, value in example("get", REPOSITORY, 200).items()
+                if key not in ("template_repository", "parent", "source")
+            }
+            return 200, made | {"full_name": self.repository, "default_branch": "main", "language": None}
         if not path.startswith(prefix):
             raise Answer(404, "Not Found")
         routes: list[tuple[str, Callable[..., tuple[int, Any]]]] = [
@@ -133,8 +142,12 @@ class Repository:
             (r"commits/([0-9a-f]+)/statuses", lambda sha: (200, page(self._statuses(sha, token), query))),
             (r"commits/([0-9a-f]+)/status", lambda sha: self._combined(sha, query, token)),
             (r"commits/([0-9a-f]+)/pulls", lambda sha: self._pulls_of(sha, query, token)),
-            (r"pulls", lambda: self._pulls(query, token)),
-            (r"pulls/(\d+)", lambda n: self._pull(int(n), token)),
+            (r"pulls", lambda: self._propose(body, token) if verb == "post" else self._pulls(query, token)),
+            (r"pulls/(\d+)", lambda n: self._pull(int(n), token, body if verb == "patch" else {})),
+            (r"contents/(.+)", lambda name: self.contents.file(verb, name, query, body, token)),
+            (r"git/matching-refs/(.+)", self.contents.refs),
+            (r"git/ref/(.+)", self.contents.ref),
+            (r"git/refs", lambda: self.contents.branch(body, token)),
             (r"collaborators/([^/]+)/permission", self._permission),
             (r"branches/(.+)/protection", lambda name: self._protection(name, token)),
             (r"branches/(.+)", lambda name: self._branch(name, token)),
@@ -283,11 +296,25 @@ class Repository:
         made: dict[str, Any] = example("get", f"{REPOSITORY}/pulls", 200)[0]
         return made | {key: value for key, value in self.pulls[number].items() if key in made}
 
-    def _pull(self, number: int, token: Token) -> tuple[int, Any]:
+    def _pull(self, number: int, token: Token, change: dict[str, Any]) -> tuple[int, Any]:
         may_read(token, "pull-requests")
         if number not in self.pulls:
             raise Answer(404, "Not Found")
+        if change:
+            may(token, "pull-requests")
+            self.pulls[number] |= {key: change[key] for key in ("title", "body") if key in change}
         return 200, self.pulls[number]
+
+    def _propose(self, body: dict[str, Any], token: Token) -> tuple[int, Any]:
+        may(token, "pull-requests")
+        if body["head"] not in self.contents.files or any(
+            pull["head"]["ref"] == body["head"] and pull["state"] == "open" for pull in self.pulls.values()
+        ):
+            raise Answer(422, "Validation Failed", errors=[{"resource": "PullRequest", "field": "head", "code": "invalid"}])
+        self._next += 1
+        self.add_pull(self._next, head="a" * 40, head_branch=body["head"], base_branch=body["base"])
+        self.pulls[self._next] |= {"title": body["title"], "body": body["body"]}
+        return 201, self.pulls[self._next]
 
     def _pulls(self, query: dict[str, str], token: Token) -> tuple[int, Any]:
         """A `head` without an owner is no filter at all, as on GitHub."""

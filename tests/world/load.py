@@ -71,7 +71,7 @@ class Client:
 
     async def _ask(self) -> tuple[int, bytes]:
         if self.line is None:
-            self.line = await asyncio.open_connection("127.0.0.1", self.args.port)
+            self.line = await asyncio.open_connection(self.args.host, self.args.port)
         reader, writer = self.line
         writer.write(self.raw)
         await writer.drain()
@@ -137,6 +137,7 @@ async def _main(args: argparse.Namespace) -> Counts:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
     parser.add_argument("--body", type=Path, required=True)

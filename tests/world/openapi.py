@@ -14,6 +14,10 @@ SLICE = Path(__file__).parent / "github-openapi.json.gz"
 # Examples of the description that contradict their own schema, with what is wrong in them; our answers mend it.
 CONTRADICTING = {
     ("get", "/repos/{owner}/{repo}/pulls/{pull_number}"): "requested_teams[0] has no `type`",
+    ("patch", "/repos/{owner}/{repo}/pulls/{pull_number}"): "requested_teams[0] has no `type`",
+    ("post", "/repos/{owner}/{repo}/pulls"): "requested_teams[0] has no `type`",
+    ("get", "/repos/{owner}/{repo}"): "no `language`, neither its own nor its template's",
+    ("get", "/repos/{owner}/{repo}/contents/{path}"): "the entries of a folder are not what a folder's schema says",
     ("get", "/repos/{owner}/{repo}/pulls"): "requested_teams[0] has no `type`",
     ("get", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls"): "requested_teams[0] has no `type`",
     ("get", "/repos/{owner}/{repo}/collaborators/{username}/permission"): "`user` has no `role_name`",

@@ -23,6 +23,7 @@ from mlops_toolkit.system.clock import Clock
 # `deploy.ENVIRONMENT.target` -> its `open_target(place: Place) -> Target`, which reaches nothing yet
 TARGETS: dict[str, str] = {
     "docker": "mlops_toolkit.deploy.targets.docker:open_target",
+    "gitops": "mlops_toolkit.deploy.targets.gitops:open_target",
     "helm": "mlops_toolkit.deploy.targets.helm:open_target",
     "kubernetes": "mlops_toolkit.deploy.targets.kubernetes:open_target",
 }

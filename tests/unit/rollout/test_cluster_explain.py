@@ -19,6 +19,10 @@ DOWN = (
 GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are available."
 QUOTA = 'pods "m-1-x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1'
 SECURITY = 'pods "m-1-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod must not set it to false)'
+LOADED = (
+    '{"ok": false, "models": [], "error": {"name": "not-ready", "message": "it is not ready: m: version 1: the model does not answer its golden '
+    'examples as it did when it was saved (503)"}}'
+)
 HOOK = 'admission webhook "images.example.com" denied the request: only signed images'
 
 
@@ -71,6 +75,7 @@ def probed(said: str) -> dict[str, Any]:
             True,
             "m 1 differs",
         ),
+        ({}, [], [probed(LOADED)], "wrong-answers", True, "m: version 1: the model does not answer"),
         ({}, [], [probed('{"ok": false, "error": {"name": "no-answer", "message": "refused"}}')], "does-not-start", False, "refused"),
         ({}, [], [probed("command timed out")], "does-not-start", False, "timed out"),
         ({}, [], [probed('{"error": [1]}')], "does-not-start", False, "Startup probe failed"),
