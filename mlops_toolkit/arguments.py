@@ -230,10 +230,13 @@ def _monitor(parser: Parser) -> None:
     )
     _config(parser)
     parser.add_argument("--out", default="", metavar="DIR", help="the folder that is written; what a person changed there stays")
-    parser.add_argument("--environment", default="", metavar="NAME", help="which environment is watched (default: production)")
-    parser.add_argument("--target", choices=("docker", "kubernetes"), default="docker", help="where the models run (default: docker)")
+    parser.add_argument(
+        "--environment", default="", metavar="NAME", help="as `deploy:` of mlops.yaml names it (default: its only one, else production)"
+    )
+    parser.add_argument("--target", choices=("docker", "kubernetes"), help="where the models run (default: as `deploy:` says, else docker)")
     parser.add_argument("--force", action="store_true", help="write over what was changed by hand, too")
     _json(parser, "what was written")
+    parser.set_defaults(alerts="", ask="", dispatch="")  # an action's inputs are put there
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     issue = actions.add_parser("issue", help="open, update or close the one issue about alarms that ring")
     _config(issue)

@@ -38,6 +38,7 @@ ACTIONS = {
     "report": "report",
     "publish": "publish-image",
     "deploy": "deploy",
+    "monitor": "monitor",
 }
 
 
@@ -139,7 +140,7 @@ def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str 
         given = inputs.read(text, ACTIONS[args.verb])
         token = given.token or token
         args.config = given.config
-        for name in ("run", "metrics", "base", "ref", "model", "override", "environment", "image", "rollback", "reason"):
+        for name in ("run", "metrics", "base", "ref", "model", "override", "environment", "image", "rollback", "reason", "dispatch"):
             if hasattr(args, name) and getattr(given, name):
                 setattr(args, name, getattr(given, name))
         if hasattr(args, "again"):
@@ -147,6 +148,8 @@ def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str 
         if hasattr(args, "allow_older"):
             args.allow_older = args.allow_older or given.older == "true"
             args.to = given.rollback
+        if args.verb == "monitor":
+            args.action, args.ask = "issue", given.prometheus
         args.comment = given.comment != "false"
         args.matrix = given.matrix or getattr(args, "matrix", "")
         args.close = getattr(args, "close", False) or given.close == "true"

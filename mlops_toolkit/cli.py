@@ -142,6 +142,11 @@ def _failed(error: MlopsError, args: argparse.Namespace, world: World | None) ->
             from mlops_toolkit.deploy import tell as deploying
 
             deploying.failed(error, world)
+    if args.verb == "monitor" and args.action == "issue":
+        with contextlib.suppress(Exception):
+            from mlops_toolkit.monitor import issue
+
+            issue.failed(error, world)
     return error.code
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +15,7 @@ AMOUNT = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 SHARE = r"^(100|[0-9]{1,2})(\.[0-9]{1,2})?%$"
 FROM = r"^(env://[A-Za-z_][A-Za-z0-9_]*|(?!env:)[^:]+)$"
 FROM_LIKE = "a file, or env://NAME"
+LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -273,3 +276,12 @@ class Deploy:
     wait: Duration = field(
         default=Duration("30m", 1800.0), metadata=doc("How long a release that is still being published is waited for.", example="1h")
     )
+
+
+def fit(name: str) -> str:
+    """A model's name as hosts and clusters take it: lower case, letters, digits and `-`; two different names never become one. Pure."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if plain and plain == name and len(plain) <= LONGEST_NAME:
+        return plain
+    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{plain[: LONGEST_NAME - 7].strip('-')}-{mark}".lstrip("-")

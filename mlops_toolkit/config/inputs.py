@@ -83,6 +83,13 @@ ACTIONS: Mapping[str, Action] = {
             "Let a published release take over in an environment, watch it, and take it back where it is worse; or go back to an earlier one.",
             ("contents: write", "deployments: write", "pull-requests: write", "packages: read"),
         ),
+        Action(
+            "monitor",
+            "monitor",
+            "actions/monitor",
+            "Keep one issue open for as long as an alarm of a model in production rings, and train again where features drifted.",
+            ("contents: read", "issues: write", "actions: write"),
+        ),
         Action("review", "review", "", "Pull requests for models: train, evaluate, compare with main, block or let through.", _POSTS),
     )
 }
@@ -117,6 +124,8 @@ OUTPUTS: tuple[Output, ...] = (
     Output("gate", "passed, failed, undecided or none.", _VERDICT),
     Output("report", "The path of report.json: the whole result, or the error.", (*_RUNS, "report")),
     Output("comment-url", "The address of the pull request's comment; empty where there is none.", _VERDICT),
+    Output("issue-url", "The address of the one issue about alarms; empty where none rings.", ("monitor",)),
+    Output("firing", "How many alarms ring.", ("monitor",)),
     Output("exit", "The exit code, as docs/reference/exit-codes.md lists them.", _ALL),
 )
 

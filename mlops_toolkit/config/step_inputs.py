@@ -43,7 +43,7 @@ class Inputs:
         default="",
         metadata=doc(
             "Which leg of a matrix this is, where one configuration runs in several: give it `matrix.size`, say. Each has its own baseline, section and check.",
-            actions="all",
+            actions="train evaluate compare-to-main plan report publish-image deploy review",
         ),
     )
     close: str = field(
@@ -63,7 +63,16 @@ class Inputs:
     model: str = field(default="", metadata=doc("The model that is meant, where there are several.", actions="publish-image deploy"))
     environment: str = field(
         default="",
-        metadata=doc("Where, as `deploy:` of mlops.yaml names it; needed where that names several.", actions="deploy"),
+        metadata=doc("Where, as `deploy:` of mlops.yaml names it; needed where that names several.", actions="deploy monitor"),
+    )
+    prometheus: str = field(
+        default="",
+        metadata=doc(
+            "The Prometheus that is asked what rings; default: what a relay sent in the event's client_payload.alerts.", actions="monitor"
+        ),
+    )
+    dispatch: str = field(
+        default="", metadata=doc("The workflow that is started where features drifted, once for as long as they do.", actions="monitor")
     )
     image: str = field(
         default="", metadata=doc("The image to deploy, NAME@sha256:…; default: what was published of `ref`.", actions="deploy")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlops_toolkit.config.deploying import Deploy
+from mlops_toolkit.config.deploying import Deploy, fit
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.deploy.targets import Place
@@ -16,7 +15,6 @@ from mlops_toolkit.plug import did_you_mean
 from mlops_toolkit.world import World
 
 STATE = ".mlops"
-LONGEST_NAME = 40
 NONE = """\
 add to mlops.yaml where it goes, a Docker host, say:
 deploy:
@@ -101,15 +99,6 @@ def every(configurations: Sequence[Loaded], environment: str, model: str, leg: s
     if not found:
         choose(configurations, environment, model, leg=leg)
     yield from found
-
-
-def fit(name: str) -> str:
-    """A model's name as hosts and clusters take it: lower case, letters, digits and `-`; two different names never become one. Pure."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if plain and plain == name and len(plain) <= LONGEST_NAME:
-        return plain
-    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
-    return f"{plain[: LONGEST_NAME - 7].strip('-')}-{mark}".lstrip("-")
 
 
 def secrets(where: Where, env: Mapping[str, str], *, needed: bool = True) -> dict[str, str]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_toolkit.config.read import discover, load_all
-from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
 from mlops_toolkit.forge.alarms import WORKFLOW
 from mlops_toolkit.forge.base import Posted
 from mlops_toolkit.monitor import tell, told
 from mlops_toolkit.monitor.told import Told
+from mlops_toolkit.monitor.wanted import chosen
 from mlops_toolkit.world import World
 
 if TYPE_CHECKING:
@@ -36,14 +37,21 @@ def run(args: argparse.Namespace, world: World) -> int:
         raise UsageError("no-workflow", message, where="--dispatch", hint="name a file of .github/workflows, like model.yml")
     environment = args.environment or ""
     if args.ask:
+        loaded = load_all(discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
+        environment = chosen(loaded, environment)
         found = told.asked(_get(args.ask, world), where=args.ask)
-        sections = _of_all(found, args, world, environment or "production")
+        sections = _of_all(found, environment, [one.config.name for one in loaded])
     else:
         where, raw = _given(args, world)
         found = told.webhook(raw, where=where)
         sections = _by_model(found, environment)
     _say(found, world)
     return _post(sections, args, world)
+
+
+def failed(error: MlopsError, world: World) -> None:
+    """Outputs of a run that ended in an error."""
+    world.forge.output({"issue-url": "", "firing": "", "exit": str(error.code)})
 
 
 def _post(sections: Keys, args: argparse.Namespace, world: World) -> int:
@@ -66,9 +74,11 @@ def _post(sections: Keys, args: argparse.Namespace, world: World) -> int:
                 starts.append(args.dispatch)
                 print(f"{args.dispatch} was started for {model}", file=world.err)
         print(f"{model}: {len(alarms)} {'alarm rings' if len(alarms) == 1 else 'alarms ring'}", file=world.err)
-    address = next(iter(urls), None)
+    address, firing = next(iter(urls), None), sum(map(len, sections.values()))
+    if not troubles:
+        world.forge.output({"issue-url": address or "", "firing": str(firing), "exit": "0"})
     if args.json:
-        print(json.dumps({"schema": 1, "issue": address, "firing": sum(map(len, sections.values())), "started": starts}), file=world.out)
+        print(json.dumps({"schema": 1, "issue": address, "firing": firing, "started": starts}), file=world.out)
     elif address:
         print(address, file=world.out)
     if troubles:
@@ -89,10 +99,8 @@ def _by_model(found: Told, environment: str) -> Keys:
     return made
 
 
-def _of_all(found: Told, args: argparse.Namespace, world: World, environment: str) -> Keys:
+def _of_all(found: Told, environment: str, names: Sequence[str]) -> Keys:
     """What Prometheus answered, of every model of this repository: also of those of which nothing rings."""
-    loaded = load_all(discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
-    names = {one.config.name for one in loaded}
     made: Keys = {(environment, name): [] for name in names}
     for alarm in found.alarms:
         if alarm.key in made:

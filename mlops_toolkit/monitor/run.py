@@ -21,7 +21,7 @@ def run(args: argparse.Namespace, world: World) -> int:
     if not args.out:
         raise UsageError("no-folder", "there is no folder to write to", where="--out", hint="mlops monitor --out monitoring")
     loaded = load_all(discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
-    asked = wanted(loaded, environment=args.environment or "production", target=args.target)
+    asked = wanted(loaded, environment=args.environment, target=args.target)
     made = render.files(asked)
     done = written.put(world.cwd / args.out, made, force=args.force)
     if args.json:

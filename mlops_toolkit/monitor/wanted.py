@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from mlops_toolkit.config.deploying import fit
 from mlops_toolkit.config.monitoring import Mail, Watchers
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
+from mlops_toolkit.plug import did_you_mean
 
 Target = Literal["docker", "kubernetes"]
+USUAL = "production"
 ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -35,7 +38,7 @@ class Model:
     @property
     def deployed(self) -> str:
         """What it is called at the target: by its own name where nobody says another."""
-        return self.called or self.name
+        return self.called or fit(self.name)
 
     @property
     def network(self) -> str:
@@ -60,27 +63,64 @@ class Wanted:
     images: Watchers = field(default_factory=Watchers)
 
 
-def wanted(configurations: Sequence[Loaded], *, environment: str, target: Target) -> Wanted:
-    """The configurations as one set. UsageError `no-such-environment` for what is no name; ConfigErrors `monitor-differs` where they disagree."""
-    if not ENVIRONMENT.fullmatch(environment):
-        message = f"an environment cannot be called {environment[:80]!r}"
-        raise UsageError("no-such-environment", message, where="--environment", hint="letters, digits, `.`, `_` and `-`, at most 63")
-    first = configurations[0]
+def wanted(configurations: Sequence[Loaded], *, environment: str = "", target: Target | None = None) -> Wanted:
+    """The configurations as one set.
+
+    environment  as `deploy:` names it; without one the only one that it names, else `production`
+    target       where `deploy:` does not say it
+
+    UsageErrors `no-such-environment` for what is no name or not one of `deploy:`, `which-environment` where it names several; ConfigErrors
+    `monitor-differs` where the files disagree on what a set has once.
+    """
+    environment = chosen(configurations, environment)
+    here = [one for one in configurations if not one.config.deploy or environment in one.config.deploy]
+    first, told = here[0], here[0].config.monitor
     problems = []
-    for other in configurations[1:]:
+    for other in here[1:]:
         for key in ("webhook", "email", "images"):
-            if getattr(other.config.monitor, key) != getattr(first.config.monitor, key):
+            if getattr(other.config.monitor, key) != getattr(told, key):
                 message = f"monitor.{key} is not that of {first.at(f'monitor.{key}')}, and one set of files has one"
                 hint = "say the same in both, or write each its own files with --config and --out"
                 problems.append(Problem("monitor-differs", message, other.at(f"monitor.{key}"), hint))
+    kinds = {one.where: _target(one, environment) for one in here}
+    for where, kind in kinds.items():
+        if kind != kinds[first.where]:
+            message = f"{environment} is at a {kind} target here, and at a {kinds[first.where]} target in {first.where}"
+            problems.append(Problem("monitor-differs", message, where, "write each its own files with --config and --out"))
     if problems:
         raise ConfigErrors(problems)
-    told = first.config.monitor
-    models = tuple(sorted((_model(one) for one in configurations), key=lambda model: model.name))
-    return Wanted(environment, target, models, told.webhook, told.email, told.images)
+    models = tuple(sorted((_model(one, environment) for one in here), key=lambda model: model.name))
+    return Wanted(environment, target or kinds[first.where] or "docker", models, told.webhook, told.email, told.images)
 
 
-def _model(loaded: Loaded) -> Model:
-    asked = loaded.config.monitor
+def chosen(configurations: Sequence[Loaded], asked: str) -> str:
+    """The environment that is meant. UsageErrors as of `wanted`."""
+    named = sorted({name for one in configurations for name in one.config.deploy})
+    if not asked and len(named) > 1:
+        message = f"mlops.yaml deploys to {', '.join(named)}"
+        raise UsageError(
+            "which-environment", message, where="--environment", hint=f"--environment {named[0]}, each into a folder of its own"
+        )
+    environment = asked or (named[0] if named else USUAL)
+    if not ENVIRONMENT.fullmatch(environment):
+        message = f"an environment cannot be called {environment[:80]!r}"
+        raise UsageError("no-such-environment", message, where="--environment", hint="letters, digits, `.`, `_` and `-`, at most 63")
+    if environment not in named and all(one.config.deploy for one in configurations):
+        message = f"`deploy:` of mlops.yaml does not name {environment}"
+        raise UsageError(
+            "no-such-environment", message, where="--environment", hint=did_you_mean(environment, named) or f"it names {', '.join(named)}"
+        )
+    return environment
+
+
+def _target(loaded: Loaded, environment: str) -> Target | None:
+    """Where its instances are found; None where `deploy:` does not say."""
+    place = loaded.config.deploy.get(environment)
+    return None if place is None else "docker" if place.target == "docker" else "kubernetes"
+
+
+def _model(loaded: Loaded, environment: str) -> Model:
+    asked, place = loaded.config.monitor, loaded.config.deploy.get(environment)
     latency = asked.latency.seconds if asked.latency else None
-    return Model(loaded.config.name, asked.availability, latency, asked.without, asked.scrape)
+    made = Model(loaded.config.name, asked.availability, latency, asked.without, asked.scrape)
+    return made if place is None else replace(made, called=place.name or fit(loaded.config.name), namespace=place.namespace)

@@ -36,6 +36,7 @@ VERBS = {
     "report": "report",
     "publish-image": "publish",
     "deploy": "deploy",
+    "monitor": "monitor",
 }
 
 

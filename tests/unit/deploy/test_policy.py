@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_toolkit.config.deploying import Deploy, LimitOptions, RolloutOptions
+from mlops_toolkit.config.deploying import LONGEST_NAME, Deploy, LimitOptions, RolloutOptions, fit
 from mlops_toolkit.deploy import policy, recorded, rollback
 from mlops_toolkit.deploy.policy import Asker
 from mlops_toolkit.deploy.targets import Outcome, Standing
-from mlops_toolkit.deploy.where import LONGEST_NAME, fit
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.rollout.accept import impossible
 from mlops_toolkit.rollout.order import Order, Release

@@ -15,6 +15,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from mlops_toolkit.config import monitoring
+from mlops_toolkit.config.deploying import fit
 from mlops_toolkit.config.read import parse
 from mlops_toolkit.errors import ConfigErrors, UsageError
 from mlops_toolkit.monitor import grafana, logs, render, written
@@ -129,7 +130,7 @@ def test_models_that_disagree_on_what_a_set_has_once_are_told_where() -> None:
     assert raised.value.name == "monitor-differs"
 
 
-@pytest.mark.parametrize("environment", ["", "a b", 'a"', "x" * 64, "a\nb", "-a", "{}"])
+@pytest.mark.parametrize("environment", ["a b", 'a"', "x" * 64, "a\nb", "-a", "{}"])
 def test_an_environment_that_is_no_name_is_refused(environment: str) -> None:
     with pytest.raises(UsageError, match="environment"):
         asked(SMALL, environment=environment)
@@ -207,3 +208,39 @@ def test_the_images_of_the_reference_are_those_that_are_written() -> None:
     images = monitoring.Watchers()
     services = yaml.safe_load(render.files(SETS["small"])["compose.yml"])["services"]
     assert {service["image"] for service in services.values()} == set(vars(images).values())
+
+
+DEPLOYED = "name: spam.v2\ndeploy: {production: {target: docker}, staging: {target: kubernetes, name: spam-next, namespace: models}}\n"
+
+
+def test_what_deploy_says_is_where_instances_are_found() -> None:
+    files = render.files(asked(DEPLOYED, target=None))
+    (job,) = yaml.safe_load(files["prometheus/prometheus.yml"])["scrape_configs"]
+    (name,) = job["dns_sd_configs"][0]["names"]
+    assert name == fit("spam.v2")
+    assert yaml.safe_load(files["compose.yml"])["networks"][f"mlops-{name}"] == {"external": True}
+    files = render.files(asked(DEPLOYED, environment="staging", target=None))
+    assert "compose.yml" not in files
+    pods = next(yaml.safe_load_all(files["kubernetes/monitor.yml"]))
+    assert pods["metadata"]["namespace"] == "models"
+    assert pods["spec"]["selector"]["matchLabels"] == {"org.mlops/name": "spam-next", "org.mlops/part": "model"}
+
+
+def test_an_environment_that_deploy_does_not_name_is_refused_and_one_of_several_is_asked_for() -> None:
+    with pytest.raises(UsageError, match="does not name prodution") as raised:
+        asked(DEPLOYED, environment="prodution")
+    assert 'did you mean "production"?' in str(raised.value)
+    with pytest.raises(UsageError, match="deploys to production, staging") as raised:
+        asked(DEPLOYED, environment="")
+    assert raised.value.name == "which-environment"
+    assert asked(DEPLOYED.replace("production", "live").replace(", staging: {", "}\n#"), environment="").environment == "live"
+    assert asked(SMALL, environment="").environment == "production"
+
+
+def test_models_at_different_targets_are_no_one_set() -> None:
+    with pytest.raises(ConfigErrors, match="is at a kubernetes target here"):
+        asked("name: a\ndeploy: {x: {target: docker}}\n", "name: b\ndeploy: {x: {target: helm}}\n", environment="x")
+    assert [
+        model.name
+        for model in asked("name: a\ndeploy: {x: {target: docker}}\n", "name: b\ndeploy: {y: {target: helm}}\n", environment="x").models
+    ] == ["a"]

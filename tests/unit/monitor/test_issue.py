@@ -175,6 +175,24 @@ def test_prometheus_is_asked_and_what_does_not_ring_any_more_is_closed(
     assert fake.open_issues() == []
 
 
+def test_as_an_action_it_reads_its_inputs_and_writes_its_outputs(fake: FakeGitHub, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "mlops.yaml").write_text("name: spam\ndeploy: {live: {target: docker}}\n")
+    outputs = here / "outputs"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_job")
+    with prometheus(rings(alarm(environment="live", input="x", feature="age"))) as address:
+        given = {"prometheus": address, "dispatch": "model.yml", "token": "ghs_job", "config": "mlops.yaml"}
+        monkeypatch.setenv("MLOPS_INPUTS", json.dumps(given))
+        assert cli.main(["monitor"]) == 0
+    (made,) = fake.open_issues()
+    assert fake.dispatched == [("model.yml", "main")]
+    told_ = outputs.read_text()
+    assert made["html_url"] in told_
+    assert "firing" in told_
+    monkeypatch.setenv("MLOPS_INPUTS", json.dumps({"prometheus": "x"}))
+    assert cli.main(["monitor"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "given", "code", "said"),
     [
