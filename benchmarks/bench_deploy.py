@@ -1,6 +1,6 @@
 """Deployments on a Docker host under load: what becomes of clients and releases, against what people do otherwise.
 
-    python benchmarks/bench_deploy.py [--write FILE]
+    python benchmarks/bench_deploy.py [--write FILE] [--only KIND …]
 
 One host, one model of one instance, six clients that ask every 20 ms from another process (four keep their connections). A failed request is
 whatever is not a whole 200. *switch or back*: seconds from the order until all traffic is where it belongs; a release that never got any has none. The
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlops_toolkit.deploy.targets import Event
 from mlops_toolkit.oci.reference import Reference
-from mlops_toolkit.rollout.order import Release
+from mlops_toolkit.rollout.order import Release, Step
 from tests.docker.deploying import ASKED, KINDS, PATH, Host, Studio, free_port, hosting
 from tests.world import images
 from tests.world.load import loading
@@ -63,14 +63,14 @@ def seconds(events: list[Event], step: str) -> float | None:
     return None if begun is None or ended is None else ended - begun
 
 
-def ours(host: Host, studio: Studio, folder: Path) -> Iterator[Row]:
+def ours(host: Host, studio: Studio, folder: Path, kinds: Sequence[str]) -> Iterator[Row]:
     """Every scenario one after the other on one host."""
     good = studio.release("1", answer=1, port=host.port)
     list(host.target().give(host.order(good)))
-    for number, kind in enumerate(KINDS):
+    for number, kind in enumerate(kinds):
         release = studio.release(str(number + 2), kind, answer=number + 2, port=host.port, memory=256 * 2**20)
         with loading(host.port, PATH, ASKED, folder) as load:
-            events = list(host.target().give(host.order(release)))
+            events = list(host.target().give(host.order(release, steps=(Step(SHARE, 2.0, 45.0),))))
         outcome = events[-1].outcome
         shares = host.driver().observe().shares
         known = outcome is not None and outcome.live is not None and shares == {outcome.live.id: 1.0}
@@ -175,6 +175,7 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--write", type=Path, help="where the table goes")
+    parser.add_argument("--only", nargs="*", choices=list(KINDS), help="these kinds of release alone")
     args = parser.parse_args()
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="bench-deploy-"))
@@ -183,7 +184,7 @@ def main() -> int:
         digest = images.put(images.client(registry.host, "base"), "1", {"amd64": [images.debian_layer()]})
         studio = Studio.opened(registry, folder / "releases", Reference.parse(f"{registry.host}/base:1@{digest}"))
         with hosting(docker, folder) as host:
-            rows += told(ours(host, studio, folder))
+            rows += told(ours(host, studio, folder, args.only or list(KINDS)))
         rivals: list[Callable[[Studio, Path], Iterator[Row]]] = [nginx, plain, compose]
         for rival in rivals:
             rows += told(rival(studio, folder))

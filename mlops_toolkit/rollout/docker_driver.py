@@ -280,8 +280,8 @@ class DockerDriver:
             try:
                 token = next((one[18:] for one in box.told["Config"].get("Env") or [] if one.startswith("MLOPS_SERVE_TOKEN=")), None)
                 line.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
-                answer = line.getresponse()
-                raw = answer.read(16 << 20)
+                with closing(line.getresponse()) as answer:
+                    raw = answer.read(16 << 20)
             except (OSError, http.client.HTTPException):
                 return None
         return raw.decode("utf-8", "replace") if answer.status == 200 else None

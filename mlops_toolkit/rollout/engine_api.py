@@ -134,7 +134,8 @@ class Engine:
             told = "?" + urllib.parse.urlencode(query) if query else ""
             try:
                 connection.request(method, f"/v{self.version}{where}{told}", raw, headers)
-                yield connection.getresponse()
+                with closing(connection.getresponse()) as answer:
+                    yield answer
             except (OSError, http.client.HTTPException) as error:
                 raise self._silent(error) from error
 
@@ -142,7 +143,8 @@ class Engine:
         with closing(_Connection(self.path, SECONDS)) as connection:
             try:
                 connection.request("GET", "/version")
-                said = json.loads(connection.getresponse().read(MOST))
+                with closing(connection.getresponse()) as answer:
+                    said = json.loads(answer.read(MOST))
                 newest = _number(said["ApiVersion"])
                 oldest = _number(said.get("MinAPIVersion") or "1.24")
             except (OSError, http.client.HTTPException) as error:

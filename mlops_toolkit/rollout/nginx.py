@@ -131,6 +131,7 @@ class Managed:
         with closing(http.client.HTTPConnection(self._at, TOLD, timeout=1)) as line:
             try:
                 line.request("GET", "/")
-                return line.getresponse().read(100).decode("ascii", "replace")
+                with closing(line.getresponse()) as answer:
+                    return answer.read(100).decode("ascii", "replace")
             except (OSError, http.client.HTTPException):
                 return None

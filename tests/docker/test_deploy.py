@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlops_toolkit.deploy.targets import Event, Outcome
+from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.rollout.order import Limits, Release
 from tests.docker.deploying import ASKED, PATH, Host, Studio, answered, hosting
 from tests.world.load import Loaded, loading
@@ -97,3 +98,19 @@ def test_a_bad_release_goes_back(kind: str, name: str, words: str, live: Host, s
     else:
         assert load.failed == []
         assert len(load.answers) == 1
+
+
+def test_a_registry_that_is_gone_and_a_host_without_docker_are_named(studio: Studio, docker: Callable[..., str], tmp_path: Path) -> None:
+    """Nothing was begun there."""
+    with hosting(docker, tmp_path) as host:
+        known = studio.release("1", answer=1, port=host.port)
+        nowhere = replace(known, image="127.0.0.1:1/digits@" + known.image.partition("@")[2])
+        with pytest.raises(EnvironmentFailure) as caught:
+            given(host, nowhere)
+        assert caught.value.name == "registry-unreachable"
+        assert host.containers("agent") == []
+        for env in ({"PATH": "/nowhere"}, {"DOCKER_HOST": "unix:///nowhere"}):
+            host.env = env
+            with pytest.raises(EnvironmentFailure) as caught:
+                host.target().status()
+            assert caught.value.name == "no-docker"
