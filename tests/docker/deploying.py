@@ -48,11 +48,12 @@ CODE = '''"""A model that answers one number for all. Clients ask another row th
 import json, os, sys, time
 
 def served():
-    """Whether it is asked over the network, and not while it is loaded."""
-    frame = sys._getframe()
-    while frame is not None and not frame.f_code.co_filename.endswith("batching.py"):
+    """Whether it is asked over the network, and not while it is loaded and proven."""
+    frame, files = sys._getframe(), set()
+    while frame is not None:
+        files.add(os.path.basename(frame.f_code.co_filename))
         frame = frame.f_back
-    return frame is not None
+    return "batching.py" in files and not files & {"bring.py", "load.py"}
 
 class Model:
     def load(self, folder):

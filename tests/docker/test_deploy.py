@@ -76,7 +76,7 @@ def test_a_new_version_takes_over_and_a_rollback_takes_it_back_from_nothing(live
     [
         pytest.param("broken", "does-not-start", "a file is missing", marks=pytest.mark.slow),
         pytest.param("exits", "does-not-start", "exit status 9", marks=pytest.mark.slow),
-        ("wrong", "wrong-answers", "6"),
+        ("wrong", "wrong-answers", "golden examples"),
         ("failing", "worse", "failed"),
         pytest.param("slow", "worse", "95th", marks=pytest.mark.slow),
         pytest.param("leaking", "died", "memory", marks=pytest.mark.slow),
