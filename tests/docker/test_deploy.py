@@ -68,7 +68,7 @@ def test_a_new_version_takes_over_and_a_rollback_takes_it_back_from_nothing(live
     one_release(live, one)
     assert load.failed == []
     assert answers(load) == {1, 2}
-    assert [why for _, why in live.target().status().withdrawn] == ["a wish"]
+    assert list(live.target().status().withdrawn.values()) == ["a wish"]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,10 @@ class Happenings:
         ref = f"refs/tags/{name}"
         return self._event("push", {"ref": ref, "after": sha, "commits": [], "head_commit": {"id": sha}}, sha, ref)
 
+    def dispatch(self, **inputs: str) -> Event:
+        """A workflow that somebody started on main by the button."""
+        return self._event("workflow_dispatch", {"inputs": inputs, "ref": "refs/heads/main"}, self._main(), "refs/heads/main")
+
     def pull_request(
         self, number: int, head: str, branch: str, *, fork: bool = False, base: str = "main", author: str = "octocat"
     ) -> Event:

@@ -14,6 +14,10 @@ from mlops_toolkit.deploy import policy, recorded, rollback
 from mlops_toolkit.deploy.policy import Asker
 from mlops_toolkit.deploy.targets import Outcome, Standing
 from mlops_toolkit.errors import UsageError
+from mlops_toolkit.history import upkeep
+from mlops_toolkit.records import run as run_record
+from mlops_toolkit.records.publication import Deployed
+from mlops_toolkit.records.run import Run
 from mlops_toolkit.rollout.accept import impossible
 from mlops_toolkit.rollout.order import Order, Release
 
@@ -86,3 +90,16 @@ def test_a_model_s_name_is_made_fit_and_two_never_become_one(one: str, other: st
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", fit(name))
         assert len(fit(name)) <= LONGEST_NAME
     assert (fit(one) == fit(other)) == (one == other)
+
+
+def test_a_run_s_record_says_where_its_model_was_live_and_until_when() -> None:
+    first = Deployed("production", "spam", "sha256:1", "2026-11-24T10:00:00Z")
+    run = upkeep.with_deployment(Run("20261124-092057-3f9a1c", "spam", withdrawn="worse"), first)
+    assert (run.deployed, run.withdrawn) == ((first,), None)
+    assert upkeep.with_deployment(run, replace(first, at="2026-11-24T11:00:00Z")).deployed == (first,)
+    staged = upkeep.with_deployment(run, replace(first, environment="staging"))
+    gone = upkeep.without_deployment(staged, "production", "spam", "2026-11-25T10:00:00Z", "wrong")
+    assert [one.until for one in gone.deployed] == ["2026-11-25T10:00:00Z", None]
+    assert gone.withdrawn == "wrong"
+    assert upkeep.without_deployment(gone, "production", "spam", "2026-11-26T10:00:00Z") == gone
+    assert run_record.loads(run_record.dumps(gone), where="here") == gone
