@@ -15,6 +15,7 @@ CHECKS: dict[str, str] = {
     "gpu": "mlops_toolkit.doctor.checks.gpu:check",
     "workflow": "mlops_toolkit.doctor.checks.workflow:check",
     "permissions": "mlops_toolkit.doctor.checks.permissions:check",
+    "deploy": "mlops_toolkit.doctor.checks.deploy:check",
     "rules": "mlops_toolkit.doctor.checks.rules:check",
     "models": "mlops_toolkit.doctor.checks.models:check",
     "history": "mlops_toolkit.doctor.checks.history:check",
