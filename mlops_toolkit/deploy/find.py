@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit.deploy import pick, policy
@@ -54,6 +54,8 @@ def find(where: Where, ref: str, image: str, history: History | None, spec: Spec
     asked = ask(ref, history, world)
     choice = _wait(where, asked, history, world, say)
     if choice.publication is None:
+        for note in history.notes:  # why the remote could not be asked, where it could not
+            say(note)
         raise pick.refusal(choice, asked)
     reference = by_digest(f"{choice.publication.image}@{choice.publication.digest}")
     return _trusted(where, reference, choice, pick.version_of(choice, asked), spec, world)
@@ -145,7 +147,13 @@ def _trusted(where: Where, reference: Reference, choice: Choice, version: str | 
     if choice.run is None and release.model != where.model:
         message = f"the image holds the model {release.model[:80]}, and {where.environment} runs {where.model}"
         raise UsageError("other-model", message, where="--image", hint="name the environment of that model")
-    return Found(release, choice.entry, choice.run, tuple(rows), choice.note)
+    return Found(_merged(release, world), choice.entry, choice.run, tuple(rows), choice.note)
+
+
+def _merged(release: Release, world: World) -> Release:
+    """With the pull request that its commit came with, where the run was one of main's own."""
+    numbers = world.forge.merged_by(release.commit) if release.pull_request is None and release.commit else None
+    return replace(release, pull_request=numbers[-1]) if numbers else release
 
 
 def entry_of(release: Release, history: History | None) -> Entry | None:

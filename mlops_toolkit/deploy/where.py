@@ -110,7 +110,7 @@ def secrets(where: Where, env: Mapping[str, str], *, needed: bool = True) -> dic
             "variable-not-set",
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set here, and the model's server is to get {'it' if len(missing) == 1 else 'them'}",
             where=where.at("env"),
-            hint=f"give the step the values:\nenv:\n{lines}",
+            hint=f"set it here; in a workflow give the step the values:\nenv:\n{lines}",
         )
     return {name: env[name] for name in where.options.env if name in env}
 

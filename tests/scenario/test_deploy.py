@@ -170,7 +170,7 @@ def test_what_runs_where_is_said_for_people_and_programs(fleet: Fleet, capsys: p
     job.within("deploy")
     said = laptop(job, "status").out
     assert said.startswith("spam-filter · production (docker)\n  live     v1.0.0 (")
-    assert f"from     commit {fleet.record(run)['commit'][:7]}, run {run}" in said
+    assert f"from     pull request #11, commit {fleet.record(run)['commit'][:7]}, run {run}" in said
     assert "verdict  passed" in said
     (found,) = json.loads(laptop(job, "status", "--json").out)
     assert (found["live"]["version"], found["live"]["run"], found["final"], found["under-way"]) == ("v1.0.0", run, True, None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from mlops_toolkit.config.deploying import LONGEST_NAME, Deploy, LimitOptions, RolloutOptions, fit
 from mlops_toolkit.deploy import policy, recorded, rollback
 from mlops_toolkit.deploy.policy import Asker
-from mlops_toolkit.deploy.targets import Outcome, Standing
+from mlops_toolkit.deploy.targets import TARGETS, Outcome, Standing
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.history import upkeep
 from mlops_toolkit.records import run as run_record
@@ -103,3 +105,10 @@ def test_a_run_s_record_says_where_its_model_was_live_and_until_when() -> None:
     assert gone.withdrawn == "wrong"
     assert upkeep.without_deployment(gone, "production", "spam", "2026-11-26T10:00:00Z") == gone
     assert run_record.loads(run_record.dumps(gone), where="here") == gone
+
+
+def test_every_key_of_an_environment_and_every_target_has_a_use() -> None:
+    sources = "".join(path.read_text() for path in Path(policy.__file__).parent.rglob("*.py"))
+    unused = [field.name for field in dataclasses.fields(Deploy) if not re.search(rf"(options|deploy)\.{field.name}\b", sources)]
+    assert unused == []
+    assert set(TARGETS) == {"docker", "kubernetes", "helm", "gitops"}
