@@ -10,7 +10,7 @@ from mlops_toolkit.stats.distributions import critical, sign_test
 from mlops_toolkit.stats.luck import Luck, Part
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import tango, wilson
-from mlops_toolkit.stats.single import own_interval
+from mlops_toolkit.stats.single import least_certain, own_interval
 from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, distance
 from mlops_toolkit.stats.unseen import units
 
@@ -217,11 +217,13 @@ def conclude(metric: Metric, n: int, baseline: Measured, head: Measured, parts: 
         method="clusters" if parts.clustered else "influence",
         head_low=own[0] if own else None,
         head_high=own[1] if own else None,
-        df=parts.difference.df,
+        df=least_certain(parts.difference, baseline, head),
         steps=parts.difference.steps,
         bias=parts.bias,
     )
     message = _too_few(plain, parts, baseline.rare if plain.support == baseline.support else head.rare)
+    if message is None and metric.order is not None:
+        return _ends(_crossed(plain, parts), confidence)
     if message is None and (parts.guard or None in metric.bounds):
         return _ends(_guarded(plain, parts, confidence), confidence)
     if message is None:
@@ -264,6 +266,20 @@ def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
         return replace(plain, steps=guarded(parts.difference.skewed, error, longest))
     hidden = guarded((0.0, 0.0), error, (parts.own.longest,) * 2)
     return replace(plain, steps=(plain.steps[0] + hidden[0], plain.steps[1] + hidden[1]))
+
+
+def _crossed(plain: Paired, parts: Parts) -> Paired:
+    """Of a quantile: it moves by the examples that cross it, each by the whole of the jump that the influence makes there.
+
+    That length is known. Where but a few crossed it comes on top of what was seen, the less, the more the standard error says that many
+    did; and no step is taken to be shorter than half of it: as many may have crossed one way as the other, and then none shows.
+    """
+    jump, error = parts.own.range, plain.standard_error or 0.0
+    if not jump > 0:
+        return plain
+    hidden = jump / (1 + error / jump * (error / jump))
+    down, up = (max(step, jump / 2) + hidden for step in plain.steps)
+    return replace(plain, steps=(down, up))
 
 
 def guarded(seen: tuple[float, float], error: float, longest: tuple[float, float]) -> tuple[float, float]:

@@ -23,6 +23,7 @@ class Measured:
                clusters are summed before squaring. None where value is None.
     support    the smallest number of rows of any class whose rows the metric depends on as "positives" (None: means and the like)
     rare       what those rows are, in words: `rows of class "spam"`
+    df         degrees of freedom of what all of the influence is a multiple of and that was estimated too (None: nothing is)
     """
 
     value: float | None
@@ -30,6 +31,7 @@ class Measured:
     state: str = "ok"
     support: int | None = None
     rare: str | None = None
+    df: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Metric:
     means      the metric as a function of means, where it is one: computed chunk by chunk, in any number of pieces
     ranked     the metric as one of an order, where it is one
     order      the metric as a quantile, where it is one
+    sized      which of the value or the rest to 1 is positive and has an error that grows with it (a mean of squares): its interval reaches
+               further to where that is more (see `single.further`)
     reads      what of a Sample two models must differ in to differ in the metric: predictions, scores or probabilities, the argument's column
     """
 
@@ -109,4 +113,5 @@ class Metric:
     means: Means | None = None
     ranked: Ranked | None = None
     order: Order | None = None
+    sized: Literal["value", "rest"] | None = None
     reads: Literal["prediction", "scores", "columns"] = "prediction"

@@ -123,6 +123,7 @@ class _Side:
     one: Sample
     support: int | None = None
     rare: str | None = None
+    df: int | None = None  # as of Measured
     right: float | None = None  # rows that are right, mean over the seeds, where the metric is a share
     counted: int = 0
     undefined: tuple[int, str] | None = None  # seed, state
@@ -148,6 +149,7 @@ class _Side:
             one=one,
             support=fewest.support if fewest else None,
             rare=fewest.rare if fewest else None,
+            df=min((m.df for m in found if m.df is not None), default=None),
             right=sum(right for right, _ in whole) / len(whole) if known else None,
             counted=whole[0][1] if known else 0,
         )
@@ -222,7 +224,8 @@ def _concluded(metric: Metric, first: Paired, baseline: _Side, head: _Side, chos
     if counts is None and (of_test.error is None or of_test.flat(max(abs(baseline.value), abs(head.value)))):
         message = "every example changed by the same amount: there is no spread to make an interval of"
         return replace(made, reason="too-few", message=message)
-    df = of_test.df if first.clusters is not None else max(1, min(of_test.df, first.disagree - 1))
+    df = min([of_test.df, *(side.df for side in (baseline, head) if side.df is not None)])
+    df = df if first.clusters is not None else max(1, min(df, first.disagree - 1))
     lucky = Luck(parts, counts, of_test.error or 0.0, df, of_test.steps)
     down, up = lucky.reach(confidence)
     return replace(made, low=change - down, high=change + up, standard_error=of_test.error, df=df, steps=of_test.steps, luck=lucky)
@@ -257,7 +260,7 @@ def _with_own(metric: Metric, made: Paired, head: _Side, parts: tuple[Part, ...]
     else:
         cluster = dense(head.one.cluster)
         of_value = Spread.of(by_unit(head.mean, cluster))
-        value = Measured(head.value, None, "ok", head.support, head.rare)
+        value = Measured(head.value, None, "ok", head.support, head.rare, head.df)
         own = own_interval(metric, value, of_value, clustered=cluster is not None, confidence=confidence)
     low, high = own or (None, None)
     return _own(made, low, high, (Part(head.spread, 1 / k),) if k > 1 else (replace(parts[0], share=1.0),), confidence, metric)

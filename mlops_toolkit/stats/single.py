@@ -81,7 +81,7 @@ def own_interval(
     if measured.value is None or spread.error is None or not math.isfinite(spread.error) or (clustered and spread.units < FEWEST_CLUSTERS):
         return None
     few = spread.active < FEWEST_ACTIVE or (measured.support is not None and measured.support < FEWEST_EXAMPLES)
-    t, steps = critical(confidence, spread.df), spread.steps
+    t, steps = critical(confidence, least_certain(spread, measured)), spread.steps
     if few or spread.flat(measured.value):
         bounds = longest(units(confidence, spread.active))
         if bounds is None:
@@ -90,9 +90,30 @@ def own_interval(
     down, up = (distance(t, spread.error, step) for step in steps)
     if not math.isfinite(down + up):
         return None
+    if metric.sized == "value":
+        up = further(up, measured.value)
+    elif metric.sized == "rest":
+        down = further(down, 1 - measured.value)
     least, most = metric.bounds
     low, high = measured.value - down, measured.value + up
     return low if least is None else max(low, least), high if most is None else min(high, most)
+
+
+def least_certain(spread: Spread, *sides: Measured) -> int:
+    """The degrees of freedom: of the spread, and of what was estimated to find the influences."""
+    return min([spread.df, *(side.df for side in sides if side.df is not None)])
+
+
+def further(far: float, size: float) -> float:
+    """How far the end lies that was `far` away, towards more of a size whose error grows with it.
+
+    Where the size is twice as large, so is its error: the steps that were seen are multiples of what was found, and the same multiples of
+    what is true. So it is the logarithm of the size that is so far from its end: size·(exp(far/size) − 1). Beyond the size itself, where
+    the interval says next to nothing, it goes on along the tangent, that no number overflows.
+    """
+    if not 0 < size < math.inf:
+        return far
+    return max(far, size * math.expm1(far / size) if far < size else math.e * far - size)
 
 
 def share_of(metric: Metric, sample: Sample) -> tuple[int, int] | None:

@@ -83,6 +83,11 @@ class Spread:
         return max(down, extremes[0]), max(up, extremes[1])
 
     @property
+    def range(self) -> float:
+        """From the least influence, or nothing, to the largest."""
+        return self.size * sum(self.extremes)
+
+    @property
     def longest(self) -> float:
         """The largest influence, whichever way it goes."""
         return self.size * max(self.extremes)

@@ -4,10 +4,14 @@ A sample quantile does not answer smoothly to one example's weight, so its influ
 quantile: (q − [x ≤ quantile])/density. The density is not smoothed with a chosen kernel but read off the order
 statistics that bound the quantile's own distribution-free 95 % interval (Woodruff 1952): the standard error is by
 construction that interval's half-width over 1.96. It is deterministic, invariant to monotone scale, and honest where
-values tie: a run of equal values around the quantile has no width, hence no interval, hence no verdict.
+values tie: a run of equal values around the quantile has no width, hence no interval, hence no verdict. But it is an
+estimate: of the m spacings between those two order statistics, exponential where the density is even, the sum has a
+relative variance of 1/m, its square 4/m, which is that of a variance of m/2 degrees of freedom (`certainty`).
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -59,13 +63,25 @@ def _with_influence(values: Floats, sample: Sample, q: float, value: float) -> M
     """The quantile with its influence; support is the number of examples on its thinner side."""
     within = (values <= value).astype(np.float64)
     beyond = min(independent(values < value, sample), independent(values > value, sample))
-    reach = critical(0.95) * float(np.sqrt(q * (1 - q) / _size(sample)))
+    size = _size(sample)
+    low, high = around(q, size)
     ranked, probability = _steps(values, sample.weight)
-    low, high = max(0.0, q - reach), min(1.0, q + reach)
     spread = (_at(ranked, probability, high) - _at(ranked, probability, low)) / (high - low)
     share = float(weighted(within, sample).sum()) / total(sample)
     influence = weighted((share - within) * spread, sample) / total(sample)
-    return Measured(value, influence, support=beyond, rare=f"examples beyond the {q:g}-quantile")
+    return Measured(value, influence, support=beyond, rare=f"examples beyond the {q:g}-quantile", df=certainty(q, size))
+
+
+def around(q: float, size: float) -> tuple[float, float]:
+    """Between which probabilities the share of `size` independent examples below their q-quantile lies, 95 times in a hundred."""
+    reach = critical(0.95) * math.sqrt(q * (1 - q) / size)
+    return max(0.0, q - reach), min(1.0, q + reach)
+
+
+def certainty(q: float, size: float) -> int:
+    """The degrees of freedom of a variance that is made of the density so found."""
+    low, high = around(q, size)
+    return max(1, int(size * (high - low) / 2))
 
 
 def _size(sample: Sample) -> float:

@@ -81,7 +81,7 @@ def _square(sample: Sample) -> Floats:
 
 def rmse(request: MetricRequest, where: str | None) -> Metric:
     """√ of the mean of (prediction − target)²."""
-    return from_means(request, "rmse/1", _mean(_square, _root, "square"), where=where)
+    return replace(from_means(request, "rmse/1", _mean(_square, _root, "square"), where=where), sized="value")
 
 
 def _root(mean: tuple[float, ...]) -> Level:
@@ -97,7 +97,8 @@ def r2(request: MetricRequest, where: str | None) -> Metric:
         centred *= centred
         return _square(sample), centred
 
-    return from_means(request, "r2/1", Means(of, _explained, _middle, columns=("square", "centred")), where=where)
+    means = Means(of, _explained, _middle, columns=("square", "centred"))
+    return replace(from_means(request, "r2/1", means, where=where), sized="rest")
 
 
 def _middle(sample: Sample) -> tuple[str, float] | Measured:

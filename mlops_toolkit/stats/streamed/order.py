@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_toolkit.errors import UsageError
-from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
+from mlops_toolkit.stats.metrics.quantiles import around, certainty
 from mlops_toolkit.stats.sample import Floats, Sample
 from mlops_toolkit.stats.streamed.rows import Rows
 
@@ -132,8 +132,7 @@ class OfOrder:
             self._open = []
             return
         q = self.order.q
-        reach = critical(0.95) * math.sqrt(q * (1 - q) / rows.units)
-        self._ends = max(0.0, q - reach), min(1.0, q + reach)
+        self._ends = around(q, rows.units)
         if rows.clustered:
             self._marks = np.zeros(len(rows.there), bool), np.zeros(len(rows.there), bool)
         wanted = {rank for p in (q, *self._ends) for rank in self._around(p)}
@@ -198,7 +197,8 @@ class OfOrder:
         if not self.finite or not math.isfinite(self._value) or not math.isfinite(self._density):
             return Measured(None, state="not-finite")
         beyond = self._beyond if self._marks is None else [int(np.count_nonzero(marks)) for marks in self._marks]
-        return Measured(self._value, support=min(beyond), rare=f"examples beyond the {self.order.q:g}-quantile")
+        q = self.order.q
+        return Measured(self._value, support=min(beyond), rare=f"examples beyond the {q:g}-quantile", df=certainty(q, rows.units))
 
     def influence(self, sample: Sample) -> Floats:
         values = self._values(sample)

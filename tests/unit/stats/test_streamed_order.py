@@ -59,7 +59,7 @@ def test_a_quantile_in_blocks_is_the_one_in_memory(name: str, q: float, clustere
     asked = Asked((metric,), (), {None: None}, 3000 if clustered else 0, blocks[0])
     streamed = measured(blocks, asked, 0.95)[0]["p"][None]
     whole = paired(metric, base, head)
-    for field in ("baseline", "head", "change", "low", "high", "standard_error", "head_low", "head_high"):
+    for field in ("baseline", "head", "change", "low", "high", "standard_error", "head_low", "head_high", "df"):
         mine, theirs = getattr(streamed, field), getattr(whole, field)
         assert mine == (None if theirs is None else pytest.approx(theirs, rel=1e-9, abs=1e-300)), field
     assert (streamed.support, streamed.disagree, streamed.reason) == (whole.support, whole.disagree, whole.reason)
