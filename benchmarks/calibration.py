@@ -30,6 +30,7 @@ from mlops_toolkit.stats.rule import decide
 
 LABELS = ("accuracy", "balanced-accuracy", "precision:b", "recall:b", "f1:b", "precision-macro", "f1-macro", "f1-weighted", "mcc", "kappa")
 SCORES = ("roc-auc", "average-precision", "roc-auc:b", "average-precision:b", "log-loss", "brier")
+ORDERS = ("roc-auc", "average-precision")
 NUMBERS = ("mae", "rmse", "r2", "mape", "pinball:0.9", "median-absolute-error", "mean:judge", "quantile:judge")
 ALLOWED, NOMINAL = 0.03, 0.025
 COVERAGE = 0.93
@@ -87,6 +88,14 @@ def cells() -> Iterator[Cell]:
     yield Cell("3 classes, all scores move", lambda rng: classes(rng, jitter=0.4), (200, 1000), SCORES)
     yield Cell("rare: 90, 7, 3 %", lambda rng: classes(rng, prior=(0.9, 0.07, 0.03), disagree=0.04), (200, 1000, 5000), both)
     yield Cell("rare: 95, 5 %", lambda rng: classes(rng, prior=(0.95, 0.05), skill=2.2, disagree=0.03, harm=0.5), (200, 1000, 5000), both)
+    for share, sizes in ((0.05, (1000, 5000)), (0.01, (5000, 50_000))):
+        for area, skill in ((0.7, 0.52), (0.9, 1.28), (0.99, 2.33)):
+            yield Cell(
+                f"rare: {share:.0%}, ROC-AUC {area}",
+                lambda rng, p=share, k=skill: classes(rng, prior=(1 - p, p), skill=k, disagree=0.3, harm=0.2),  # type: ignore[misc]
+                sizes,
+                ORDERS,
+            )
     yield Cell("log-normal weights", lambda rng: classes(rng, disagree=0.1).weighted(rng, 0.8), (200, 1000), both)
     yield Cell(
         "clusters of 6, uneven", lambda rng: classes(rng, disagree=0.1, cluster=clusters(rng, 60_000, 6, 0.7)), (60, 120, 600, 3000), both

@@ -103,7 +103,7 @@ def classes(
     other = np.log(prior) + skill * afresh
     differ = float((logits.argmax(1) != other.argmax(1)).mean())
     touched = _common(rng, cluster, (size,), 0.5)
-    fresh = touched <= np.quantile(touched, min(1.0, disagree / differ))
+    fresh = touched <= np.quantile(touched, min(1.0, disagree / max(differ, 1e-9)))
     moved = np.where(fresh[:, None], other, logits + jitter * rng.normal(size=logits.shape))
     labels = tuple("abcdefghij"[: len(prior)])
     sides = [_of_logits(target, values, labels, cluster) for values in (logits, moved)]

@@ -11,7 +11,7 @@ from mlops_toolkit.stats.luck import Luck, Part
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import tango, wilson
 from mlops_toolkit.stats.single import least_certain, own_interval
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, distance
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, distance, guarded
 from mlops_toolkit.stats.unseen import units
 
 TOO_LARGE = "the differences are too large to compute with: there is no interval"
@@ -255,7 +255,7 @@ def _within(metric: Metric, found: Paired) -> Paired:
 
 
 def _guarded(plain: Paired, parts: Parts, confidence: float) -> Paired:
-    """Against rare steps that none of those that differ has shown (see `guarded`).
+    """Against rare steps that none of those that differ has shown (see `spread.guarded`).
 
     The longest is what a score can do; of a metric without bounds the largest pull that any example has on the head's own value: how long
     the tail of errors is shows in all examples, also where few of them differ. There the hidden step comes on top of what was seen: a tail
@@ -280,15 +280,6 @@ def _crossed(plain: Paired, parts: Parts) -> Paired:
     hidden = jump / (1 + error / jump * (error / jump))
     down, up = (max(step, jump / 2) + hidden for step in plain.steps)
     return replace(plain, steps=(down, up))
-
-
-def guarded(seen: tuple[float, float], error: float, longest: tuple[float, float]) -> tuple[float, float]:
-    """Steps down and up that are at least a quarter of the longest there may be, the less, the more the standard error says that such
-    were seen."""
-    down, up = (
-        max(one, most / 4 / (1 + error / most * (error / most))) if most > 0 else one for one, most in zip(seen, longest, strict=True)
-    )
-    return down, up
 
 
 def _bounded(plain: Paired, parts: Parts, confidence: float) -> Paired | None:

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlops_toolkit.stats.conclude import Paired, guarded, too_few
+from mlops_toolkit.stats.conclude import Paired, too_few
 from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Direction
 from mlops_toolkit.stats.sample import Floats
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, distance
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, Spread, distance, guarded
 
 Left = Sequence[float | None]
 

@@ -28,7 +28,7 @@ from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.paired import Paired, Rows
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Floats, Sample
-from mlops_toolkit.stats.single import own_interval, share_of
+from mlops_toolkit.stats.single import own_interval, own_longest, share_of
 from mlops_toolkit.stats.spread import FEWEST_EXAMPLES, Spread, by_unit
 from mlops_toolkit.stats.tally import dense, uneven
 
@@ -261,7 +261,8 @@ def _with_own(metric: Metric, made: Paired, head: _Side, parts: tuple[Part, ...]
         cluster = dense(head.one.cluster)
         of_value = Spread.of(by_unit(head.mean, cluster))
         value = Measured(head.value, None, "ok", head.support, head.rare, head.df)
-        own = own_interval(metric, value, of_value, clustered=cluster is not None, confidence=confidence)
+        longest = own_longest(metric, replace(head.one, cluster=cluster))
+        own = own_interval(metric, value, of_value, clustered=cluster is not None, confidence=confidence, longest=longest)
     low, high = own or (None, None)
     return _own(made, low, high, (Part(head.spread, 1 / k),) if k > 1 else (replace(parts[0], share=1.0),), confidence, metric)
 

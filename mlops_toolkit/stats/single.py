@@ -13,7 +13,7 @@ from mlops_toolkit.stats.distributions import critical
 from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Codes, Floats, Sample
-from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, distance
+from mlops_toolkit.stats.spread import FEWEST_ACTIVE, FEWEST_CLUSTERS, FEWEST_EXAMPLES, Spread, by_unit, distance, guarded
 from mlops_toolkit.stats.tally import Slope, Tally, dense, uneven
 from mlops_toolkit.stats.unseen import units
 
@@ -87,6 +87,8 @@ def own_interval(
         if bounds is None:
             return None
         t, steps = critical(confidence, spread.units - 1 if clustered else None), bounds
+    elif metric.ranked is not None and (bounds := longest(units(confidence, spread.active))) is not None:
+        steps = _of_scores(metric, spread, bounds)
     down, up = (distance(t, spread.error, step) for step in steps)
     if not math.isfinite(down + up):
         return None
@@ -97,6 +99,17 @@ def own_interval(
     least, most = metric.bounds
     low, high = measured.value - down, measured.value + up
     return low if least is None else max(low, least), high if most is None else min(high, most)
+
+
+def _of_scores(metric: Metric, spread: Spread, longest: Interval) -> Interval:
+    """The steps of a value that is one of an order, as those of a change (see `conclude`): how long they may be at most is known.
+
+    What stands out among thousands of examples tells nothing where thirty positives make up the spread: all of them do. Half the longest
+    step at least it is of average precision, of which one example that rises above all positives takes many of them down.
+    """
+    down, up = guarded(spread.skewed, spread.error or 0.0, longest)
+    least = 0.5 if metric.family == "average-precision" else 0.0
+    return max(down, least * longest[0]), max(up, least * longest[1])
 
 
 def least_certain(spread: Spread, *sides: Measured) -> int:

@@ -130,6 +130,15 @@ def reach(confidence: float, df: int, skew: float) -> tuple[float, float]:
     return (t, further) if skew > 0 else (further, t)
 
 
+def guarded(seen: tuple[float, float], error: float, longest: tuple[float, float]) -> tuple[float, float]:
+    """Steps down and up that are at least a quarter of the longest there may be, the less, the more the standard error says that such
+    were seen."""
+    down, up = (
+        max(one, most / 4 / (1 + error / most * (error / most))) if most > 0 else one for one, most in zip(seen, longest, strict=True)
+    )
+    return down, up
+
+
 def distance(t: float, error: float, step: float) -> float:
     """How far an end lies that reaches by t of the standard errors `error`, where what lies further out is made of steps of this length."""
     half = t * step / 2

@@ -161,6 +161,10 @@ def of_scores(metric: Metric, sample: Sample, many: float) -> float | None:
         return (float(sample.n) if sample.weight is None else float(sample.weight.sum())) / _heaviest(sample)
 
     def of_class(c: int) -> tuple[float, float]:
+        found: tuple[float, float] = sample.once(("sizes", c), lambda: counted(c))
+        return found
+
+    def counted(c: int) -> tuple[float, float]:
         if sample.cluster is None:
             return _of_rows(target, c, sample.weight, sample.n)
         return _size(sample, np.asarray(target == c)), _size(sample, np.asarray(target != c))
