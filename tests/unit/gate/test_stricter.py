@@ -137,7 +137,7 @@ KEYS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "looks": ({"looks": Looks(5, "each")}, {"looks": Looks(9, "none")}, "looks.spend each → none; looks.warn-after 5 → 9"),
     "train": ({"train": Train(**TRAIN, seeds=(0, 1, 2))}, {"train": Train(**TRAIN, seeds=(0,))}, "train.seeds 3 → 1"),
 }
-NOT_OF_THE_GATE = {"name", "model", "models", "history", "comment", "publish", "allow_forks"}
+NOT_OF_THE_GATE = {"name", "model", "models", "history", "comment", "publish", "deploy", "monitor", "allow_forks"}
 HELD_ELSEWHERE = {"gate", "accepted", "evaluate", "measures", "self_reported"}  # by rule, by check, by metric, and by compare.reported
 
 
