@@ -121,7 +121,8 @@ class Watch:
         self.limits, self.length, self.after = limits, length, after
         first, last = earlier
         self.reference = minus(last, first) if first is not None and last is not None else None
-        alpha = (1 - limits.confidence) / 2 / 2  # half of it before the switch, half after
+        asked = [one for one in (limits.errors, limits.latency, limits.most_latency, limits.predictions) if one is not None]
+        alpha = (1 - limits.confidence) / 2 / max(1, len(asked)) / 2  # each limit has its part; half of it before the switch, half after
         pieces = min(PIECES, max(1, math.ceil(length / PIECE))) if after else 0
         self.alpha = alpha / (pieces + 1 if after else max(1, parts))
         self.piece = length / pieces if pieces else math.inf
