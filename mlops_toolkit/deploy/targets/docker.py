@@ -181,11 +181,13 @@ class DockerTarget:
         return ["--filter", f"label={LABEL}name={self.name}", "--filter", f"label={LABEL}role={role}"]
 
     def _images(self, cli: Cli, order: Order) -> tuple[str, str]:
-        """The agent's image and interpreter, on the host now; the release's, too, where we have its registry's password and the host has not."""
+        """The agent's image and interpreter, on the host now; the release's and the proxy's, too, where we have the password and the host has not."""
         if order.release is not None and order.kind == "deploy":
             spec = Spec.read(order.release.spec)
             self._pull(cli, order.release.image)
             self._pull(cli, spec.agent_image)
+            if spec.proxy_image:
+                self._pull(cli, spec.proxy_image)
             return spec.agent_image, spec.python
         known = self._known(cli)
         if known is None:
