@@ -174,6 +174,8 @@ def _after(state: State, doing: Doing, look: Look, now: Moment) -> Action:
             return found
         if switched < order.watch:
             return Wait("watch", verdict.text if verdict else "watched", judge="watch")
+        if not order.watch:
+            return done(doing, "watched", "not watched: it was before" if order.kind == "rollback" else "not watched")
         return done(doing, "watched", f"watched for {order.watch:g} s" + (f": {verdict.text}" if verdict and verdict.reasons else ""))
     if (found := leave(state, look, now, new.id, switched)) is not None:
         return found
