@@ -92,7 +92,8 @@ class HelmTarget:
             history = self._history(reached)
         good = [one for one in reversed(history) if one.status in GOOD and one.release is not None]
         live = next((one for one in good if one.status == "deployed"), None)
-        pending = next((one for one in history if one.status.startswith("pending-")), None)
+        # of those before the last, one that was left pending stays so in Helm's history for ever
+        pending = history[-1] if history and history[-1].status.startswith("pending-") else None
         return Standing(
             live=live.release if live else None,
             since=live.updated if live else "",
