@@ -1,0 +1,143 @@
+"""The targets `kubernetes` and `helm` as `mlops deploy` opens them: a Job that outlives whoever follows it, files that the API takes, Helm mended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops_toolkit.config.deploying import Deploy, Resources, RolloutOptions
+from mlops_toolkit.config.quantities import Duration
+from mlops_toolkit.deploy.targets import Event, Outcome, Place, open_target
+from mlops_toolkit.forge.memory import Memory
+from mlops_toolkit.rollout.order import Limits, Order, Release
+from mlops_toolkit.system.clock import SystemClock
+from tests.cluster.site import CPU, NAME, Site
+from tests.needs import require
+from tests.world.cluster import Kubernetes, until
+
+pytestmark = pytest.mark.cluster
+
+
+def place(kubernetes: Kubernetes, namespace: str, folder: Path, target: str, **options: Any) -> Place:
+    """As `deploy:` of mlops.yaml would say it; the kubeconfig comes in a variable, as a secret of CI does."""
+    known = {"resources": CPU, "kubeconfig": "env://KUBECONFIG_CONTENT", "namespace": namespace, **options}
+    env = {**os.environ, "KUBECONFIG_CONTENT": kubernetes.kubeconfig.read_text(), "SECRET": "top secret"}
+    env["PATH"] = f"{os.environ.get('MLOPS_TEST_TOOLS', '')}/bin:{env['PATH']}"
+    secrets = {one: env[one] for one in known.get("env", ())}
+    at: Callable[[str], str] = lambda key: f"mlops.yaml, {key}"
+    made = Deploy(target=target, **known)  # type: ignore[arg-type]
+    return Place("test", NAME, made, at, folder, folder, env, secrets, SystemClock(), lambda _: None, Memory(), print)
+
+
+def order(target: Any, version: str, image: str | None, **more: Any) -> Order:
+    release = None if image is None else Release(image.rsplit(":", 1)[1][:12], image, version, spec=dict(target.spec(image)))
+    known: dict[str, Any] = {
+        "strategy": "blue-green",
+        "watch": 2.0,
+        "drain": 5.0,
+        "start": 90.0,
+        "limits": Limits(latency=None, predictions=None),
+    }
+    return Order(f"order-{time.time_ns()}", NAME, "test", "deploy" if image else "rollback", release, **{**known, **more})
+
+
+def outcome(events: list[Event]) -> Outcome:
+    last = events[-1]
+    assert last.state == "over", events
+    assert last.outcome is not None
+    return last.outcome
+
+
+def test_a_job_carries_it_out(site: Site, tmp_path: Path) -> None:
+    """The order goes on when whoever follows it is gone, and when its pod is killed; the same order again is followed to its end. Its account may
+    read no Secret; the model's variable stands in a Secret alone; all that `--render` writes is taken by the API.
+    """
+    opened = place(site.kubernetes, site.namespace, tmp_path, "kubernetes", env=("SECRET",))
+    target = open_target(opened)
+    given = order(target, "v1.0.0", site.image("1"))
+    written = target.render(given, tmp_path / "out")
+    for path in written:
+        if "kserve" not in str(path):
+            site.kubernetes.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(path))
+    assert "top secret" not in "".join(path.read_text() for path in written)
+    first = target.give(given)
+    assert next(first).step
+    first.close()  # type: ignore[attr-defined]
+    pods = ("-n", site.namespace, "get", "pods", "-l", "org.mlops/part=order", "-o", "name")
+    site.kubernetes.kubectl("-n", site.namespace, "delete", "--grace-period=0", "--force", site.kubernetes.kubectl(*pods).split()[0])
+    told = list(target.give(given))
+    assert outcome(told).result == "deployed", told
+    site.is_one(given.release)  # type: ignore[arg-type]
+    assert outcome(list(target.give(given))).result == "deployed"
+    standing = target.status()
+    assert standing.live is not None
+    assert (standing.live.id, standing.under_way, dict(standing.shares)) == (given.release.id, None, {given.release.id: 1.0})  # type: ignore[union-attr]
+    who = f"--as=system:serviceaccount:{site.namespace}:{NAME}-agent"
+    for words, allowed in ((("get", "secrets"), "no"), (("create", "pods/exec"), "no"), (("patch", "deployments"), "yes")):
+        assert site.kubernetes.kubectl("-n", site.namespace, "auth", "can-i", *words, who, check=False).split()[0] == allowed, words
+    assert "top secret" not in site.kubernetes.kubectl("-n", site.namespace, "get", "configmaps,jobs,deployments,pods", "-o", "yaml")
+
+
+def test_this_job_carries_it_out(site: Site, tmp_path: Path) -> None:
+    """`runs: here`: nothing but the release is made in the cluster; a Service of somebody else's is left alone, and said."""
+    target = open_target(place(site.kubernetes, site.namespace, tmp_path, "kubernetes", runs="here"))
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": NAME},
+        "spec": {"ports": [{"port": 80}], "selector": {"app": "x"}},
+    }
+    site.kubernetes.kubectl("-n", site.namespace, "apply", "-f", "-", stdin=json.dumps(service))
+    found = outcome(list(target.give(order(target, "v1.0.0", site.image("1")))))
+    assert (found.result, found.live) == ("rolled-back", None), found
+    assert "that no rollout of this name made" in found.reason
+    left = site.kubernetes.json("-n", site.namespace, "get", "service", NAME)
+    assert left["spec"]["selector"] == {"app": "x"}
+    assert site.kubernetes.json("-n", site.namespace, "get", "jobs")["items"] == []
+
+
+def test_helm_left_half_done_is_put_right(site: Site, tmp_path: Path) -> None:
+    """Helm is killed in the middle of an upgrade: the next deployment says so, goes back to what ran, and deploys; a bad one goes back by itself."""
+    helm = require("cluster", "helm")["helm"]
+    start = RolloutOptions(start=Duration("60s", 60.0))
+    target = open_target(place(site.kubernetes, site.namespace, tmp_path, "helm", rollout=start, resources=Resources(cpu=0.6)))
+    linted = subprocess.run(
+        [helm, "lint", "--strict", "charts/mlops-model", "--set", "image=a/b@sha256:" + "0" * 64],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert linted.returncode == 0, linted.stdout
+    assert outcome(list(target.give(order(target, "v1.0.0", site.image("1"))))).result == "deployed"
+    given = order(target, "v2.0.0", site.image("2"))
+    rendered = target.render(given, tmp_path / "out")
+    kinds = {one["kind"] for one in yaml.safe_load_all(rendered[1].read_text())}
+    assert kinds == {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"}
+    env = {**os.environ, "KUBECONFIG": str(site.kubernetes.kubeconfig)}
+    words = [helm, "upgrade", NAME, "charts/mlops-model", "--namespace", site.namespace, "--wait", "--values", str(rendered[0])]
+    upgrade = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    listed = [helm, "status", NAME, "--namespace", site.namespace]
+    until(lambda: b"pending-upgrade" in subprocess.run(listed, env=env, capture_output=True, check=False).stdout)
+    upgrade.send_signal(signal.SIGKILL)
+    upgrade.wait()
+    told = list(target.give(given))
+    assert re.search(r"revision 2 of m was left pending-upgrade .* back to revision 1", told[0].text), told
+    assert outcome(told).result == "deployed"
+    told = list(target.give(order(target, "v3.0.0", site.image("4", "crash"), start=25.0)))
+    assert outcome(told).result == "rolled-back"
+    assert "no kernel image is available" in outcome(told).reason, told
+    back = outcome(list(target.give(order(target, "", None))))
+    assert (back.result, back.live and back.live.version) == ("deployed", "v1.0.0"), back
+    standing = target.status()
+    assert standing.live is not None
+    assert (standing.live.version, standing.under_way) == ("v1.0.0", None)
