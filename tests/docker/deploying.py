@@ -97,7 +97,7 @@ class Studio:
         for name, packages in (("haproxy", images.HAPROXY), ("nginx", images.NGINX)):
             digest = images.put(images.client(registry.host, name), "1", {"amd64": [images.debian_layer(packages)]}, config=path)
             found[name] = f"{registry.host}/{name}@{digest}"
-        return cls(registry, folder, base, **found, python=f"{base.name}@{base.digest}")
+        return cls(registry, folder, base, found["haproxy"], found["nginx"], python=f"{base.name}@{base.digest}")
 
     def release(self, version: str, kind: str = "good", *, answer: int = 1, **spec: Any) -> Release:
         """A published release whose answers are all `answer`."""
