@@ -320,6 +320,6 @@ def wrong(out: str, errors: str) -> ReleaseFailure | EnvironmentFailure:
                 "no-golden", "the image cannot ask itself its golden examples: it was published by an older version", "publish it again"
             )
         return ReleaseFailure("wrong-answers", f"its golden examples cannot be asked: {(errors or out).strip()[-300:]}")
-    if name in ("not-ready", "no-answer"):
+    if name in ("not-ready", "no-answer", "too-busy", "too-many", "too-slow"):  # of a machine that is busy: asked again
         return EnvironmentFailure("not-ready", message)
     return ReleaseFailure("wrong-answers" if name == "wrong-answers" else f"golden-{name}"[:60], message)

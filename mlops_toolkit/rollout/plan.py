@@ -63,7 +63,7 @@ def _forward(state: State, doing: Doing, look: Look, now: Moment) -> Action:
     instance = look.observed.instances.get(new.id, Instance(new.id, "absent"))
     if "switch" not in did and "bring" not in did:
         return Do("bring", "bring", new, text=f"bring {new.image}")
-    if (found := _ready(doing, instance, look, now)) is not None:
+    if (found := _ready(state, doing, instance, look, now)) is not None:
         return found
     if "golden" not in did:
         return Do("golden", "golden", new, text=f"ask {called(new)} its golden examples")
@@ -72,18 +72,18 @@ def _forward(state: State, doing: Doing, look: Look, now: Moment) -> Action:
     return _after(state, doing, look, now)
 
 
-def _ready(doing: Doing, instance: Instance, look: Look, now: Moment) -> Action | None:
+def _ready(state: State, doing: Doing, instance: Instance, look: Look, now: Moment) -> Action | None:
     """Until the new release is there and ready; None where it is."""
     new, did = doing.release, doing.did
-    name = called(new)
+    name, beside = called(new), called(state.release(doing.before))
     if instance.health == "failed":
         return back(doing, "does-not-start" if "golden" not in did else "died", f"{name} does not run: {instance.why or 'it ended'}")
     if instance.health == "absent" and ("start" not in did or "golden" in did or now.since(did["start"].at) > GRACE):
         if "start" in did and _starts(did) >= 3:
             return back(doing, "does-not-stay", f"{name} was started three times and was gone again each time")
-        return Do("start", "start", new, text=f"start {name} beside {called_before(doing)}")
+        return Do("start", "start", new, text=f"start {name} beside {beside}")
     if "start" not in did:  # it was started, and then we were killed
-        return Do("start", "start", new, text=f"start {name} beside {called_before(doing)}")
+        return Do("start", "start", new, text=f"start {name} beside {beside}")
     if instance.health == "ready":
         return None
     if "golden" in did:
@@ -187,8 +187,3 @@ def _after(state: State, doing: Doing, look: Look, now: Moment) -> Action:
     if order.kind == "rollback" and before is not None:
         withdrawn[before.id] = order.reason or f"rolled back by {order.by or 'somebody'}"
     return End(Outcome("deployed", short(new), short(before), reason=f"{called(new)} is live"), withdrawn)
-
-
-def called_before(doing: Doing) -> str:
-    """The release before, in words."""
-    return doing.before or "nothing"
