@@ -60,7 +60,7 @@ def test_killed_at_half_the_traffic(site: Site) -> None:
     assert set(versions(load)) == {"1", "2"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("moment", ["begins", "did"])
 def test_killed_at_every_step(site: Site, step: str, moment: str) -> None:

@@ -74,12 +74,12 @@ def test_a_new_version_takes_over_and_a_rollback_takes_it_back_from_nothing(live
 @pytest.mark.parametrize(
     ("kind", "name", "words"),
     [
-        pytest.param("broken", "does-not-start", "a file is missing", marks=pytest.mark.slow),
-        pytest.param("exits", "does-not-start", "exit status 9", marks=pytest.mark.slow),
+        pytest.param("broken", "does-not-start", "a file is missing", marks=pytest.mark.long),
+        pytest.param("exits", "does-not-start", "exit status 9", marks=pytest.mark.long),
         ("wrong", "wrong-answers", "golden examples"),
         ("failing", "worse", "failed"),
-        pytest.param("slow", "worse", "95th", marks=pytest.mark.slow),
-        pytest.param("leaking", "died", "memory", marks=pytest.mark.slow),
+        pytest.param("slow", "worse", "95th", marks=pytest.mark.long),
+        pytest.param("leaking", "died", "memory", marks=pytest.mark.long),
     ],
 )
 def test_a_bad_release_goes_back(kind: str, name: str, words: str, live: Host, studio: Studio, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def carried(host: Host, order: Order, folder: Path, killed: set[tuple[str, str]]
     raise AssertionError("it does not end")
 
 
-@pytest.mark.parametrize("kind", ["good", pytest.param("failing", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["good", pytest.param("failing", marks=pytest.mark.long)])
 def test_killed_after_every_step_it_ends_in_one_release(kind: str, studio: Studio, docker: Callable[..., str], tmp_path: Path) -> None:
     with hosting(docker, tmp_path) as host:
         one, two = studio.release("1", answer=1, port=host.port), studio.release("2", kind, answer=2, port=host.port)
@@ -81,7 +81,7 @@ def test_killed_after_every_step_it_ends_in_one_release(kind: str, studio: Studi
             assert len(load.failed) <= 0.25 * load.requests
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_two_deployments_at_once_one_is_refused_and_docker_starts_a_killed_agent_again(
     studio: Studio, docker: Callable[..., str], tmp_path: Path
 ) -> None:
