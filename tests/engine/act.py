@@ -39,6 +39,7 @@ SHIPPED = (
     "report",
     "publish-image",
     "deploy",
+    "monitor",
     "mlops_toolkit",
     "requirements",
 )

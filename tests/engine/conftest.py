@@ -12,7 +12,7 @@ from tests.engine import act
 from tests.world.github import FakeGitHub, Token, serving
 from tests.world.project import project
 
-ALL = frozenset({"pull-requests", "statuses", "issues", "contents", "deployments"})
+ALL = frozenset({"pull-requests", "statuses", "issues", "contents", "deployments", "actions"})
 
 
 def tokens() -> dict[str, Token]:

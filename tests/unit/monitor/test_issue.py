@@ -8,8 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +18,9 @@ from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.monitor import tell, told
 from mlops_toolkit.monitor.alerts import ALERTS
 from tests.world.github import FakeGitHub, Token, serving
-from tests.world.listening import listening
+from tests.world.ringing import alarm, prometheus, rings
 
 HOSTILE = "x <!-- mlops-actions:1 alarms --> @team [a](http://b) |\n`rm` <img src=x>"
-
-
-def alarm(name: str = "InputsDrifted", *, status: str = "firing", since: str = "2026-03-01T11:20:00.5Z", **labels: str) -> dict[str, Any]:
-    said = {"alertname": name, "model": "spam", "environment": "production", "severity": "warning", **labels}
-    return {
-        "status": status,
-        "labels": said,
-        "annotations": {"description": f"{name} of {labels}"},
-        "startsAt": since,
-        "endsAt": "0001-01-01T00:00:00Z",
-    }
 
 
 def body(*alarms: dict[str, Any], **more: Any) -> str:
@@ -128,34 +115,6 @@ def test_a_relays_event_is_read(fake: FakeGitHub, here: Path, monkeypatch: pytes
     monkeypatch.setenv("GITHUB_EVENT_NAME", "repository_dispatch")
     assert issue(monkeypatch) == 0
     assert len(fake.open_issues()) == 1
-
-
-@contextmanager
-def prometheus(answer: Any, status: int = 200, asked: list[str] | None = None) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if asked is not None:
-                asked.append(f"{self.path} {self.headers.get('authorization')}")
-            raw = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(raw)))
-            self.send_header("location", "/elsewhere")
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
-
-    with listening(HTTPServer(("127.0.0.1", 0), Handler)) as port:
-        yield f"http://127.0.0.1:{port}"
-
-
-def rings(*alarms: dict[str, Any]) -> dict[str, Any]:
-    found = [
-        {"labels": one["labels"], "annotations": one["annotations"], "state": one["status"], "activeAt": one["startsAt"], "value": "1"}
-        for one in alarms
-    ]
-    return {"status": "success", "data": {"alerts": found}}
 
 
 def test_prometheus_is_asked_and_what_does_not_ring_any_more_is_closed(
