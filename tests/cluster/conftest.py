@@ -52,7 +52,7 @@ class Model:
 '''
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def image(kubernetes: Kubernetes, open_registry: Running, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """NAME@sha256:… of a version of the model; kind: what is wrong with it."""
     digest = images.put(images.client(open_registry.host, "kube-base"), "1", {"amd64": [images.debian_layer()]})

@@ -76,6 +76,7 @@ def test_killed_at_every_step(site: Site, step: str, moment: str) -> None:
     assert not load.failed, load.failed
 
 
+@pytest.mark.long
 def test_two_at_once_and_a_node_that_is_started_anew(site: Site) -> None:
     """The second is refused, with who has it. Then kubelet and containerd die in the middle of a canary and come back: it goes on, and no
     request fails before or long after.

@@ -93,9 +93,9 @@ def until(true: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kubernetes(open_registry: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
-    """A cluster that pulls from `open_registry`."""
+    """A cluster that pulls from `open_registry`. Of a file, and not of all: another worker's file may wait for its turn with it."""
     script = Path(os.environ.get("MLOPS_TEST_TOOLS", "/nowhere")) / "cluster"
     if not script.exists():
         missing("cluster", "there is no program `cluster` in MLOPS_TEST_TOOLS")
