@@ -55,8 +55,7 @@ def push(wanted: Wanted, registries: Registries, say: Callable[[str], None]) -> 
     blobs = [_blob(entry) for entry in sorted(entries, key=lambda one: one.path)]
     raw = configuration(wanted, form, [blob[0].digest for blob in blobs])
     config = Descriptor.of(CONFIG, raw)
-    sent = send(registry, blobs, say)
-    send(registry, [(config, CONFIGURATION, partial(Entry("config", raw).open))], say)
+    sent = send(registry, [*blobs, (config, CONFIGURATION, partial(Entry("config", raw).open))], say)
     manifest = Manifest(config, tuple(blob[0] for blob in blobs), marks_of(wanted), ARTIFACT).to_bytes()
     described = Descriptor.of(MANIFEST, manifest)
     registry.push_manifest(described.digest, manifest, MANIFEST)

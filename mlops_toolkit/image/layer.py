@@ -24,7 +24,7 @@ from mlops_toolkit.oci.documents import LAYER as TAR
 from mlops_toolkit.oci.documents import LAYER_GZIP as GZIP
 
 VERSION = "1"  # of how a layer is written: part of the key that it is remembered under
-BLOCK, SAMPLES = 1 << 16, 32
+BLOCK, SAMPLES = 1 << 14, 32
 WORTH = 0.9  # compressed to less than this, compression pays for its time at every pull
 LARGE = 64 << 20  # from here on the fastest level
 MOST_NAME, MOST_PART = 4000, 255

@@ -10,7 +10,7 @@ import io
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -52,15 +52,18 @@ def push(wanted: Wanted, registries: Registries, say: Say, *, bases: Callable[[S
     before = registry.sent_bytes
     found = bases(store) if bases else resolved(wanted, registries, store, say)
     built = [(one, *layers(wanted, model, one, store, say)) for one in found]
-    sent: dict[str, Sent] = {}
-    for one, ours, _ in built:
-        lent = one.source.repository if one.source and one.source.host == wanted.repository.host else None
-        sent |= send(registry, _theirs(one, registries, store), say, lent=lent)
-        sent |= send(registry, [_own(layer) for layer in ours], say)
     marks = assemble.marks_of(wanted, found[0])
     sha = sha256(wanted.model / manifests.NAME)
     images = [(one, assemble.image(wanted, one, ours, marks, sha)) for one, ours, _ in built]
-    send(registry, [(image.config.descriptor, CONFIGURATION, _bytes(image.config.content)) for _, image in images], say)
+    blobs: list[Blob] = []
+    lent: dict[str, str] = {}
+    for one, ours, _ in built:
+        theirs = _theirs(one, registries, store)
+        blobs += [*theirs, *map(_own, ours)]
+        if one.source and one.source.host == wanted.repository.host:
+            lent |= {blob.digest: one.source.repository for blob, _, _ in theirs}
+    blobs += [(image.config.descriptor, CONFIGURATION, _bytes(image.config.content)) for _, image in images]
+    sent = send(registry, blobs, say, lent=lent)
     for _, image in images:
         registry.push_manifest(image.manifest.descriptor.digest, image.manifest.content, image.manifest.descriptor.media_type)
     index = assemble.index(images, marks)
@@ -112,19 +115,24 @@ def layers(wanted: Wanted, model: Manifest, one: Base, store: Store, say: Say) -
 Blob = tuple[Descriptor, str, Callable[[], IO[bytes]]]
 
 
-def send(registry: Registry, blobs: Sequence[Blob], say: Say, *, lent: str | None = None) -> dict[str, Sent]:
-    """Send what is not there, a few at a time; by digest what became of each. lent: a repository of the same registry that may have them."""
+def send(registry: Registry, blobs: Sequence[Blob], say: Say, *, lent: Mapping[str, str] | None = None) -> dict[str, Sent]:
+    """Send what is not there, a few at a time, the largest first; by digest what became of each layer, in the order given.
+
+    lent: digest -> a repository of the same registry that may have it.
+    """
 
     def one(blob: Blob) -> Sent:
         described, what, content = blob
-        how = registry.push_blob(described.digest, described.size, content, from_repository=lent)
+        how = registry.push_blob(described.digest, described.size, content, from_repository=(lent or {}).get(described.digest))
         if how == "sent" and what != CONFIGURATION:
             with turn:
                 say(f"sent {what}, {_size(described.size)}")
         return Sent(what, described.digest, described.size, how == "sent")
 
     turn, unique = threading.Lock(), {blob[0].digest: blob for blob in blobs}
-    return {sent.digest: sent for sent in at_once(registry, [partial(one, blob) for blob in unique.values()])}
+    first = sorted(unique.values(), key=lambda blob: -blob[0].size)
+    found = {sent.digest: sent for sent in at_once(registry, [partial(one, blob) for blob in first])}
+    return {digest: found[digest] for digest, (_, what, _) in unique.items() if what != CONFIGURATION}
 
 
 def _size(size: int) -> str:
