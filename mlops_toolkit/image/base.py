@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.image.inside import Inside, Python, look
@@ -24,6 +25,7 @@ from mlops_toolkit.oci.documents import (
     Index,
     Manifest,
     Platform,
+    digest_of,
 )
 from mlops_toolkit.oci.reference import Reference, mirrored
 from mlops_toolkit.system.files import CHUNK
@@ -66,7 +68,7 @@ def resolve(
     asked = [_platform(name) for name in platforms]
     source = mirrored(base, mirrors, where="publish.mirrors")
     registry = registries(source)
-    raw, media_type, digest = _document(registry, source.target, base)
+    raw, media_type, digest = _document(registry, source.target, base, store)
     pinned = base.at(tag=base.tag, digest=digest)
     index = Index.read(raw, media_type) if media_type in INDEXES else None
     found = []
@@ -81,7 +83,7 @@ def resolve(
                     where="publish.platforms",
                     hint=f"it is there for {', '.join(known) or 'no platform by name'}",
                 )
-            content, kind, _ = _document(registry, chosen.digest, base)
+            content, kind, _ = _document(registry, chosen.digest, base, store)
         else:
             content, kind = raw, media_type
         found.append(_one(pinned, source.at(digest=digest), platform, Manifest.read(content, kind), registry, store, python))
@@ -109,12 +111,31 @@ def fetched(registry: Registry, blob: Descriptor, store: Store) -> Path:
         return settle(blob.digest)
 
 
-def _document(registry: Registry, target: str, base: Reference) -> tuple[bytes, str, str]:
+def _document(registry: Registry, target: str, base: Reference, store: Store) -> tuple[bytes, str, str]:
+    """Bytes, media type and digest. One that is asked for by digest is kept and not asked for again: hubs count what is asked."""
+    kept = _kept(store, target)
+    if kept is not None:
+        return kept
     found = registry.pull_manifest(target, accept=(*INDEXES, *MANIFESTS))
     if found is None:
         where = f"{registry.host}/{registry.repository}"
         raise UsageError("no-base", f"there is no {target} at {where}", where="publish.base", hint=f'"{base}" names the base image')
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        store.remember(_key(found.digest), {"text": found.content.decode(), "type": found.media_type})
     return found
+
+
+def _kept(store: Store, target: str) -> tuple[bytes, str, str] | None:
+    said: Any = store.known(_key(target)) if target.startswith("sha256:") else None
+    try:
+        content, media_type = str(said["text"]).encode(), str(said["type"])
+    except (TypeError, KeyError):
+        return None
+    return (content, media_type, target) if digest_of(content) == target else None
+
+
+def _key(digest: str) -> str:
+    return f"document-{digest.removeprefix('sha256:')}"
 
 
 def _platform(name: str) -> Platform:

@@ -102,6 +102,29 @@ def test_nothing_changed_nothing_sent_and_a_new_model_is_one_layer(wanted: Make,
     assert new.sent_bytes < new.layers[-1].size + 20_000  # and the configuration
 
 
+def test_a_base_by_digest_is_asked_for_once(wanted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hubs count what is asked of them. What was kept and is not what its digest says is asked for again."""
+    asked = []
+    pull = Registry.pull_manifest
+
+    def counted(self: Registry, target: str, **more: Any) -> Any:
+        asked.append(target) if self.repository.endswith("/base") else None
+        return pull(self, target, **more)
+
+    monkeypatch.setattr(Registry, "pull_manifest", counted)
+    first = pushed(wanted())
+    assert [target.partition(":")[0] for target in asked] == ["1", "sha256"]
+    assert first.base is not None
+    pinned = wanted(base=first.base.at(digest=first.base.digest))
+    asked.clear()
+    second = pushed(pinned)
+    assert asked == []  # by its tag it was asked for before, and its digest was kept
+    for path in pinned.cache.glob("known/document-*.json"):
+        path.write_text(path.read_text().replace("sha256", "sha265"))
+    assert pushed(pinned).digest == second.digest
+    assert len(asked) == 2
+
+
 def test_two_platforms_share_what_is_the_same(wanted: Make) -> None:
     """One index; the layers that do not depend on the processor are stored once."""
     asked = wanted(platforms=("linux/arm64", "linux/amd64"))
