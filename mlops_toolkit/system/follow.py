@@ -165,11 +165,13 @@ class Follow:
         return True
 
     def _sample(self, now: float) -> None:
+        worked = time.thread_time()
         processes = leftovers.table()
         self._seen(processes)
         family = leftovers.descendants(self.leader.pid, processes)
         self.peak_memory = max(self.peak_memory or 0, leftovers.resident(family)) or None
         self._meter.sample(now - self._sampled)
         self._sampled = time.monotonic()
-        # Never more than 2 % of a core for looking, on a machine with thousands of processes too.
-        self._interval = max(1.0 if self._interval >= 0.8 else self._interval * 2, 50 * (self._sampled - now))
+        # Never more than 2 % of a core for looking, on a machine with thousands of processes too. What counts is our own work: on a busy
+        # machine a look takes long because others run meanwhile, and to look less often would miss a short command's memory.
+        self._interval = max(1.0 if self._interval >= 0.8 else self._interval * 2, 50 * (time.thread_time() - worked))

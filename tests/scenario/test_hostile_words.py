@@ -95,7 +95,7 @@ def test_names_that_measure_and_release_cannot_give(tmp_path: Path) -> None:
         ("history", "release", run, "--as", "v1\nv2"): "is no name for a release",
         ("history", "release", "nope", "--as", "v1"): '"nope" is no run id',
         ("bisect", "nope"): 'there is no metric "nope"',
-        ("bisect", "accuracy", "--since", "nope"): '"nope" is no run, commit, branch or tag',
+        ("bisect", "accuracy", "--since", "nope"): '"nope" is no commit, branch or tag',
     }.items():
         done = repository.mlops(*words, code=None)
         assert done.returncode in (2, 5), done.stderr

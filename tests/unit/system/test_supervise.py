@@ -236,9 +236,8 @@ def test_a_time_limit_ends_the_whole_tree(tmp_path: Path) -> None:
 
 
 def test_resources_are_measured(tmp_path: Path) -> None:
-    program = (
-        "import time\nx = bytearray(200_000_000)\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ntime.sleep(0.3)\n"
-    )
+    # It holds its memory for longer than the second between two looks: this process may have been larger itself, and then only looks tell.
+    program = "import time\nx = bytearray(200_000_000)\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ntime.sleep(1.3)\n"
     (tmp_path / "p.py").write_text(program)
     took = run("$PYTHON p.py | cat", tmp_path).resources
     assert took.peak_memory is not None
@@ -246,7 +245,7 @@ def test_resources_are_measured(tmp_path: Path) -> None:
     assert took.cpu_seconds is not None
     assert 0.4 <= took.cpu_seconds < 5
     assert took.wall_seconds is not None
-    assert took.wall_seconds >= 0.7
+    assert took.wall_seconds >= 1.7
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
