@@ -35,13 +35,16 @@ def _plain(found: re.Match[str]) -> str:
     return "\n" if found[1] == "n" else found[1]
 
 
-def sample(at: float, since: str, texts: Iterable[str]) -> Sample:
-    """One release's counters: those of all its instances together. texts: each one's /metrics."""
+def sample(at: float, texts: Mapping[str, str]) -> Sample:
+    """One release's counters: those of all its instances together. texts: each one's /metrics, by which one it is and when it began.
+
+    Whoever did not answer this time is missed in the sum: it is of the same counters only as one to which the same answered.
+    """
     requests = failed = 0.0
     memory = None
     latency: dict[float, float] = defaultdict(float)
     answers: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for text in texts:
+    for text in texts.values():
         numbers: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         for name, labels, value in parsed(text):
             if name == "mlops_requests_total" and labels.get("route") in ROUTES:
@@ -68,7 +71,7 @@ def sample(at: float, since: str, texts: Iterable[str]) -> Sample:
         latency={bound: int(count) for bound, count in sorted(latency.items())},
         answers={output: _whole(labels) for output, labels in sorted(answers.items())},
         memory=memory,
-        since=since,
+        since=" ".join(sorted(texts)),
     )
 
 

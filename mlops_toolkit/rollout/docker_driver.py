@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +125,11 @@ class DockerDriver:
 
     def sample(self, release: Release) -> Sample:
         boxes = [box for box in self.boxes() if box.release == release.id]
-        texts = [told for box in boxes if box.runs and (told := self.asked(box, "/metrics")) is not None]
-        since = " ".join(sorted(str(box.told["State"]["StartedAt"]) for box in boxes))
-        got = counted.sample(time.monotonic(), f"{since} {len(texts)}", texts)
+        got = counted.sample(time.monotonic(), self._metrics(boxes))
         subnet = self.ground.subnet()
         now = (self.ground.proxy(subnet).seen() if subnet else None) or {}
         broken = sum(now[box.slot].broken for box in boxes if box.slot in now)  # what the client never got an answer to
-        return Sample(got.at, got.requests + broken, got.failed + broken, got.latency, got.answers, got.memory, got.since)
+        return replace(got, requests=got.requests + broken, failed=got.failed + broken)
 
     def stop(self, release: Release) -> None:
         subnet = self.ground.subnet()
@@ -249,9 +247,7 @@ class DockerDriver:
             why = f"{len(boxes)} of {wanted} instances are there"
         flying = [now[box.slot].in_flight for box in boxes if box.slot in now] if now is not None else []
         if any(one is None for one in flying):
-            texts = [self.asked(box, "/metrics") for box in boxes if box.runs]
-            told = [one for one in texts if one is not None]
-            flying = [counted.in_flight(told)]
+            flying = [counted.in_flight(self._metrics(boxes).values())]
         return Instance(
             release, health, wanted, ready,
             restarts=sum(int(box.told["RestartCount"]) for box in boxes),
@@ -273,6 +269,11 @@ class DockerDriver:
         if box.runs and refused(self.asked(box, "/metrics") or ""):
             return "failed", last
         return "starting", last  # one that has ended is started again by the engine, also where the engine itself ended
+
+    def _metrics(self, boxes: Sequence[Box]) -> dict[str, str]:
+        """Of those that answer."""
+        told = {f"{box.id[:12]}/{box.told['State']['StartedAt']}": self.asked(box, "/metrics") for box in boxes if box.runs}
+        return {one: text for one, text in told.items() if text is not None}
 
     def asked(self, box: Box, path: str) -> str | None:
         """What an instance answers with 200; None for anything else."""

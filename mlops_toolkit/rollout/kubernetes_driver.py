@@ -57,7 +57,7 @@ class KubernetesDriver:
         ready = sum(map(cluster_things.ready, living))
         restarts = sum(int(one.get("restartCount") or 0) for pod in living for one in pod.get("status", {}).get("containerStatuses") or [])
         if "deletionTimestamp" in deployment["metadata"] or (wanted == 0 and pods):
-            return Instance(release, "stopping", wanted, ready, restarts, f"{len(pods)} pods are ending", self._in_flight(pods))
+            return Instance(release, "stopping", wanted, ready, restarts, f"{len(pods)} pods are ending", self._in_flight(pods, release))
         if wanted == 0:
             return Instance(release, "absent", 0, 0, restarts)
         why, health = "", "ready"
@@ -65,7 +65,7 @@ class KubernetesDriver:
             cause = self._cause(release, deployment, living)
             why = cause.text if cause else f"{ready} of {wanted} pods are ready"
             health = "ready" if share and ready else "failed" if cause is not None and cause.for_ever and not ready else "starting"
-        waiting = self._in_flight(living) if not share and ready else None
+        waiting = self._in_flight(living, release) if not share and ready else None
         made: Health = health  # type: ignore[assignment]
         return Instance(release, made, wanted, ready, restarts, why, waiting)
 
@@ -282,9 +282,7 @@ class KubernetesDriver:
 
     def sample(self, release: Release) -> Sample:
         """Its pods' own counters, read through the API server."""
-        pods = sorted(filter(cluster_things.ready, self._pods().get(release.id, [])), key=lambda pod: str(pod["metadata"]["uid"]))
-        since = ",".join(f"{pod['metadata']['uid']}/{cluster_things.restarts(pod)}" for pod in pods)
-        return counted.sample(self._clock(), since, self._metrics(pods, release.id))
+        return counted.sample(self._clock(), self._metrics(self._pods().get(release.id, []), release.id))
 
     # -- below --------------------------------------------------------------------------------------------------------------------------
     def _of(self, release: str) -> str:
@@ -304,9 +302,14 @@ class KubernetesDriver:
     def _shares_now(self) -> Mapping[str, float]:
         return self._shares(self.cluster.get("Service", self.name), self._deployments(), self._pods())
 
-    def _metrics(self, pods: Sequence[Object], release: str) -> list[str]:
-        port = int(self.manifests.of(release).get("port", 8080)) if pods else 0
-        return [text for pod in pods if (text := self._metrics_of(pod["metadata"]["name"], port)) is not None]
+    def _metrics(self, pods: Sequence[Object], release: str) -> dict[str, str]:
+        """Of those that are ready and answer."""
+        there = list(filter(cluster_things.ready, pods))
+        port = int(self.manifests.of(release).get("port", 8080)) if there else 0
+        told = {
+            f"{pod['metadata']['uid']}/{cluster_things.restarts(pod)}": self._metrics_of(pod["metadata"]["name"], port) for pod in there
+        }
+        return {one: text for one, text in told.items() if text is not None}
 
     def _metrics_of(self, pod: str, port: int) -> str | None:
         try:
@@ -316,12 +319,9 @@ class KubernetesDriver:
                 raise
             return None  # it is ending, or too busy to say
 
-    def _in_flight(self, pods: Sequence[Object]) -> int | None:
+    def _in_flight(self, pods: Sequence[Object], release: str) -> int | None:
         try:
-            by = {str(pod["metadata"]["labels"].get(RELEASE)) for pod in pods}
-            return (
-                sum(counted.in_flight(self._metrics([pod for pod in pods if cluster_things.ready(pod)], one)) for one in by) if by else None
-            )
+            return counted.in_flight(self._metrics(pods, release).values()) if pods else None
         except EnvironmentFailure:
             return None
 
