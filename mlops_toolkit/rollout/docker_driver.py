@@ -127,7 +127,9 @@ class DockerDriver:
         boxes = [box for box in self.boxes() if box.release == release.id]
         got = counted.sample(time.monotonic(), self._metrics(boxes))
         subnet = self.ground.subnet()
-        now = (self.ground.proxy(subnet).seen() if subnet else None) or {}
+        now = self.ground.proxy(subnet).seen() if subnet else None
+        if now is None:  # and what it had counted is missed, as an instance's own would be
+            return replace(got, since=f"{got.since} without the proxy")
         broken = sum(now[box.slot].broken for box in boxes if box.slot in now)  # what the client never got an answer to
         return replace(got, requests=got.requests + broken, failed=got.failed + broken)
 
