@@ -134,26 +134,23 @@ class DockerDriver:
         return replace(got, requests=got.requests + broken, failed=got.failed + broken)
 
     def stop(self, release: Release) -> None:
-        subnet = self.ground.subnet()
-        boxes = [box for box in self.boxes() if box.release == release.id]
-        if subnet is not None and self.ground.kind() is not None:
-            front = self.ground.proxy(subnet)
-            if proxy.parts(front.routes(), front.seen()).get(release.id):
-                raise EnvironmentFailure("has-traffic", f"{release.id} still has traffic: it is not stopped")
-        for box in boxes:
-            self.engine.call("POST", f"/containers/{box.id}/stop", query={"t": docker_spec.STOP_SECONDS}, fine=(304, 404))
-            self._remove(box.id)
-        if subnet is not None and self.ground.kind() is not None:
-            front = self.ground.proxy(subnet)
-            kept = [route for route in front.routes() if route.release != release.id]
-            if kept != list(front.routes()):
-                front.put(kept)
+        subnet, kind = self.ground.subnet(), self.ground.kind()
+        front = self.ground.proxy(subnet, kind) if subnet is not None and kind is not None else None
+        if front is not None and proxy.parts(front.routes(), front.seen()).get(release.id):
+            raise EnvironmentFailure("has-traffic", f"{release.id} still has traffic: it is not stopped")
+        for box in self.boxes():
+            if box.release == release.id:
+                self.engine.call("POST", f"/containers/{box.id}/stop", query={"t": docker_spec.STOP_SECONDS}, fine=(304, 404))
+                self._remove(box.id)
+        routes = front.routes() if front is not None else []
+        kept = [route for route in routes if route.release != release.id]
+        if front is not None and kept != list(routes):
+            front.put(kept)
 
     def forget(self, keep: Sequence[Release]) -> None:
         known = {release.id for release in keep}
-        for box in self.boxes():
-            if box.release not in known:
-                self.stop(Release(box.release, ""))
+        for left in sorted({box.release for box in self.boxes()} - known):
+            self.stop(Release(left, ""))
         docker_images.forget(self.engine, self.name, known)
         for path in (self.state / "env").glob("*.json"):
             if path.stem not in known:
