@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import ssl
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.rollout.unix_http import UnixConnection
 
 MANAGER = "mlops"  # the field manager
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -103,21 +103,10 @@ class Through:
     place: Path
 
     def connect(self) -> http.client.HTTPConnection:
-        return _UnixConnection(str(self.place))
+        return UnixConnection(str(self.place), TIMEOUT)
 
     def headers(self) -> dict[str, str]:
         return {}
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, place: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
-        self._place = place
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._place)
 
 
 class Cluster:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.rollout.unix_http import UnixConnection
 
 SOCKET = "/var/run/docker.sock"
 OLDEST, NEWEST = (1, 40), (1, 43)
@@ -31,23 +31,6 @@ class EngineRefusal(EnvironmentFailure):
     def __init__(self, status: int, words: str) -> None:
         super().__init__("docker-refused", f"the Docker engine refuses: {words}")
         self.status, self.words = status, words
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a socket of the file system."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("docker", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self._path)
-        except OSError:
-            self.sock.close()
-            raise
 
 
 @dataclass
@@ -128,7 +111,7 @@ class Engine:
     ) -> Iterator[http.client.HTTPResponse]:
         if self.version is None:
             self.version = self._negotiated()
-        with closing(_Connection(self.path, seconds)) as connection:
+        with closing(UnixConnection(self.path, seconds)) as connection:
             raw = None if body is None else json.dumps(body).encode()
             headers = {**extra, **({"Content-Type": "application/json"} if raw is not None else {})}
             told = "?" + urllib.parse.urlencode(query) if query else ""
@@ -140,7 +123,7 @@ class Engine:
                 raise self._silent(error) from error
 
     def _negotiated(self) -> str:
-        with closing(_Connection(self.path, SECONDS)) as connection:
+        with closing(UnixConnection(self.path, SECONDS)) as connection:
             try:
                 connection.request("GET", "/version")
                 with closing(connection.getresponse()) as answer:
