@@ -228,15 +228,16 @@ class Cluster:
         target = path + (f"?{urlencode(query)}" if query else "")
         raw = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         for last in (False, True):
-            try:
-                with self._turn:
+            with self._turn:
+                try:
                     status, answer = self._once(method, target, raw, kind or "application/json")
-                break
-            except (OSError, http.client.HTTPException) as error:
-                self.close()
-                if last:
-                    words = str(error) or type(error).__name__
-                    raise EnvironmentFailure("cluster-unreachable", f"the cluster's API does not answer: {words}", where=path) from error
+                    break
+                except (OSError, http.client.HTTPException) as error:
+                    self.close()  # in our turn: the next one's connection is not ours to close
+                    if last:
+                        words = str(error) or type(error).__name__
+                        message = f"the cluster's API does not answer: {words}"
+                        raise EnvironmentFailure("cluster-unreachable", message, where=path) from error
         if status >= 400:
             raise _refusal(status, answer, path)
         return status, answer
