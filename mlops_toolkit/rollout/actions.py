@@ -40,7 +40,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Do:
-    """Ask the driver for an effect. step: its key in the journal; release: whose, or the live one of `shadow`; data: into the journal's line."""
+    """Ask the driver for an effect. step: its key in the journal; release: whose, or the live one of `shadow`, with the other one `beside` it."""
 
     step: str
     effect: Effect
@@ -53,12 +53,11 @@ class Do:
 
 @dataclass(frozen=True)
 class Wait:
-    """Look again after so many seconds. step: what is waited for; judge: the step whose counters are to be looked at meanwhile."""
+    """Look again after so many seconds. step: what is waited for."""
 
     step: str
     text: str
     seconds: float = LOOK
-    judge: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,5 @@ def divided(share: float, old: int, most_new: int, most: int) -> tuple[int, int]
     return best
 
 
-def smallest(old: int, most: int) -> float:
-    """The smallest share that can be had at all."""
-    return 1 / max(most, old + 1)
-
-
 def _part(old: int, new: int) -> float:
     return new / (old + new) if new else 0.0

@@ -60,14 +60,14 @@ class KubernetesDriver:
             return Instance(release, "stopping", wanted, ready, restarts, f"{len(pods)} pods are ending", self._in_flight(pods, release))
         if wanted == 0:
             return Instance(release, "absent", 0, 0, restarts)
-        why, health = "", "ready"
+        why = ""
+        health: Health = "ready"
         if ready < wanted:
             cause = self._cause(release, deployment, living)
             why = cause.text if cause else f"{ready} of {wanted} pods are ready"
             health = "ready" if share and ready else "failed" if cause is not None and cause.for_ever and not ready else "starting"
         waiting = self._in_flight(living, release) if not share and ready else None
-        made: Health = health  # type: ignore[assignment]
-        return Instance(release, made, wanted, ready, restarts, why, waiting)
+        return Instance(release, health, wanted, ready, restarts, why, waiting)
 
     def _cause(self, release: str, deployment: Object, pods: Sequence[Object]) -> cluster_explain.Cause | None:
         names = {pod["metadata"]["name"] for pod in pods if not cluster_things.ready(pod)}
@@ -120,7 +120,7 @@ class KubernetesDriver:
             self._until(lambda: self.cluster.get("Deployment", self._of(release.id)) is None, f"{release.id} is still ending")
             there = None
         if there is None or int(there["spec"].get("replicas", 1)) == 0 or not cluster_things.as_kept(there, spec):
-            self._scale(release.id, int(spec.get("replicas", 1)), spec)
+            self._scale(int(spec.get("replicas", 1)), spec)
             return
         pods = [pod for pod in self._pods().get(release.id, []) if not cluster_things.ready(pod)]
         cause = self._cause(release.id, there, pods) if pods else None
@@ -182,7 +182,7 @@ class KubernetesDriver:
         if there is None:
             raise EnvironmentFailure("not-there", f"{release} has no Deployment {self._of(release)}: it cannot get the traffic")
         if int(there["spec"].get("replicas", 1)) < int(spec.get("replicas", 1)):
-            self._scale(release, int(spec["replicas"]), spec)
+            self._scale(int(spec["replicas"]), spec)
         self._ready_pods(release, int(spec.get("replicas", 1)))
         for thing in spec.get("shared", []):
             if thing["kind"] != "HTTPRoute":
@@ -192,7 +192,7 @@ class KubernetesDriver:
         if not any(thing["kind"] == "HorizontalPodAutoscaler" for thing in spec.get("shared", [])):
             self._no_autoscaling()
             if int(there["spec"].get("replicas", 1)) > int(spec.get("replicas", 1)):  # what a canary's step added
-                self._scale(release, int(spec["replicas"]), spec)
+                self._scale(int(spec["replicas"]), spec)
 
     def _to_nobody(self) -> None:
         """The Service stays, with its address, and selects no pod."""
@@ -224,20 +224,20 @@ class KubernetesDriver:
         if news == 0:
             return  # not even one pod of it is so little: it waits for a larger step, without traffic
         if not wide:
-            self._scale(new, news, spec)  # it has no traffic yet: fewer of it are nobody's loss
+            self._scale(news, spec)  # it has no traffic yet: fewer of it are nobody's loss
             self._alone(old, new)
         if olds > now[old]:
-            self._scale(old, olds, before)
+            self._scale(olds, before)
         self._ready_pods(old, olds)
         if wide and news != now[new]:
-            self._scale(new, news, spec)
+            self._scale(news, spec)
         self._ready_pods(new, news, exactly=not wide)
         if not wide:
             for thing in before.get("shared", []):
                 if thing["kind"] == "Service":
                     self._apply(cluster_things.selecting(thing, {NAME: self.name, PART: "model"}, old))
         elif olds < now[old]:
-            self._scale(old, olds, before)
+            self._scale(olds, before)
 
     def _weigh(self, shares: Mapping[str, float]) -> None:
         """The Gateway's own weights, of 1000: exact but for a tenth of a percent, and never more for the newest."""
@@ -325,7 +325,8 @@ class KubernetesDriver:
         except EnvironmentFailure:
             return None
 
-    def _scale(self, release: str, replicas: int, spec: Mapping[str, Any]) -> None:
+    def _scale(self, replicas: int, spec: Mapping[str, Any]) -> None:
+        """The Deployment of a release's manifests, with so many pods."""
         thing = copy.deepcopy(spec["deployment"])
         thing["spec"]["replicas"] = replicas
         thing["metadata"].setdefault("annotations", {})[cluster_things.SPEC] = cluster_things.digest(spec)

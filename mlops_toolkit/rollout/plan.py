@@ -124,7 +124,7 @@ def _towards(state: State, doing: Doing, look: Look, now: Moment) -> Action:
         made = did.get(f"share:{at}")
         if made is None or (not shadow and moved(look.observed.shares, made.data.get("shares"), new.id)):
             if made is not None and now.since(made.at) < AGAIN:
-                return Wait("share", "the traffic is divided otherwise than it was", judge=f"share:{at}")
+                return Wait("share", "the traffic is divided otherwise than it was")
             percent = f"{100 * step.share:g} %"
             if shadow:
                 return Do(
@@ -147,7 +147,7 @@ def _judged(doing: Doing, look: Look, elapsed: float, at: int, step: Step) -> Ac
     if elapsed >= step.hold and verdict is not None and verdict.verdict == "pass":
         return done(doing, f"judged:{at}", f"{100 * step.share:g} %: {text}", verdict="pass", numbers=verdict.numbers)
     if elapsed < step.most:
-        return Wait("judge", text, judge=f"share:{at}")
+        return Wait("judge", text)
     if doing.order.uncertain == "go-back":
         return back(
             doing,
@@ -173,7 +173,7 @@ def _after(state: State, doing: Doing, look: Look, now: Moment) -> Action:
         if order.strategy == "all-at-once" and (found := leave(state, look, now, new.id, switched)) is not None:
             return found
         if switched < order.watch:
-            return Wait("watch", verdict.text if verdict else "watched", judge="watch")
+            return Wait("watch", verdict.text if verdict else "watched")
         if not order.watch:
             return done(doing, "watched", "not watched: it was before" if order.kind == "rollback" else "not watched")
         return done(doing, "watched", f"watched for {order.watch:g} s" + (f": {verdict.text}" if verdict and verdict.reasons else ""))

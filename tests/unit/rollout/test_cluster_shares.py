@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_toolkit.rollout.cluster_shares import divided, smallest
+from mlops_toolkit.rollout.cluster_shares import divided
 
 
 @given(st.floats(0.001, 0.999), st.integers(1, 12), st.integers(1, 12), st.integers(1, 30))
@@ -26,7 +26,3 @@ def test_the_new_one_never_gets_more_than_asked(share: float, old: int, most_new
 )
 def test_as_people_would_count_it(share: float, old: int, new: int, most: int, wanted: tuple[int, int]) -> None:
     assert divided(share, old, new, most) == wanted
-
-
-def test_the_smallest_share_is_one_pod_among_all() -> None:
-    assert (smallest(2, 4), smallest(9, 4)) == (0.25, 0.1)
