@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.rollout.clock import Moment
-from mlops_toolkit.rollout.codec import read, to_json
+from mlops_toolkit.rollout.codec import read
 from mlops_toolkit.rollout.order import Order, Release
 from mlops_toolkit.rollout.tell import Outcome
 
@@ -111,34 +111,6 @@ def stamp(now: Moment) -> dict[str, Any]:
     return {"at": now.text, "seconds": now.seconds, "boot": now.boot, "wall": now.wall}
 
 
-def snapshot(state: State) -> dict[str, Any]:
-    """One line that says what all lines before it say together; for journals that cannot grow without end. An order under way is not in it."""
-    return {
-        "what": "known",
-        "releases": [to_json(one) for one in state.releases.values()],
-        "live": state.live,
-        "since": state.since,
-        "final": state.final,
-        "good": list(state.good),
-        "withdrawn": dict(state.withdrawn),
-        "ended": {key: to_json(one) for key, one in state.ended.items()},
-    }
-
-
-def _known(state: State, line: Mapping[str, Any]) -> State:
-    releases = [read(Release, one, where=WHERE) for one in line["releases"]]
-    return State(
-        releases={one.id: one for one in releases},
-        live=line["live"],
-        since=line["since"],
-        final=line["final"],
-        good=tuple(line["good"]),
-        withdrawn=dict(line["withdrawn"]),
-        ended={key: read(Outcome, one, where=WHERE) for key, one in line["ended"].items()},
-        unread=state.unread,
-    )
-
-
 def _ordered(state: State, line: Mapping[str, Any]) -> State:
     order = read(Order, line["given"], where=WHERE)
     if order.release is None:
@@ -224,7 +196,6 @@ def _forgot(state: State, line: Mapping[str, Any]) -> State:
 
 
 _FOLDS = {
-    "known": _known,
     "ordered": _ordered,
     "begins": _begins,
     "did": _did,

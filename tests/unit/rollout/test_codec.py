@@ -16,7 +16,7 @@ from mlops_toolkit.rollout.accept import impossible
 from mlops_toolkit.rollout.codec import dumps, loads, read, to_json
 from mlops_toolkit.rollout.driver import Sample
 from mlops_toolkit.rollout.order import Limits, Order, Step, identified
-from mlops_toolkit.rollout.state import fold, snapshot
+from mlops_toolkit.rollout.state import fold
 from mlops_toolkit.rollout.tell import Event, Outcome, Standing
 from tests.unit.rollout.orders import give, order, release, state
 from tests.world.fake_driver import Behaviour, World
@@ -126,13 +126,18 @@ def story() -> World:
     return world
 
 
-def test_a_journal_in_one_line_says_the_same() -> None:
+LINES = story().lines
+
+
+@pytest.mark.parametrize("at", range(0, len(LINES), 7))
+def test_a_journal_that_is_read_in_two_parts_says_the_same(at: int) -> None:
+    """And on disk it says what it said in memory."""
     known = state(story())
-    assert fold([json.loads(dumps(snapshot(known)))]) == known
+    assert fold(LINES[at:], fold(LINES[:at])) == known
+    assert fold(json.loads(dumps(line)) for line in LINES) == known
     assert known.withdrawn.keys() == {release(2).id, release(3).id}
 
 
-LINES = story().lines
 DAMAGED: list[Any] = [
     {"what": "did"},
     {"what": None},
