@@ -34,6 +34,16 @@ def test_every_way_of_tearing_the_last_line_leaves_the_others(tmp_path: Path) ->
     assert [one["n"] for one in journal.read()] == [0, 1, 2, 9]
 
 
+def test_it_is_read_again_only_where_somebody_wrote(tmp_path: Path) -> None:
+    """Whoever waits looks at it every second, and all deployments of years are in it."""
+    here, elsewhere = FileJournal(tmp_path), FileJournal(tmp_path)
+    elsewhere.add({"what": "did", "n": 1})
+    found = here.read()
+    assert here.read() is found
+    elsewhere.add({"what": "did", "n": 2})
+    assert [one["n"] for one in here.read()] == [1, 2]
+
+
 def test_several_who_write_at_once(tmp_path: Path) -> None:
     def write(who: int) -> None:
         for n in range(30):
