@@ -39,8 +39,8 @@ def _to(state: State, doing: Doing, old: Release, look: Look, now: Moment) -> Ac
         if routed is not None and now.since(routed.at) < 1.0:
             return Wait("back", f"{called(old)} does not have all traffic yet", 0.2)
         return Do("back:route", "route", old, {old.id: 1.0}, text=f"all traffic to {called(old)} again")
-    if routed is None and instance.health not in ("ready", "starting") and _ready_anyway(doing):
-        return _ready(doing, old, instance, now)  # it has all traffic by name, but is not there
+    if routed is None and instance.health not in ("ready", "starting") and "back:start" not in doing.did:
+        return _ready(doing, old, instance, now)  # it has all traffic by name, but is not there; once: then it comes up by itself
     # perhaps it gets copies of the traffic, and a kill came before that was written
     if doing.order.strategy == "shadow" and "golden" in doing.did and "unshadow" not in doing.did:
         return Do("unshadow", "shadow", old, {doing.release.id: 0.0}, doing.release, text="no more copies")
@@ -48,11 +48,6 @@ def _to(state: State, doing: Doing, old: Release, look: Look, now: Moment) -> Ac
     if (found := leave(state, look, now, old.id, quiet)) is not None:
         return found
     return _end(state, doing, old)
-
-
-def _ready_anyway(doing: Doing) -> bool:
-    """Whether we may make it anew: not where it was tried already and it comes up by itself."""
-    return "back:start" not in doing.did
 
 
 def _ready(doing: Doing, old: Release, instance: Instance, now: Moment) -> Action:
@@ -63,7 +58,7 @@ def _ready(doing: Doing, old: Release, instance: Instance, now: Moment) -> Actio
             return _patient(doing, old, instance, now, doing.back.at if doing.back else now)
         return Do("back:bring", "bring", old, text=f"have the image of {called(old)}")
     start = did.get("back:start")
-    if start is None or (instance.health in ("absent", "failed") and now.since(start.at) > 5.0 and int(start.data.get("times", 1)) < 3):
+    if start is None or (instance.health in ("absent", "failed") and now.since(start.at) > 5.0 and start.times < 3):
         return Do("back:start", "start", old, text=f"start {called(old)} again, as it was")
     if instance.health == "failed" and now.since(start.at) > 5.0:
         return unable(doing, old, f"it does not run: {instance.why or 'it ended'}")

@@ -59,12 +59,12 @@ class Counters:
         """With the counters as they were when the step began, also where that was before a kill."""
         began = _samples(doing, "switch" if step == "watch" else step)
         order = doing.order
-        parts = len(stages(order, doing.before))
         if step != "watch":
-            at = stages(order, doing.before)[int(step.split(":")[1])]
-            return Watch(order.limits, began.get(doing.release.id), began.get(doing.before or ""), length=at.hold, parts=parts)
+            parts = stages(order, doing.before)
+            hold = parts[int(step.split(":")[1])].hold
+            return Watch(order.limits, began.get(doing.release.id), began.get(doing.before or ""), length=hold, parts=len(parts))
         start, end = _samples(doing, "ordered").get(doing.before or ""), began.get(doing.before or "")
-        return Watch(order.limits, began.get(doing.release.id), None, length=order.watch, parts=parts, after=True, earlier=(start, end))
+        return Watch(order.limits, began.get(doing.release.id), None, length=order.watch, after=True, earlier=(start, end))
 
     def _sample(self, release: Release) -> Sample | None:
         try:

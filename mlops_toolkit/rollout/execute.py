@@ -205,7 +205,7 @@ class Executor:
                 driver.golden(release)
             case "stop", release if release is not None:
                 driver.stop(release)
-        return {"times": int(did.data.get("times", 1)) + 1 if did else 1}
+        return {"times": did.times + 1 if did else 1}
 
     def _samples(self) -> dict[str, Any]:
         doing = self._doing()

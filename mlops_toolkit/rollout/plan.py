@@ -7,8 +7,6 @@ where it can be seen; only what cannot be seen (that golden examples were right,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mlops_toolkit.rollout.accept import called, short
 from mlops_toolkit.rollout.actions import Action, Do, End, Look, Wait
 from mlops_toolkit.rollout.back import backward
@@ -79,7 +77,7 @@ def _ready(state: State, doing: Doing, instance: Instance, look: Look, now: Mome
     if instance.health == "failed":
         return back(doing, "does-not-start" if "golden" not in did else "died", f"{name} does not run: {instance.why or 'it ended'}")
     if instance.health == "absent" and ("start" not in did or "golden" in did or now.since(did["start"].at) > GRACE):
-        if "start" in did and _starts(did) >= 3:
+        if "start" in did and did["start"].times >= 3:
             return back(doing, "does-not-stay", f"{name} was started three times and was gone again each time")
         return Do("start", "start", new, text=f"start {name} beside {beside}")
     if "start" not in did:  # it was started, and then we were killed
@@ -100,12 +98,6 @@ def _ready(state: State, doing: Doing, instance: Instance, look: Look, now: Mome
             doing, "does-not-start", f"{name} is not ready after {doing.order.start:g} s: {instance.why or 'it does not say why'}", hint
         )
     return Wait("start", f"{name} starts: {instance.ready} of {instance.wanted} ready" + (f" ({instance.why})" if instance.why else ""))
-
-
-def _starts(did: Mapping[str, object]) -> int:
-    start = did["start"]
-    data = getattr(start, "data", {})
-    return int(data.get("times", 1))
 
 
 def _all_down(doing: Doing, observed: Observed) -> bool:

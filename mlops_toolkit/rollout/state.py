@@ -23,6 +23,11 @@ class Done:
     at: Moment
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def times(self) -> int:
+        """How often it was done."""
+        return int(self.data.get("times", 1))
+
 
 @dataclass(frozen=True)
 class Back:

@@ -48,10 +48,9 @@ def leave(state: State, look: Look, now: Moment, stays: str | None, quiet: float
             continue
         release = state.release(identifier) or Release(identifier, "")
         asked = doing.did.get(f"stop:{identifier}")
-        times = int(asked.data.get("times", 1)) if asked else 0
         if asked is not None and (instance.health == "stopping" or now.since(asked.at) < PAUSE):
             return Wait("stop", f"{called(release)} ends")
-        if times >= TRIES:
+        if asked is not None and asked.times >= TRIES:
             continue
         if asked is None and instance.health != "failed" and instance.in_flight != 0 and quiet < doing.order.drain:
             waits = "" if instance.in_flight is None else f": {instance.in_flight} requests wait"

@@ -102,7 +102,7 @@ class Watch:
     """The counters of one step of an order, from its beginning.
 
     new, old  samples at its beginning, None: unknown
-    length    seconds after which it may pass; parts: how many steps of this kind share what may be spent
+    length    seconds after which it may pass; parts: how many steps before the switch share what may be spent
     after     whether it is the watch after the switch: there is no traffic of the old one beside it, and `earlier` (first and last sample of
               the old one while the order was prepared) is what it is held against
     """
