@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from mlops_toolkit.rollout import docker_spec, files
 from mlops_toolkit.rollout.docker_spec import LABEL, Spec, names
 from mlops_toolkit.rollout.driver import ReleaseFailure
 from mlops_toolkit.rollout.engine_api import Engine, EngineRefusal
-from mlops_toolkit.rollout.proxy import FIRST, PROXIES, SLOTS, Proxy
+from mlops_toolkit.rollout.proxy import OWN, PROXIES, SLOTS, Maker, Proxy
 
 KEPT = "container.json"
 START_SECONDS = 20.0
@@ -93,12 +93,8 @@ class Ground:
 
     def proxy(self, subnet: str, kind: str | None = None) -> Proxy:
         """What speaks to the proxy, whether it runs or not. kind: None for that of the proxy that is there."""
-        known = kind or self.kind() or "haproxy"
-        if known not in PROXIES:
-            raise EnvironmentFailure("unknown-proxy", f"there is no proxy {known} here", hint=f"known: {', '.join(PROXIES)}")
-        addresses: Sequence[str] = [docker_spec.address(subnet, slot) for slot in range(SLOTS)]
-        made: Proxy = import_module(PROXIES[known]).Managed(self.engine, names(self.name)["proxy"], self.proxy_files, addresses)
-        return made
+        addresses = [docker_spec.address(subnet, slot) for slot in range(SLOTS)]
+        return _maker(kind or self.kind() or "haproxy")(self.engine, names(self.name)["proxy"], self.proxy_files, addresses)
 
     def kind(self) -> str | None:
         """Of the proxy's container, None where there is none, and never was."""
@@ -157,7 +153,7 @@ class Ground:
 
     def _create(self, spec: Spec, subnet: str) -> None:
         proxy = self.proxy(subnet, spec.proxy)
-        image = spec.proxy_image or import_module(PROXIES[spec.proxy]).Managed.image
+        image = spec.proxy_image or _maker(spec.proxy).image
         if self.engine.call("GET", f"/images/{image}/json", fine=(404,)) is None:
             try:
                 self.engine.pull(image)
@@ -168,7 +164,7 @@ class Ground:
                     where=image,
                     hint="name one that can: proxy-image",
                 ) from error
-        where = docker_spec.address(subnet, 2 - FIRST)
+        where = docker_spec.address(subnet, OWN)
         self.proxy_files.chmod(0o777)  # the proxy is nobody, and makes its socket there
         body = docker_spec.proxy(self.name, spec, image, proxy.create(), files=self.proxy_mount, where=where)
         files.put(self.proxy_files / KEPT, json.dumps(body))
@@ -195,3 +191,11 @@ class Ground:
     def _ours(self, labels: Mapping[str, str] | None, what: str) -> None:
         if (labels or {}).get(f"{LABEL}name") != self.name:
             raise EnvironmentFailure("name-taken", f"{what} is not ours", hint="remove it, or give the deployment another name")
+
+
+def _maker(kind: str) -> Maker:
+    """A row of `PROXIES`. EnvironmentFailure `unknown-proxy`."""
+    if kind not in PROXIES:
+        raise EnvironmentFailure("unknown-proxy", f"there is no proxy {kind} here", hint=f"known: {', '.join(PROXIES)}")
+    made: Maker = import_module(PROXIES[kind]).Managed
+    return made

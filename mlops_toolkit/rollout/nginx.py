@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import ipaddress
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -18,7 +19,7 @@ from typing import Any
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.rollout import files
 from mlops_toolkit.rollout.engine_api import Engine, EngineRefusal
-from mlops_toolkit.rollout.proxy import FIRST, PORT, Route, Seen, marked, read_marked
+from mlops_toolkit.rollout.proxy import OWN, PORT, Route, Seen, marked, read_marked
 
 TOLD = 8079  # where it says which configuration it has, in our network alone
 SECONDS, STABLE = 10.0, 10
@@ -88,8 +89,7 @@ class Managed:
 
     def __init__(self, engine: Engine, container: str, folder: Path, addresses: Sequence[str]) -> None:
         self._engine, self._container, self._folder, self._addresses = engine, container, folder, addresses
-        first = addresses[0].split(".")
-        self._at = ".".join([*first[:3], str(int(first[3]) - FIRST + 2)])
+        self._at = str(ipaddress.ip_address(addresses[0]) + OWN)
 
     def create(self) -> Mapping[str, Any]:
         words = ["-c", "/proxy/nginx.conf", "-e", "stderr", "-g", "daemon off;"]

@@ -16,6 +16,7 @@ from mlops_toolkit.rollout.engine_api import Engine
 
 SLOTS = 32  # instances of one name at most, of all its releases together
 FIRST = 16  # the last part of slot 0's address: below are the gateway, the proxy and what else we run
+OWN = 2 - FIRST  # the slot that would have the proxy's own address
 MOST_WEIGHT = 256
 PORT = 8080  # that instances listen on, and the proxy in its container
 MARK = "# mlops: "
