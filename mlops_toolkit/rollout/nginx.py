@@ -100,9 +100,10 @@ class Managed:
 
     def seen(self) -> Mapping[int, Seen] | None:
         """What its newest configuration says, where that is the one that it has; it counts nothing by itself."""
-        if self._told() is None:
+        told = self._told()
+        if told is None:
             return None
-        return {one.slot: Seen(one.weight) for one in self.routes()} if self._told() == self._digest() else {}
+        return {one.slot: Seen(one.weight) for one in self.routes()} if told == self._digest() else {}
 
     def put(self, routes: Sequence[Route]) -> None:
         before = files.get(self._folder / "nginx.conf")
