@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure, of_system
+from mlops_toolkit.rollout import files
 from mlops_toolkit.rollout.codec import dumps
 
 NAME, RESERVE = "releases.jsonl", "reserve"
@@ -85,7 +86,7 @@ class FileJournal:
                     os.ftruncate(handle, end)  # half a line helps nobody, and takes room
                 raise
             if new:
-                self._settle()
+                files.settle(self.folder)
         self._reserve()
 
     def _write(self, handle: int, data: bytes) -> None:
@@ -100,14 +101,6 @@ class FileJournal:
             reserve.unlink()
             os.ftruncate(handle, start)
             _all(handle, data)
-
-    def _settle(self) -> None:
-        """A file that was just made is in its folder also after a power cut."""
-        folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _reserve(self) -> None:
         """Room for the last lines. Where there is none, nothing is lost by it now."""
