@@ -11,6 +11,7 @@ from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.rollout.cluster_api import Cluster, ClusterRefused, Object, moment, seconds
+from mlops_toolkit.rollout.codec import dumps
 from mlops_toolkit.rollout.driver import ReleaseFailure
 
 BY = "app.kubernetes.io/managed-by"
@@ -59,7 +60,7 @@ class ClusterJournal:
 
     def add(self, line: Mapping[str, object]) -> None:
         """In the cluster's store when it returns; once, also where the answer to writing it was lost."""
-        text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        text = dumps(line)
         for attempt in range(TRIES):
             parts = self._parts()
             last = parts[-1] if parts else None
