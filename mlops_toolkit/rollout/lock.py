@@ -140,7 +140,7 @@ class FileLock:
 
 
 class Kept:
-    """A lock that a thread renews while long steps last: `renew` says what the thread found last, and costs nothing."""
+    """A lock that a thread renews while long steps last; what the thread lost stays lost."""
 
     def __init__(self, lock: Lock, every: float) -> None:
         self.lock, self.every = lock, every
@@ -158,7 +158,7 @@ class Kept:
         return found
 
     def renew(self, owner: str, seconds: float) -> bool:
-        """Whether it was ours when the thread looked last, and is ours now where that is long ago."""
+        """Whether it was ours whenever the thread looked, and is ours now."""
         return not self._lost and self.lock.renew(owner, seconds)
 
     def release(self, owner: str) -> None:
