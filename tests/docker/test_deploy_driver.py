@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,16 +12,15 @@ from mlops_toolkit.rollout.driver import Observed, ReleaseFailure
 from mlops_toolkit.rollout.order import Release
 from tests.docker.deploying import ASKED, PATH, Studio, answered, hosting
 from tests.world.load import loading
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 
 
-def until_ready(driver: DockerDriver, release: Release, seconds: float = 30) -> Observed:
-    end = time.monotonic() + seconds
-    while (seen := driver.observe()).instances[release.id].health != "ready":
-        assert time.monotonic() < end, seen
-        time.sleep(0.1)
-    return seen
+def until_asked(driver: DockerDriver, release: Release, more: int) -> None:
+    """So many requests more than it has counted by now."""
+    begun = driver.sample(release).requests
+    wait_for(lambda: driver.sample(release).requests >= begun + more, 60)
 
 
 def brought(driver: DockerDriver, release: Release) -> None:
@@ -30,7 +28,7 @@ def brought(driver: DockerDriver, release: Release) -> None:
         driver.bring(release)
     for _ in range(2):
         driver.start(release)
-    until_ready(driver, release)
+    wait_for(lambda: driver.observe().instances[release.id].health == "ready", 30)
     driver.golden(release)
 
 
@@ -45,19 +43,18 @@ def test_traffic_moves_by_exact_shares_and_nobody_notices(proxy: str, studio: St
         driver.route({one.id: 1.0})
         assert driver.observe().shares == {one.id: 1.0}
         with loading(host.port, PATH, ASKED, tmp_path) as load:
-            time.sleep(0.5)
+            until_asked(driver, one, 30)
             brought(driver, two)
             driver.route({two.id: 0.25, one.id: 0.75})
             assert host.driver().observe().shares == {two.id: 0.25, one.id: 0.75}
             before = [driver.sample(release) for release in (two, one)]
-            time.sleep(3)
+            until_asked(driver, two, 200)
             after = [driver.sample(release) for release in (two, one)]
             driver.route({two.id: 1.0})
-            while driver.observe().instances[one.id].in_flight:
-                time.sleep(0.02)
+            wait_for(lambda: not driver.observe().instances[one.id].in_flight)
             driver.stop(one)
             driver.stop(one)
-            time.sleep(0.5)
+            until_asked(driver, two, 100)
         new, old = (late.requests - early.requests for early, late in zip(before, after, strict=True))
         assert new / (new + old) == pytest.approx(0.25, abs=0.08)  # the two are not asked in the same instant
         assert [(told.failed, bool(told.memory)) for told in after] == [(0, True), (0, True)]
@@ -82,12 +79,8 @@ def test_a_release_is_asked_a_copy_and_answers_nobody(studio: Studio, docker: Ca
         with loading(host.port, PATH, ASKED, tmp_path) as load:
             for _ in range(2):
                 driver.shadow(one, two, 0.5)
-            before = driver.sample(two).requests
             assert driver.observe().shares == {one.id: 1.0}
-            end = time.monotonic() + 60
-            while driver.sample(two).requests < before + 3:
-                assert time.monotonic() < end
-                time.sleep(0.2)
+            until_asked(driver, two, 3)
             for _ in range(2):
                 driver.shadow(one, two, 0.0)
             assert host.containers("relay") == []
@@ -106,7 +99,7 @@ def test_a_proxy_that_somebody_removed_comes_back_as_it_was(studio: Studio, dock
         docker("rm", "--force", *host.containers("proxy"))
         assert driver.observe().shares == {one.id: 1.0}
         with loading(host.port, PATH, ASKED, tmp_path) as load:
-            time.sleep(0.5)
+            until_asked(driver, one, 30)
         assert load.failed == []
         other = studio.release("1", answer=1, port=host.port + 1)
         with pytest.raises(ReleaseFailure) as caught:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from mlops_toolkit.rollout.codec import dumps
 from mlops_toolkit.rollout.order import Order, Release
 from tests.docker.deploying import ASKED, PATH, Host, Studio, hosting
 from tests.world.load import loading
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -96,18 +96,14 @@ def test_of_two_deployments_at_once_one_is_refused_and_docker_starts_a_killed_ag
 
         threads = [threading.Thread(target=give, args=("first", one, first))]
         threads[0].start()
-        end = time.monotonic() + 120
-        while not (agents := host.containers("agent")) or docker("inspect", "--format", "{{.State.Running}}", agents[0]) != "true":
-            assert time.monotonic() < end
-            time.sleep(0.1)
-        while one.id not in (seen := host.driver().observe().shares):
-            assert time.monotonic() < end, seen
-            time.sleep(0.1)
+        agent = wait_for(lambda: next(iter(host.containers("agent")), None), 120)
+        wait_for(lambda: docker("inspect", "--format", "{{.State.Running}}", agent) == "true", 120)
+        wait_for(lambda: one.id in host.driver().observe().shares, 120)
         threads.append(threading.Thread(target=give, args=("second", two, host.order(two))))
         threads[1].start()
         threads[1].join(120)
-        pid = int(docker("inspect", "--format", "{{.State.Pid}}", agents[0]))
-        assert pid > 1, docker("logs", agents[0])
+        pid = int(docker("inspect", "--format", "{{.State.Pid}}", agent))
+        assert pid > 1, docker("logs", agent)
         os.kill(pid, signal.SIGKILL)
         threads[0].join(120)
         print(found)
@@ -115,5 +111,5 @@ def test_of_two_deployments_at_once_one_is_refused_and_docker_starts_a_killed_ag
         assert (found["second"].result, found["second"].name) == ("refused", "busy")
         assert found["first"] is not None
         assert found["first"].result == "deployed"
-        assert docker("inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", agents[0]) == "no"
+        assert docker("inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", agent) == "no"
         assert host.driver().observe().shares == {one.id: 1.0}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mlops_toolkit.deploy.targets import docker_cli
 from mlops_toolkit.errors import EnvironmentFailure
 from tests.docker.deploying import free_port
 from tests.needs import missing
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 ENV = {"PATH": f"/usr/bin:{os.environ['PATH']}", "HOME": "/nonexistent", "SECRET": "hush"}
@@ -33,11 +34,17 @@ def server(tmp_path_factory: pytest.TempPathFactory, docker: Callable[..., str])
     lines = [f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/user.pub", "StrictModes no"]
     (folder / "config").write_text("\n".join([*lines, "PidFile none", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no", ""]))
     Path("/run/sshd").mkdir(exist_ok=True)
-    process = subprocess.Popen([program, "-D", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
-    time.sleep(0.5)
-    yield f"ssh://root@127.0.0.1:{port}", folder
-    process.terminate()
-    process.wait()
+    with subprocess.Popen([program, "-D", "-f", str(folder / "config")], stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: listens(port))
+            yield f"ssh://root@127.0.0.1:{port}", folder
+        finally:
+            process.terminate()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_host_is_reached_over_ssh_and_checked(server: tuple[str, Path]) -> None:
