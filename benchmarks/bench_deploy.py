@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mlops_toolkit.deploy.targets import Event
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.rollout.order import Release, Step
-from tests.docker.deploying import ASKED, KINDS, PATH, Host, Studio, free_port, hosting
+from tests.docker.deploying import ASKED, DOCKER, KINDS, PATH, Host, Studio, docker, free_port, hosting
 from tests.world import images
 from tests.world.load import loading
 from tests.world.registry import running
+from tests.world.waiting import wait_for
 
-DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 SHARE = 0.25  # of the canary's step
 
 
@@ -47,13 +47,6 @@ class Row:
     failed: int
     seconds: float | None
     fine: bool
-
-
-def docker(*words: str, expected: int = 0) -> str:
-    done = subprocess.run([DOCKER, *words], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != expected:
-        raise RuntimeError(done.stdout + done.stderr)
-    return done.stdout.strip()
 
 
 def seconds(events: list[Event], step: str) -> float | None:
@@ -108,14 +101,12 @@ def started(image: str, name: str, port: int) -> None:
     docker("run", "--detach", "--name", name, "--publish", f"127.0.0.1:{port}:8080", "--tmpfs", "/tmp", "--read-only", image)  # noqa: S108
 
 
-def answers(port: int) -> None:
+def answers(port: int) -> bool:
     import requests
 
-    while True:
-        with contextlib.suppress(requests.RequestException):
-            if requests.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2).status_code == 200:
-                return
-        time.sleep(0.05)
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2).status_code == 200
+    return False
 
 
 def plain(studio: Studio, folder: Path) -> Iterator[Row]:
@@ -125,13 +116,13 @@ def plain(studio: Studio, folder: Path) -> Iterator[Row]:
     docker("pull", "--quiet", two.image)
     started(one.image, name, port)
     try:
-        answers(port)
+        wait_for(lambda: answers(port), 120)
         with loading(port, PATH, ASKED, folder) as load:
             time.sleep(1)
             begun = time.monotonic()
             docker("rm", "--force", name)
             started(two.image, name, port)
-            answers(port)
+            wait_for(lambda: answers(port), 120)
             taken = time.monotonic() - begun
         yield Row("docker rm, docker run", "deployed", load.requests, len(load.failed), taken, True)
     finally:
@@ -150,12 +141,12 @@ def compose(studio: Studio, folder: Path) -> Iterator[Row]:
 
     up(studio.release("1", answer=1))
     try:
-        answers(port)
+        wait_for(lambda: answers(port), 120)
         with loading(port, PATH, ASKED, folder) as load:
             time.sleep(1)
             begun = time.monotonic()
             up(studio.release("2", answer=2))
-            answers(port)
+            wait_for(lambda: answers(port), 120)
             taken = time.monotonic() - begun
         yield Row("docker compose up", "deployed", load.requests, len(load.failed), taken, True)
     finally:

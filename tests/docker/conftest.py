@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import requests
 from mlops_toolkit.image.push import push
 from mlops_toolkit.image.wanted import Pushed, Wanted
 from mlops_toolkit.oci.reference import Reference
+from tests.docker import deploying
 from tests.docker.deploying import Studio
 from tests.needs import missing
 from tests.programs.conftest import CACHE
@@ -33,19 +33,12 @@ FRAMEWORKS, TENSORFLOW = ("sklearn-pipeline", "xgboost", "torch-module"), ("kera
 
 @pytest.fixture(scope="session")
 def docker() -> Callable[..., str]:
-    """Runs `docker WORDS`, gives its output. Debian's own client first: others may lack BuildKit."""
-    program = next((place for place in ("/usr/bin/docker",) if Path(place).exists()), "docker")
-
-    def run(*words: str, expected: int = 0) -> str:
-        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == expected, done.stdout + done.stderr
-        return done.stdout.strip() or done.stderr.strip()
-
+    """Runs `docker WORDS`, gives its output."""
     try:
-        run("info")
+        deploying.docker("info")
     except (AssertionError, OSError) as error:
         missing("docker", f"no Docker engine answers: {str(error)[-200:]}")
-    return run
+    return deploying.docker
 
 
 @pytest.fixture(scope="session")

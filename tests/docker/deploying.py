@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ from tests.programs.conftest import CACHE
 from tests.world import images
 from tests.world.registry import Running
 
+DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"  # Debian's own client first: others may lack BuildKit
 PATH = "/v2/models/digits/infer"
 ASKED = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1, 2], "data": [1.0, 2.0]}]}
 # What a release does wrong, by kind. wrong: right while it is loaded, wrong when it is asked over the network.
@@ -76,6 +78,13 @@ class Model:
         wrong = told.get("wrong") and served()
         return {"y": [told["answer"] + (5 if wrong else 0)] * len(inputs["x"])}
 '''
+
+
+def docker(*words: str, expected: int = 0) -> str:
+    """What `docker WORDS` says. AssertionError where it ends otherwise than expected."""
+    done = subprocess.run([DOCKER, *words], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == expected, done.stdout + done.stderr
+    return done.stdout.strip() or done.stderr.strip()
 
 
 @dataclass
