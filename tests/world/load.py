@@ -25,14 +25,16 @@ from tests.check import ROOT
 
 
 @dataclass
-class Counts:
-    """What became of every request. answers: digest of the answer -> requests; moments: (seconds, digest) of each change of it."""
+class Loaded:
+    """What became of every request; of a `loading` block it is filled in at its end.
+
+    failed    what did not end as a whole 200: when (seconds from the beginning), on which kind of connection, how
+    answers   digest of the answer -> requests; texts: its beginning
+    """
 
     requests: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     failed: list[dict[str, Any]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    slots: dict[str, Counter[int]] = field(default_factory=dict)  # digest -> tenth of a second -> requests
     texts: dict[str, str] = field(default_factory=dict)
 
 
@@ -49,7 +51,7 @@ def part(body: bytes, key: str) -> bytes:
 class Client:
     """One that asks, with one connection for all requests, or one for each."""
 
-    def __init__(self, args: argparse.Namespace, raw: bytes, counts: Counts, *, fresh: bool, begun: float) -> None:
+    def __init__(self, args: argparse.Namespace, raw: bytes, counts: Loaded, *, fresh: bool, begun: float) -> None:
         self.args, self.raw, self.counts, self.fresh, self.begun = args, raw, counts, fresh, begun
         self.line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -104,8 +106,6 @@ class Client:
         counts = self.counts
         counts.answers[digest] += 1
         counts.texts.setdefault(digest, kept[:500].decode("utf-8", "replace"))
-        counts.slots.setdefault(digest, Counter())[int(10 * (time.monotonic() - self.begun))] += 1
-        counts.seconds.append(time.monotonic() - begun)
 
     def _fail(self, begun: float, what: str) -> None:
         kind = "fresh" if self.fresh else "kept"
@@ -119,11 +119,11 @@ class Client:
             self.line = None
 
 
-async def _main(args: argparse.Namespace) -> Counts:
+async def _main(args: argparse.Namespace) -> Loaded:
     body = args.body.read_bytes()
     close = "connection: close\r\n"
     head = f"POST {args.path} HTTP/1.1\r\nhost: model\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    over, counts, begun = asyncio.Event(), Counts(), time.monotonic()
+    over, counts, begun = asyncio.Event(), Loaded(), time.monotonic()
     loop = asyncio.get_running_loop()
     threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(over.set)), daemon=True).start()
     clients = [
@@ -146,36 +146,7 @@ def main() -> None:
     parser.add_argument("--fresh", type=int, default=2)
     parser.add_argument("--pause", type=float, default=0.02, help="seconds from one request of a client to its next at least")
     parser.add_argument("--timeout", type=float, default=10.0)
-    counts = asyncio.run(_main(parser.parse_args()))
-    told = {**vars(counts), "seconds": sorted(counts.seconds), "slots": {name: dict(one) for name, one in counts.slots.items()}}
-    print(json.dumps(told), flush=True)
-
-
-@dataclass
-class Loaded:
-    """What the load of a `loading` block was, filled in at its end.
-
-    failed    what did not end as a whole 200: when (seconds from the beginning), on which kind of connection, how
-    answers   digest of the answer -> requests; texts: its beginning
-    """
-
-    requests: int = 0
-    answers: Mapping[str, int] = field(default_factory=dict)
-    failed: list[dict[str, Any]] = field(default_factory=list)
-    texts: Mapping[str, str] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-    slots: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-    def quantile(self, part: float) -> float:
-        """Of the seconds that answers took."""
-        return float(self.seconds[min(len(self.seconds) - 1, int(part * len(self.seconds)))]) if self.seconds else 0.0
-
-    def first(self, digest: str) -> float:
-        """Seconds from the beginning to its first answer; last: to its last one."""
-        return min(map(int, self.slots[digest])) / 10
-
-    def last(self, digest: str) -> float:
-        return max(map(int, self.slots[digest])) / 10
+    print(json.dumps(vars(asyncio.run(_main(parser.parse_args())))), flush=True)
 
 
 @contextlib.contextmanager
