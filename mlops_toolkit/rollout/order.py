@@ -39,7 +39,7 @@ class Step:
     """A part of the traffic for a while. share: of requests, 0 to 1; hold: seconds at least; most: seconds at most, while it is undecided."""
 
     share: float
-    hold: float = 60.0
+    hold: float = 120.0
     most: float = 600.0
 
 

@@ -21,7 +21,7 @@ from mlops_toolkit.records import run as run_record
 from mlops_toolkit.records.publication import Deployed
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.rollout.accept import impossible
-from mlops_toolkit.rollout.order import Order, Release
+from mlops_toolkit.rollout.order import Order, Release, Step
 
 OLD = Release("0a73b7b951c3", f"ghcr.io/acme/spam@sha256:{'0' * 64}", "v1.2.2")
 NEW = Release("3f9a1c2b4d5e", f"ghcr.io/acme/spam@sha256:{'3' * 64}", "v1.2.3")
@@ -41,6 +41,13 @@ def test_what_is_shipped_is_an_order_that_a_target_takes(strategy: str) -> None:
     assert policy.plan(made, OLD)[-1] == "stop v1.2.2 (0a73b7b951c3), and keep how to run it"
     assert "nothing can be gone back to" in policy.plan(made, None)[0]
     assert impossible(policy.rollback(None, "spam", "production", Deploy("docker"), JOB, "worse")) == ""
+
+
+def test_what_is_usual_is_the_same_in_an_order_as_in_a_configuration() -> None:
+    """The benchmark of how often a rollout is wrong is of an order's own; people have what the configuration's come to."""
+    made = order(Deploy("docker"))
+    usual = Order(made.id, made.name, made.environment, steps=(Step(0.05), Step(0.25), Step(0.5)))
+    assert replace(made, release=None, by="", url=None, at="") == usual
 
 
 def test_limits_are_those_of_the_configuration_and_what_is_ignored_is_not_looked_at() -> None:
