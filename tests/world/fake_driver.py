@@ -8,7 +8,7 @@ looks whether all traffic goes to instances that can answer, and counts the requ
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -80,7 +80,7 @@ class World:
     lost: float = 0.0  # requests that nobody could answer, though something was live
     failed: Counter[str] = field(default_factory=Counter)
     wrong_moments: list[str] = field(default_factory=list)
-    most: Counter[str] = field(default_factory=Counter)  # release -> the largest share it ever had
+    most: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # release -> the largest share it ever had
 
     def place(self) -> Place:
         """What a process that begins now sees."""
@@ -148,7 +148,7 @@ class World:
     def looks(self, effect: str) -> None:
         """After an effect: who has a part of the traffic can answer, unless it died of itself."""
         for identifier, share in self.shares.items():
-            self.most[identifier] = max(self.most[identifier], share)  # type: ignore[assignment] -- shares, not counts
+            self.most[identifier] = max(self.most[identifier], share)
             running = self.running.get(identifier)
             own = running is not None and running.ending is None and (running.restarts or self.health(identifier) == "failed")
             if share > 0 and self.health(identifier) != "ready" and not own:
