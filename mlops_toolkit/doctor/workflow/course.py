@@ -43,9 +43,11 @@ def filtered(flow: Flow) -> tuple[str, int] | None:
 def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
     """Of all workflows that use our actions together, then of each. branch: what pull requests go to."""
     mine = [flow for flow in flows if flow.ours]
-    judging = [flow for flow in mine if _judges(flow)]
-    asked = reviewing(mine, branch)
-    first = (judging or mine)[0] if mine else None
+    # The others publish, deploy or watch what was made and judged.
+    making = [flow for flow in mine if any(job.actions & (TRAINS | JUDGES) for job in flow.jobs)]
+    judging = [flow for flow in making if _judges(flow)]
+    asked = reviewing(making, branch)
+    first = (judging or making)[0] if making else None
     if first and not judging:
         yield Finding(
             "note", "models are trained and nothing compares them: no workflow uses compare-to-main or the root action", where=first.path
@@ -53,7 +55,7 @@ def findings(flows: Sequence[Flow], branch: str) -> Iterator[Finding]:
     elif first and not asked and not any({"workflow_run", "workflow_call", "issue_comment"} & set(flow.events) for flow in judging):
         hint = "on:\n  pull_request:\n  push:\n    branches: [" + branch + "]"
         yield Finding("note", "no workflow reviews pull requests: none that compares starts with each push to one", hint, where=first.path)
-    if asked and not any(on_branch(flow, branch) for flow in mine):
+    if asked and not any(on_branch(flow, branch) for flow in making):
         hint = f"on:\n  push:\n    branches: [{branch}]"
         message = f"no run of {branch} itself is recorded: only a pull request that was merged as it was judged becomes a baseline"
         yield Finding("note", message, hint, where=asked[0].path)

@@ -59,6 +59,15 @@ def test_nothing_is_wrong_with_a_template(path: Path) -> None:
     assert of(findings(path.read_text(), *(other.read_text() for other in partner))) == []
 
 
+@pytest.mark.parametrize("name", ["deploy", "rollback", "release", "alerts"])
+def test_a_workflow_that_makes_no_model_is_not_asked_why_it_compares_none(name: str) -> None:
+    """It deploys, publishes or watches what another repository or workflow made; and what it does on main, or by the clock, is no run of main."""
+    alone = (ROOT / f"workflows-templates/{name}.yml").read_text()
+    assert [found for found in of(findings(alone), "note") if "compares" in found] == []
+    asked = re.sub(r"(?m)^on:\n(  .*\n|\n)+", "on: pull_request\n", TWO_JOBS)
+    assert [note for note in of(findings(asked, alone), "note") if "no run of" in note]
+
+
 def test_nothing_is_wrong_with_our_own_workflows_nor_is_ours_taken_for_another_s() -> None:
     flows, unread = read(ROOT)
     assert unread == {}
