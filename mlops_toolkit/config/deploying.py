@@ -11,6 +11,7 @@ from mlops_toolkit.config.quantities import Duration, Margin, doc
 
 Measured = Literal["errors", "latency", "predictions"]
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 AMOUNT = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 SHARE = r"^(100|[0-9]{1,2})(\.[0-9]{1,2})?%$"
 FROM = r"^(env://[A-Za-z_][A-Za-z0-9_]*|(?!env:)[^:]+)$"
@@ -285,3 +286,11 @@ def fit(name: str) -> str:
         return plain
     mark = hashlib.sha256(name.encode()).hexdigest()[:6]
     return f"{plain[: LONGEST_NAME - 7].strip('-')}-{mark}".lstrip("-")
+
+
+def amount(text: str | None) -> int | None:
+    """`512Mi` in bytes; None where nothing is said. text: as AMOUNT lets it through. Pure."""
+    if text is None:
+        return None
+    number = text.rstrip("KMGTik")
+    return int(float(number) * UNITS[text[len(number) :]])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_toolkit.config.check_deploy import share
-from mlops_toolkit.config.deploying import Deploy, LimitOptions
+from mlops_toolkit.config.deploying import Deploy, LimitOptions, amount
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.report.escape import plain
@@ -16,7 +16,6 @@ from mlops_toolkit.rollout.order import Limits, Order, Release, Step, identified
 from mlops_toolkit.supply.facts import DECISION, REVISION, RUN
 
 NAME, DESCRIPTION = "vnd.mlops.model.name", "org.opencontainers.image.description"
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 LONGEST = 400
 COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -136,12 +135,6 @@ def limits(options: LimitOptions) -> Limits:
         memory=amount(options.memory),
         confidence=options.confidence,
     )
-
-
-def amount(text: str | None) -> int | None:
-    """`512Mi` in bytes."""
-    found = re.fullmatch(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>[A-Za-z]*)", text or "")
-    return int(float(found["number"]) * UNITS[found["unit"]]) if found else None
 
 
 def called(what: Release | None) -> str:

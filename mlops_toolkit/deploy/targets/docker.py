@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from mlops_toolkit.config.deploying import amount
 from mlops_toolkit.deploy.targets import Event, Place, Standing, docker_cli
 from mlops_toolkit.deploy.targets.docker_cli import Cli
 from mlops_toolkit.deploy.targets.heard import heard, told
@@ -60,7 +61,7 @@ class DockerTarget:
             proxy_image=options.proxy_image,
             replicas=options.replicas,
             cpus=options.resources.cpu,
-            memory=_bytes(options.resources.memory),
+            memory=amount(options.resources.memory),
             gpus=options.gpus,
             env=tuple(options.env),
             agent_image=options.agent_image or looked.base or image,
@@ -272,16 +273,6 @@ def _packed(files: Mapping[str, bytes]) -> bytes:
             info.size, info.mode = len(content), 0o600
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def _bytes(text: str | None) -> int | None:
-    """`512Mi`, as the configuration has let it through."""
-    if text is None:
-        return None
-    number = text.rstrip("KMGTik")
-    unit = text[len(number) :]
-    power = " kMGT".index(unit[:1].replace("K", "k")) if unit else 0
-    return int(float(number) * (1024 if unit.endswith("i") else 1000) ** power)
 
 
 def _hash(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops_toolkit.config.deploying import amount
 from mlops_toolkit.deploy.targets import docker, docker_cli
 from mlops_toolkit.errors import UsageError
 
@@ -49,7 +50,7 @@ def test_a_key_is_a_file_or_a_variable(tmp_path: Path) -> None:
     ("text", "size"), [("512Mi", 512 * 2**20), ("2Gi", 2**31), ("1.5G", 1_500_000_000), ("100", 100), ("3k", 3000), (None, None)]
 )
 def test_amounts_of_memory(text: str | None, size: int | None) -> None:
-    assert docker._bytes(text) == size
+    assert amount(text) == size
 
 
 def test_what_is_sent_is_roots_alone_and_the_same_bytes() -> None:
