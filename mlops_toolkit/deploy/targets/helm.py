@@ -23,7 +23,7 @@ from mlops_toolkit.deploy.targets.seen import seen
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
 from mlops_toolkit.rollout import cluster_explain
 from mlops_toolkit.rollout.cluster_api import Cluster, Through
-from mlops_toolkit.rollout.cluster_keep import BY, NAME, PART, LeaseLock, labels
+from mlops_toolkit.rollout.cluster_keep import NAME, PART, LeaseLock
 from mlops_toolkit.rollout.codec import read, to_json
 from mlops_toolkit.rollout.lock import Kept
 from mlops_toolkit.rollout.order import Order, Release
@@ -64,13 +64,13 @@ class HelmTarget:
             "resources": manifests.resources(options),
             "start": max(1, round(options.rollout.start.seconds)),
             "pullSecrets": list(options.pull_secrets),
-            "envSecret": f"{self.name}-env" if options.env else "",
+            "envSecret": kubectl.secret_of(self.place) or "",
         }
         return {"target": "helm", "values": values}
 
     def give(self, order: Order) -> Iterator[Event]:
         """See `targets.Target`."""
-        with self._reached() as reached, reached.proxy() as socket:
+        with kubectl.opened(self.place) as reached, reached.proxy() as socket:
             cluster = Cluster(Through(socket), self.options.namespace)
             lock = Kept(LeaseLock(cluster, self.name), HELD / 5)
             owner = f"order {order.id}, process {os.getpid()} ({os.urandom(4).hex()})"
@@ -88,7 +88,7 @@ class HelmTarget:
 
     def status(self) -> Standing:
         """From Helm's own history."""
-        with self._reached() as reached:
+        with kubectl.opened(self.place) as reached:
             history = self._history(reached)
         good = [one for one in reversed(history) if one.status in GOOD and one.release is not None]
         live = next((one for one in good if one.status == "deployed"), None)
@@ -122,20 +122,6 @@ class HelmTarget:
         """Nothing is kept open between two calls."""
 
     # -- below --------------------------------------------------------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def _reached(self) -> Iterator[Kubectl]:
-        options = self.options
-        with kubectl.opened(
-            namespace=options.namespace,
-            context=options.context,
-            kubeconfig=options.kubeconfig,
-            folder=self.place.folder,
-            env=self.place.env,
-            where=self.place.at("kubeconfig"),
-            without=options.env,
-        ) as reached:
-            yield reached
-
     def _chart(self) -> str:
         return str(self.place.folder / self.options.chart) if self.options.chart else str(CHART)
 
@@ -156,7 +142,7 @@ class HelmTarget:
         if before is not None and before.id == release.id:
             yield _over(Outcome("same", before, before, reason=f"{_called(before)} is live since {live.updated if live else ''}"))
             return
-        self._secrets(reached)
+        kubectl.give_secrets(reached, self.place)
         yield Event("start", "begins", f"helm upgrade {self.name} to {_called(release)}")
         done = self._upgrade(reached, release, order.start)
         if done.status == 0:
@@ -244,18 +230,6 @@ class HelmTarget:
                 return f"{cause.text}; its last words: {cluster_explain.last_words(log.text)}"
             return cause.text if cause else ""
         return ""
-
-    def _secrets(self, reached: Kubectl) -> None:
-        if self.place.secrets:
-            about = {"name": f"{self.name}-env", "namespace": reached.namespace, "labels": labels(self.name, "env")}
-            there = reached.run("get", "secret", about["name"], "-o", "jsonpath={.metadata.labels}")  # type: ignore[arg-type]
-            if there.status == 0 and json.loads(there.stdout or b"{}").get(BY) != "mlops":
-                raise UsageError(
-                    "not-ours", f"there is a Secret {about['name']} in {reached.namespace} that is not ours", where=self.place.at("env")
-                )
-            reached.apply(
-                [{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "stringData": dict(self.place.secrets)}]
-            )
 
 
 def _values(release: Release) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops_toolkit.deploy.targets import Place
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.rollout.cluster_api import MANAGER
+from mlops_toolkit.rollout.cluster_keep import BY, labels
 from mlops_toolkit.system import proc
 from mlops_toolkit.system.beside import Beside, beside
 
@@ -110,29 +112,22 @@ class Kubectl:
 
 
 @contextlib.contextmanager
-def opened(
-    *,
-    namespace: str,
-    context: str | None,
-    kubeconfig: str | None,
-    folder: Path,
-    env: Mapping[str, str],
-    where: str,
-    without: Sequence[str] = (),
-) -> Iterator[Kubectl]:
+def opened(place: Place) -> Iterator[Kubectl]:
     """kubectl with the kubeconfig that is configured: a file, or `env://NAME`, a variable that holds one (then in a private file meanwhile).
 
-    without: variables that it does not get. UsageError `no-kubeconfig`.
+    What is for the model's server alone it does not get. UsageError `no-kubeconfig`.
     """
-    known = {name: value for name, value in env.items() if name not in without}
+    options, where = place.options, place.at("kubeconfig")
+    namespace, context, kubeconfig = options.namespace, options.context, options.kubeconfig
+    known = {name: value for name, value in place.env.items() if name not in options.env}
     if kubeconfig is None:
         yield Kubectl(namespace, known, context)
         return
     if not kubeconfig.startswith("env://"):
-        place = folder / kubeconfig
-        if not place.is_file():
+        file = place.folder / kubeconfig
+        if not file.is_file():
             raise UsageError("no-kubeconfig", f"there is no file {kubeconfig}", where=where)
-        yield Kubectl(namespace, {**known, "KUBECONFIG": str(place)}, context)
+        yield Kubectl(namespace, {**known, "KUBECONFIG": str(file)}, context)
         return
     variable = kubeconfig.removeprefix("env://")
     content = known.pop(variable, "")
@@ -140,7 +135,26 @@ def opened(
         hint = f"give it to the job: `env: {{{variable}: ${{{{ secrets.{variable} }}}}}}`"
         raise UsageError("no-kubeconfig", f"the variable {variable} is not set, or empty", where=where, hint=hint)
     with tempfile.TemporaryDirectory(prefix="mlops-") as private:  # made with mode 0700
-        place = Path(private) / "kubeconfig"
-        place.touch(0o600)
-        place.write_text(content, encoding="utf-8")
-        yield Kubectl(namespace, {**known, "KUBECONFIG": str(place)}, context)
+        file = Path(private) / "kubeconfig"
+        file.touch(0o600)
+        file.write_text(content, encoding="utf-8")
+        yield Kubectl(namespace, {**known, "KUBECONFIG": str(file)}, context)
+
+
+def secret_of(place: Place) -> str | None:
+    """The Secret that the variables of the model's server are in; None without any."""
+    return f"{place.name}-env" if place.options.env else None
+
+
+def give_secrets(reached: Kubectl, place: Place) -> None:
+    """The variables of the model's server, as a Secret: through standard input, and not where somebody else's has the name. UsageError `not-ours`."""
+    name = secret_of(place)
+    if name is None or not place.secrets:
+        return
+    done = reached.run("get", "secret", name, "-o", "jsonpath={.metadata.labels}")
+    if done.status == 0 and json.loads(done.stdout or b"{}").get(BY) != "mlops":
+        hint = f"deploy under another name, or delete it; one that shall be ours gets the label {BY}=mlops"
+        message = f"there is a Secret {name} in {reached.namespace} that is not ours"
+        raise UsageError("not-ours", message, where=place.at("env"), hint=hint)
+    about = {"name": name, "namespace": reached.namespace, "labels": labels(place.name, "env")}
+    reached.apply([{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "stringData": dict(place.secrets)}])

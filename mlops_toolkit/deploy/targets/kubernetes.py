@@ -20,7 +20,7 @@ from mlops_toolkit.deploy.targets.seen import seen
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.rollout import bundle
 from mlops_toolkit.rollout.cluster_api import Cluster, Through
-from mlops_toolkit.rollout.cluster_keep import BY, NAME, PART, ClusterJournal, labels
+from mlops_toolkit.rollout.cluster_keep import BY, NAME, PART, ClusterJournal
 from mlops_toolkit.rollout.codec import to_json
 from mlops_toolkit.rollout.kubernetes_driver import KubernetesDriver
 from mlops_toolkit.rollout.order import Order
@@ -50,19 +50,19 @@ class KubernetesTarget:
         if options.rollout.strategy == "shadow":
             raise UsageError("no-shadow", "nothing copies traffic in a cluster", where=at("rollout"), hint="use canary or blue-green")
         looked = seen(image, self.place.login)
-        made = manifests.spec(self.name, image, options, env=self._secret_name() if options.env else None, python=looked.python)
+        made = manifests.spec(self.name, image, options, env=kubectl.secret_of(self.place), python=looked.python)
         agent = options.agent_image or looked.base or image
         return {**made, "agent": {"image": agent, "python": "python3" if options.agent_image else looked.python}}
 
     def give(self, order: Order) -> Iterator[Event]:
         """See `targets.Target`."""
-        with self._kubectl() as reached:
-            self._give_secrets(reached)
+        with kubectl.opened(self.place) as reached:
+            kubectl.give_secrets(reached, self.place)
             yield from self._here(reached, order) if self.options.runs == "here" else self._there(reached, order)
 
     def status(self) -> Standing:
         """From the journal in the cluster, and what is seen there."""
-        with self._kubectl() as reached, reached.proxy() as socket:
+        with kubectl.opened(self.place) as reached, reached.proxy() as socket:
             cluster = Cluster(Through(socket), self.options.namespace)
             try:
                 state = fold(ClusterJournal(cluster, self.name).read())
@@ -82,9 +82,7 @@ class KubernetesTarget:
             self.name, self.options.namespace, to_json(order), bundle.data(), pull_secrets=self.options.pull_secrets, **_job_image(agent)
         )
         things = {"": manifests.objects(spec, release), "agent": [*agent_job.account(self.name, self.options.namespace), *job]}
-        things["kserve"] = [
-            manifests.inference_service(self.name, order.release.image, self.options, env=self._secret_name() if self.options.env else None)
-        ]
+        things["kserve"] = [manifests.inference_service(self.name, order.release.image, self.options, env=kubectl.secret_of(self.place))]
         written = []
         for folder, found in things.items():
             for thing in found:
@@ -98,37 +96,6 @@ class KubernetesTarget:
         """Nothing is kept open between two calls."""
 
     # -- below --------------------------------------------------------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def _kubectl(self) -> Iterator[Kubectl]:
-        options = self.options
-        with kubectl.opened(
-            namespace=options.namespace,
-            context=options.context,
-            kubeconfig=options.kubeconfig,
-            folder=self.place.folder,
-            env=self.place.env,
-            where=self.place.at("kubeconfig"),
-            without=options.env,
-        ) as reached:
-            yield reached
-
-    def _secret_name(self) -> str:
-        return f"{self.name}-env"
-
-    def _give_secrets(self, reached: Kubectl) -> None:
-        """The variables of the model's server, as a Secret: through standard input, and not where somebody else's has the name."""
-        if not self.place.secrets:
-            return
-        name = self._secret_name()
-        done = reached.run("get", "secret", name, "-o", "jsonpath={.metadata.labels}")
-        if done.status == 0 and json.loads(done.stdout or b"{}").get(BY) != "mlops":
-            hint = f"deploy under another name, or delete it; one that shall be ours gets the label {BY}=mlops"
-            raise UsageError(
-                "not-ours", f"there is a Secret {name} in {reached.namespace} that is not ours", where=self.place.at("env"), hint=hint
-            )
-        about = {"name": name, "namespace": reached.namespace, "labels": labels(self.name, "env")}
-        reached.apply([{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "stringData": dict(self.place.secrets)}])
-
     def _here(self, reached: Kubectl, order: Order) -> Iterator[Event]:
         """The same agent file, run by us."""
         with reached.proxy() as socket, tempfile.TemporaryDirectory(prefix="mlops-") as folder:
