@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 from mlops_toolkit.deploy import forge, recorded
 from mlops_toolkit.deploy.follow import Story, follow
 from mlops_toolkit.deploy.targets import Outcome, Standing, Target
 from mlops_toolkit.deploy.tell import Done, sentence
 from mlops_toolkit.deploy.where import Where
-from mlops_toolkit.errors import EnvironmentFailure, MlopsError
+from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.forge.base import Reached
 from mlops_toolkit.history.base import History
 from mlops_toolkit.rollout.order import Order, Release
 from mlops_toolkit.system.clock import iso
@@ -28,14 +29,13 @@ def carry(
     made = recorded.changes(order.kind, outcome, order.release, blamed=_blamed(order.release, outcome, target), reason=order.reason)
     troubles += recorded.record(made, history, where.environment, where.name, now)
     done = Done(where, order, outcome, story)
-    state = "success" if outcome.result in ("deployed", "same") else "failure"
-    release = outcome.live if order.kind == "rollback" and outcome.live else order.release
     # A pull request that others have yet to merge is no end: what it is waited for stays on its way.
     if outcome.result != "proposed":
-        told = forge.deployment(where, order, release, state, sentence(done), world)  # type: ignore[arg-type]
-        troubles += told
+        state: Reached = "success" if outcome.result in ("deployed", "same") else "failure"
+        release = outcome.live if order.kind == "rollback" and outcome.live else wanted
+        troubles += forge.deployment(where, order, release, state, sentence(done), world)
     troubles += forge.comments(where, made, outcome.before, history, now, world)
-    return Done(where, order, outcome, story, tuple(dict.fromkeys(itertools.chain(troubles))))
+    return replace(done, troubles=tuple(dict.fromkeys(troubles)))
 
 
 def _blamed(release: Release | None, outcome: Outcome, target: Target) -> bool:
@@ -44,5 +44,5 @@ def _blamed(release: Release | None, outcome: Outcome, target: Target) -> bool:
         return False
     try:
         return release.id in target.status().withdrawn
-    except (EnvironmentFailure, MlopsError):
+    except MlopsError:
         return False

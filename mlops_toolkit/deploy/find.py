@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_toolkit.deploy import pick, policy
 from mlops_toolkit.deploy.pick import Asked, Choice
@@ -24,21 +24,17 @@ from mlops_toolkit.supply.gather import gather
 from mlops_toolkit.supply.keys import checking_key
 from mlops_toolkit.world import World
 
-if TYPE_CHECKING:
-    from mlops_toolkit.supply.decide import Row
-
 POLL_SECONDS = 15.0
 Spec = Callable[[str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A release that may be deployed, with where it comes from. entry, run: None where only its image is known; rows: what was looked at."""
+    """A release that may be deployed, with where it comes from. entry, run: None where only its image is known."""
 
     release: Release
     entry: Entry | None
     run: Run | None
-    rows: tuple[Row, ...]
     note: str
 
 
@@ -136,8 +132,7 @@ def _trusted(where: Where, reference: Reference, choice: Choice, version: str | 
         raise UsageError(
             "not-an-image", f"{reference} is an artifact, which nothing here can run", hint="deploy what was published `as: image`"
         )
-    rows = decide.decide(facts, decide.required(options.require))
-    refused = decide.refused(rows)
+    refused = decide.refused(decide.decide(facts, decide.required(options.require)))
     if refused:
         error = refused[0]
         error.where = error.where or str(reference)
@@ -147,7 +142,7 @@ def _trusted(where: Where, reference: Reference, choice: Choice, version: str | 
     if choice.run is None and release.model != where.model:
         message = f"the image holds the model {release.model[:80]}, and {where.environment} runs {where.model}"
         raise UsageError("other-model", message, where="--image", hint="name the environment of that model")
-    return Found(_merged(release, world), choice.entry, choice.run, tuple(rows), choice.note)
+    return Found(_merged(release, world), choice.entry, choice.run, choice.note)
 
 
 def _merged(release: Release, world: World) -> Release:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mlops_toolkit.config.deploying import Deploy
@@ -22,16 +21,6 @@ TMP = "64Mi"
 LEAST = {"cpu": "100m", "memory": "128Mi"}  # that a pod asks for, where nothing is said
 # seconds between two looks of each probe, how long one may take, how many may fail
 STARTUP, READINESS, LIVENESS = (2, 30), (2, 5, 3), (10, 10, 6)
-
-
-@dataclass(frozen=True)
-class About:
-    """What is known of a release beside its image, for annotations; empty: not known."""
-
-    version: str = ""
-    run: str = ""
-    commit: str = ""
-    pull_request: str = ""
 
 
 def spec(name: str, image: str, options: Deploy, *, env: str | None = None, python: str = "python3") -> dict[str, Any]:

@@ -22,7 +22,7 @@ from mlops_toolkit.world import World
 
 def run(args: argparse.Namespace, world: World) -> int:
     """0 where the release is live, 5 where it was taken back or refused; everything else is raised."""
-    if getattr(args, "rollback", ""):
+    if args.rollback:
         return rollback.run(args, world)
 
     def say(text: str) -> None:

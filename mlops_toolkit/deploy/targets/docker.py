@@ -15,7 +15,7 @@ from typing import Any
 from mlops_toolkit.config.deploying import amount
 from mlops_toolkit.deploy.targets import Event, Place, Standing, docker_cli
 from mlops_toolkit.deploy.targets.docker_cli import Cli
-from mlops_toolkit.deploy.targets.heard import heard, told
+from mlops_toolkit.deploy.targets.heard import heard
 from mlops_toolkit.deploy.targets.seen import seen
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.oci.reference import Reference
@@ -94,7 +94,7 @@ class DockerTarget:
                 said = cli.must("start", "--attach", title)
             finally:
                 cli.run("rm", "--force", title)
-            return told(read(tell.Standing, loads(said.strip().splitlines()[-1], where=title), where=title))
+            return read(tell.Standing, loads(said.strip().splitlines()[-1], where=title), where=title)
 
     def render(self, order: Order, to: Path) -> Sequence[Path]:
         """The order, and the agent that would carry it out."""

@@ -1,10 +1,10 @@
-"""What the agent says, read as the events and the standing that they are. Pure."""
+"""What the agent says, read as the events that it is. Pure."""
 
 from __future__ import annotations
 
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.rollout.codec import loads, read
-from mlops_toolkit.rollout.tell import Event, Standing
+from mlops_toolkit.rollout.tell import Event
 
 
 def heard(line: str) -> Event | None:
@@ -15,8 +15,3 @@ def heard(line: str) -> Event | None:
         return read(Event, loads(line, where="the agent's output"), where="the agent's output")
     except MlopsError:
         return None
-
-
-def told(found: Standing) -> Standing:
-    """A target's standing, from what its journal and its driver say: the words are the same."""
-    return found

@@ -45,17 +45,9 @@ class Kubectl:
             hint = "install kubectl (kubernetes.io/docs/tasks/tools) in the deploying job"
             raise EnvironmentFailure("no-kubectl", "the program kubectl is not there", hint=hint) from error
 
-    def apply(self, things: Sequence[Object], *, dry: bool = False) -> None:
+    def apply(self, things: Sequence[Object]) -> None:
         """By server-side apply, from standard input. EnvironmentFailure `cluster-refused`, `target-unreachable`."""
-        words = [
-            "apply",
-            "--server-side",
-            f"--field-manager={MANAGER}",
-            "--force-conflicts",
-            "-f",
-            "-",
-            *(["--dry-run=server"] if dry else []),
-        ]
+        words = ["apply", "--server-side", f"--field-manager={MANAGER}", "--force-conflicts", "-f", "-"]
         done = self.run(*words, data=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)}).encode())
         if done.status:
             raise self.refused(done)

@@ -8,17 +8,17 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.deploy import agent_job, manifests
-from mlops_toolkit.deploy.targets import Event, Outcome, Place, Standing, kubectl
-from mlops_toolkit.deploy.targets.heard import heard, told
+from mlops_toolkit.deploy.targets import Event, Place, Standing, kubectl
+from mlops_toolkit.deploy.targets.heard import heard
 from mlops_toolkit.deploy.targets.kubectl import Kubectl
 from mlops_toolkit.deploy.targets.seen import seen
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
-from mlops_toolkit.rollout import bundle
+from mlops_toolkit.rollout import bundle, cluster_explain
 from mlops_toolkit.rollout.cluster_api import Cluster, Through
 from mlops_toolkit.rollout.cluster_keep import BY, NAME, PART, ClusterJournal
 from mlops_toolkit.rollout.codec import to_json
@@ -66,7 +66,7 @@ class KubernetesTarget:
             cluster = Cluster(Through(socket), self.options.namespace)
             try:
                 state = fold(ClusterJournal(cluster, self.name).read())
-                return told(standing(state, KubernetesDriver(cluster, self.name).observe()))
+                return standing(state, KubernetesDriver(cluster, self.name).observe())
             finally:
                 cluster.close()
 
@@ -174,8 +174,6 @@ class KubernetesTarget:
 
     def _why(self, reached: Kubectl, job: str) -> str:
         """What the cluster says of its pod."""
-        from mlops_toolkit.rollout import cluster_explain
-
         pods = (reached.get("pods", "--selector", f"job-name={job}") or {}).get("items") or []
         cause = cluster_explain.of({}, pods, [])
         return cause.text if cause else f"`kubectl describe job {job}` says more"
@@ -185,7 +183,7 @@ def _job_image(agent: Mapping[str, str]) -> dict[str, str]:
     return {"image": agent["image"], "python": agent["python"]}
 
 
-def _until_over(events: Iterator[Event | None], why: Any) -> Iterator[Event]:
+def _until_over(events: Iterator[Event | None], why: Callable[[], str]) -> Iterator[Event]:
     """Up to the last one. EnvironmentFailure `agent-ended` where it never came."""
     last = None
     for event in events:
@@ -204,6 +202,3 @@ def _until_over(events: Iterator[Event | None], why: Any) -> Iterator[Event]:
 def open_target(place: Place) -> KubernetesTarget:
     """The row of `targets.TARGETS`."""
     return KubernetesTarget(place)
-
-
-__all__ = ["KubernetesTarget", "Outcome", "open_target"]
