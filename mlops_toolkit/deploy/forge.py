@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlops_toolkit.deploy.policy import called
 from mlops_toolkit.deploy.recorded import Change, Trouble
 from mlops_toolkit.deploy.where import Where
 from mlops_toolkit.forge.base import Deployment, Reached, Section
@@ -12,6 +11,7 @@ from mlops_toolkit.history import lineage
 from mlops_toolkit.history.base import History, key_of
 from mlops_toolkit.report import words
 from mlops_toolkit.report.escape import address, inline
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Order, Release
 from mlops_toolkit.world import World
 

@@ -12,6 +12,7 @@ from mlops_toolkit.config.deploying import Deploy, LimitOptions, amount
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.report.escape import plain
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Limits, Order, Release, Step, identified
 from mlops_toolkit.supply.facts import DECISION, REVISION, RUN
 
@@ -135,13 +136,6 @@ def limits(options: LimitOptions) -> Limits:
         memory=amount(options.memory),
         confidence=options.confidence,
     )
-
-
-def called(what: Release | None) -> str:
-    """`v1.2.3 (3f9a1c2b4d5e)`, `nothing`."""
-    if what is None:
-        return "nothing"
-    return f"{what.version} ({what.id})" if what.version else what.id
 
 
 def plan(order: Order, standing_live: Release | None) -> list[str]:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlops_toolkit.deploy.find import entry_of
-from mlops_toolkit.deploy.policy import called
 from mlops_toolkit.deploy.targets import Outcome
 from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.history import upkeep
 from mlops_toolkit.history.base import Entry, History, Recorded
 from mlops_toolkit.history.local import LocalHistory
 from mlops_toolkit.records.publication import Deployed
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Release
 
 Trouble = tuple[str, str | None]

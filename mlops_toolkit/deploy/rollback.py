@@ -10,11 +10,11 @@ from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.deploy import carry, policy, tell
 from mlops_toolkit.deploy import run as deploying
 from mlops_toolkit.deploy.follow import Story
-from mlops_toolkit.deploy.policy import called
 from mlops_toolkit.deploy.targets import Standing, open_target
 from mlops_toolkit.deploy.where import choose, place
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.report.escape import plain
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.world import World
 

@@ -10,12 +10,13 @@ from mlops_toolkit.config import read
 from mlops_toolkit.deploy import carry, find, policy, rollback, tell
 from mlops_toolkit.deploy.find import Found
 from mlops_toolkit.deploy.follow import Story
-from mlops_toolkit.deploy.policy import Asker, called
+from mlops_toolkit.deploy.policy import Asker
 from mlops_toolkit.deploy.targets import Standing, open_target
 from mlops_toolkit.deploy.where import STATE, Where, choose, place
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.history.base import History
 from mlops_toolkit.report.escape import plain
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.world import World
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from mlops_toolkit.config import read
 from mlops_toolkit.deploy import policy
-from mlops_toolkit.deploy.policy import called
 from mlops_toolkit.deploy.targets import Standing, open_target
 from mlops_toolkit.deploy.where import Where, every, place
 from mlops_toolkit.errors import ENVIRONMENT, PASSED, EnvironmentFailure
 from mlops_toolkit.report import words
 from mlops_toolkit.report.escape import plain
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.world import World
 

@@ -10,13 +10,13 @@ from typing import Any
 from mlops_toolkit.announce import annotated, say
 from mlops_toolkit.deploy import policy
 from mlops_toolkit.deploy.follow import Story
-from mlops_toolkit.deploy.policy import called
 from mlops_toolkit.deploy.recorded import Trouble
 from mlops_toolkit.deploy.targets import Outcome
 from mlops_toolkit.deploy.where import Where
 from mlops_toolkit.errors import PASSED, MlopsError
 from mlops_toolkit.forge.base import Annotation
 from mlops_toolkit.report.escape import address, inline, plain
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Order
 from mlops_toolkit.world import World
 

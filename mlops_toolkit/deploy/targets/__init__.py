@@ -28,7 +28,7 @@ TARGETS: dict[str, str] = {
     "kubernetes": "mlops_toolkit.deploy.targets.kubernetes:open_target",
 }
 
-__all__ = ["TARGETS", "Event", "Outcome", "Place", "Standing", "Target", "open_target"]
+__all__ = ["TARGETS", "Event", "Outcome", "Place", "Standing", "Target", "open_target", "over"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class Target(Protocol):
     def close(self) -> None:
         """Let go of connections and temporary files."""
         ...
+
+
+def over(outcome: Outcome) -> Event:
+    """The last event of a target that carries an order out by itself."""
+    return Event("end", "over", outcome.reason, outcome=outcome)
 
 
 def open_target(place: Place) -> Target:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.deploy import gitops
-from mlops_toolkit.deploy.targets import Event, Outcome, Place, Standing
+from mlops_toolkit.deploy.targets import Event, Outcome, Place, Standing, over
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
 from mlops_toolkit.forge.base import Proposal
 from mlops_toolkit.rollout.order import Order, Release
@@ -34,9 +34,9 @@ class GitopsTarget:
         if posted.reason:
             raise EnvironmentFailure("not-proposed", posted.reason, where=self.place.at("repository"), hint=posted.hint)
         if posted.url is None:
-            yield _over(Outcome("same", release, release, reason=f"{self._path()} says {release.version or release.id} already"))
+            yield over(Outcome("same", release, release, reason=f"{self._path()} says {release.version or release.id} already"))
             return
-        yield _over(Outcome("proposed", reason=f"a pull request proposes it: {posted.url}", url=posted.url))
+        yield over(Outcome("proposed", reason=f"a pull request proposes it: {posted.url}", url=posted.url))
 
     def status(self) -> Standing:
         """What runs is known to whoever applies what the repository says."""
@@ -74,10 +74,6 @@ class GitopsTarget:
         branch = f"mlops-{self.place.name}-{self.place.environment}-{release.id}"
         title = f"Deploy {self.place.name} {version} to {self.place.environment}"
         return Proposal(self._path(), branch, title, "\n".join(lines), self.options.repository, self.options.branch)
-
-
-def _over(outcome: Outcome) -> Event:
-    return Event("end", "over", outcome.reason, outcome=outcome)
 
 
 def open_target(place: Place) -> GitopsTarget:

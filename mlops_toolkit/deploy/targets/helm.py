@@ -10,18 +10,18 @@ import contextlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.deploy import manifests
-from mlops_toolkit.deploy.targets import Event, Outcome, Place, Standing, kubectl
+from mlops_toolkit.deploy.targets import Event, Outcome, Place, Standing, kubectl, over
 from mlops_toolkit.deploy.targets.kubectl import Kubectl
 from mlops_toolkit.deploy.targets.seen import seen
 from mlops_toolkit.errors import EnvironmentFailure, MlopsError, UsageError
 from mlops_toolkit.rollout import cluster_explain
+from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.cluster_api import Cluster, Through
 from mlops_toolkit.rollout.cluster_keep import NAME, PART, LeaseLock
 from mlops_toolkit.rollout.codec import read, to_json
@@ -77,7 +77,7 @@ class HelmTarget:
             try:
                 holder = lock.take(owner, HELD)
                 if holder is not None:
-                    yield _over(Outcome("refused", name="busy", reason=f"another one is under way: {holder}"))
+                    yield over(Outcome("refused", name="busy", reason=f"another one is under way: {holder}"))
                     return
                 try:
                     yield from self._carried(reached, order)
@@ -140,19 +140,19 @@ class HelmTarget:
         if release is None:
             raise UsageError("nothing-to-deploy", "the order names no release")
         if before is not None and before.id == release.id:
-            yield _over(Outcome("same", before, before, reason=f"{_called(before)} is live since {live.updated if live else ''}"))
+            yield over(Outcome("same", before, before, reason=f"{called(before)} is live since {live.updated if live else ''}"))
             return
         kubectl.give_secrets(reached, self.place)
-        yield Event("start", "begins", f"helm upgrade {self.name} to {_called(release)}")
+        yield Event("start", "begins", f"helm upgrade {self.name} to {called(release)}")
         done = self._upgrade(reached, release, order.start)
         if done.status == 0:
-            yield _over(Outcome("deployed", release, before, reason=f"{_called(release)} is live"))
+            yield over(Outcome("deployed", release, before, reason=f"{called(release)} is live"))
             return
         why = self._why(reached) or cluster_explain.clean(done.trouble)
-        yield Event("back", "failed", f"{_called(release)} does not run: {why}")
+        yield Event("back", "failed", f"{called(release)} does not run: {why}")
         good = [one for one in history if one.status in GOOD]
         self._restored(reached, good[-1].number if good else None, order.start)
-        yield _over(Outcome("rolled-back", before, before, "does-not-start", f"{_called(release)} does not run: {why}"))
+        yield over(Outcome("rolled-back", before, before, "does-not-start", f"{called(release)} does not run: {why}"))
 
     def _mended(self, reached: Kubectl) -> Iterator[Event]:
         """A release that is `pending-…` though the Lease was free: whoever began it is gone."""
@@ -171,11 +171,11 @@ class HelmTarget:
         known = [one for one in reversed(history) if one.status == "superseded" and one.release is not None]
         to = next((one for one in known if (one.release and one.release.id == wanted) or (not wanted and one.release != before)), None)
         if to is None:
-            yield _over(Outcome("refused", before, before, "nothing-good", "Helm keeps no revision of it that could be gone back to"))
+            yield over(Outcome("refused", before, before, "nothing-good", "Helm keeps no revision of it that could be gone back to"))
             return
-        yield Event("start", "begins", f"helm rollback {self.name} to revision {to.number}, {_called(to.release)}")
+        yield Event("start", "begins", f"helm rollback {self.name} to revision {to.number}, {called(to.release)}")
         self._restored(reached, to.number, order.start)
-        yield _over(Outcome("deployed", to.release, before, reason=f"{_called(to.release)} is live again"))
+        yield over(Outcome("deployed", to.release, before, reason=f"{called(to.release)} is live again"))
 
     def _upgrade(self, reached: Kubectl, release: Release, start: float) -> proc.Completed:
         with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
@@ -250,14 +250,6 @@ def _helm(reached: Kubectl, *words: str, timeout: float = 60.0) -> proc.Complete
 
 def _bad_chart(done: proc.Completed) -> UsageError:
     return UsageError("bad-chart", f"Helm cannot render it: {done.trouble}", where="chart", hint="`helm lint` says more")
-
-
-def _called(release: Release | None) -> str:
-    return "nothing" if release is None else release.version or release.id
-
-
-def _over(outcome: Outcome) -> Event:
-    return Event("end", "over", outcome.reason, at=time.time(), outcome=outcome)
 
 
 def open_target(place: Place) -> HelmTarget:
