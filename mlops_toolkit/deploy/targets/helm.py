@@ -37,7 +37,7 @@ GOOD = ("deployed", "superseded")
 
 @dataclass(frozen=True)
 class Revision:
-    """One of Helm's. release: what we said that it is, None where somebody else made it."""
+    """One of Helm's. release: what we said that it is, None where somebody else made it, or it came to nothing."""
 
     number: int
     status: str
@@ -129,8 +129,10 @@ class HelmTarget:
         return [word for one in self.options.values for word in ("--values", str(self.place.folder / one))]
 
     def _carried(self, reached: Kubectl, order: Order) -> Iterator[Event]:
-        yield from self._mended(reached)
         history = self._history(reached)
+        if history and history[-1].status.startswith("pending-"):
+            yield from self._mended(reached, history)
+            history = self._history(reached)
         live = next((one for one in reversed(history) if one.status == "deployed"), None)
         before = live.release if live else None
         if order.kind == "rollback":
@@ -154,11 +156,8 @@ class HelmTarget:
         self._restored(reached, good[-1].number if good else None, order.start)
         yield over(Outcome("rolled-back", before, before, "does-not-start", f"{called(release)} does not run: {why}"))
 
-    def _mended(self, reached: Kubectl) -> Iterator[Event]:
+    def _mended(self, reached: Kubectl, history: Sequence[Revision]) -> Iterator[Event]:
         """A release that is `pending-…` though the Lease was free: whoever began it is gone."""
-        history = self._history(reached)
-        if not history or not history[-1].status.startswith("pending-"):
-            return
         left = history[-1]
         good = [one for one in history if one.status in GOOD]
         to = f"back to revision {good[-1].number}" if good else "uninstalled: there is none before it"
@@ -205,8 +204,9 @@ class HelmTarget:
             raise reached.refused(done)
         found = []
         for one in json.loads(done.stdout):
-            number = int(one["revision"])
-            found.append(Revision(number, str(one["status"]), str(one["updated"]), self._release(reached, number)))
+            number, status = int(one["revision"]), str(one["status"])
+            release = self._release(reached, number) if status in GOOD else None
+            found.append(Revision(number, status, str(one["updated"]), release))
         return sorted(found, key=lambda one: one.number)
 
     def _release(self, reached: Kubectl, revision: int) -> Release | None:
