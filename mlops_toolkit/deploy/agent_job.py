@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_toolkit.deploy.manifests import USER
+from mlops_toolkit.deploy.manifests import restricted_container, restricted_pod
 from mlops_toolkit.rollout.cluster_keep import labels
 
 Object = dict[str, Any]
@@ -100,7 +100,7 @@ def job(
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": restricted_container(),
         "volumeMounts": [{"name": one, "mountPath": f"{FOLDER}/{one}", "readOnly": True} for one in ("agent", "order")],
     }
     pod: Object = {
@@ -108,7 +108,7 @@ def job(
         "enableServiceLinks": False,
         "restartPolicy": "OnFailure",
         "terminationGracePeriodSeconds": 5,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": restricted_pod(),
         "containers": [container],
         "volumes": [
             {"name": "agent", "configMap": {"name": file["metadata"]["name"]}},

@@ -69,12 +69,7 @@ def deployment(name: str, image: str, options: Deploy, *, env: str | None = None
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": GRACE + DRAIN + 10,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": restricted_pod(),
             "topologySpreadConstraints": [_spread(chosen, key) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")],
             "containers": [container(image, options, env=env, python=python)],
             "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": TMP}}],
@@ -96,6 +91,16 @@ def deployment(name: str, image: str, options: Deploy, *, env: str | None = None
     }
 
 
+def restricted_pod() -> Object:
+    """No root, and no system call that a container need not make: with `restricted_container` what the strictest namespaces ask for."""
+    return {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def restricted_container() -> Object:
+    """No right that a program could gain, and nothing of its image that it could change."""
+    return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+
+
 def _spread(chosen: Mapping[str, str], key: str) -> Object:
     return {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": dict(chosen)}}
 
@@ -108,11 +113,7 @@ def container(image: str, options: Deploy, *, env: str | None, python: str) -> O
         "imagePullPolicy": "IfNotPresent",  # it is named by its digest: what the node has is what is meant, and no registry is asked
         "ports": [{"name": "http", "containerPort": PORT}],
         "resources": resources(options),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": restricted_container(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- the one writable folder of the pod, in its memory
         "startupProbe": {
             "exec": {"command": [python, "-m", "mlops_toolkit.serve.probe", "--port", str(PORT)]},
@@ -236,26 +237,23 @@ def objects(made: Mapping[str, Any], release: str) -> list[Object]:
     return found
 
 
-def inference_service(name: str, image: str, options: Deploy, *, env: str | None = None) -> Object:
+def inference_service(name: str, options: Deploy, made: Mapping[str, Any]) -> Object:
     """The same release as KServe's InferenceService, for clusters that are run with it: our server is its predictor's container.
 
-    KServe makes Service, autoscaling and traffic itself (`canaryTrafficPercent`); it is written by `--render`, and never sent by us.
+    made: its `deployment`. KServe makes Service, autoscaling and traffic itself (`canaryTrafficPercent`); it is written by `--render`, and
+    never sent by us.
     """
-    one = container(image, options, env=env, python="python3")
-    one["name"] = "kserve-container"  # the name that KServe looks for
+    pod = made["spec"]["template"]["spec"]
+    one = {**pod["containers"][0], "name": "kserve-container"}  # the name that KServe looks for
     one["ports"] = [{"name": "http1", "containerPort": PORT, "protocol": "TCP"}]
     for probe in ("readinessProbe", "livenessProbe"):
-        one[probe]["httpGet"]["port"] = PORT
-    predictor: Object = {
+        one[probe] = {**one[probe], "httpGet": {**one[probe]["httpGet"], "port": PORT}}
+    kept = ("automountServiceAccountToken", "terminationGracePeriodSeconds", "securityContext", "volumes", "imagePullSecrets")
+    predictor = {
         "minReplicas": options.replicas,
         **({"maxReplicas": options.max_replicas} if options.max_replicas else {}),
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": GRACE + DRAIN + 10,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        **{key: pod[key] for key in kept if key in pod},
         "containers": [one],
-        "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": TMP}}],
     }
-    if options.pull_secrets:
-        predictor["imagePullSecrets"] = [{"name": secret} for secret in options.pull_secrets]
     about = {"name": name, "namespace": options.namespace, "labels": labels(name, "model")}
     return {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": about, "spec": {"predictor": predictor}}

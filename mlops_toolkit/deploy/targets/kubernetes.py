@@ -82,7 +82,7 @@ class KubernetesTarget:
             self.name, self.options.namespace, to_json(order), bundle.data(), pull_secrets=self.options.pull_secrets, **_job_image(agent)
         )
         things = {"": manifests.objects(spec, release), "agent": [*agent_job.account(self.name, self.options.namespace), *job]}
-        things["kserve"] = [manifests.inference_service(self.name, order.release.image, self.options, env=kubectl.secret_of(self.place))]
+        things["kserve"] = [manifests.inference_service(self.name, self.options, spec["deployment"])]
         written = []
         for folder, found in things.items():
             for thing in found:
