@@ -17,7 +17,7 @@ from mlops_toolkit.rollout.cluster_keep import ClusterJournal
 from mlops_toolkit.rollout.order import Order
 from mlops_toolkit.rollout.tell import Event, Outcome
 from tests.cluster.site import Site, versions
-from tests.world.cluster import until
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 STEPS = ("bring", "start", "golden", "share:0", "judged:0", "switch", "watched", "stop")
@@ -92,7 +92,7 @@ def test_two_at_once_and_a_node_that_is_started_anew(site: Site) -> None:
         with site.load() as load:
             begun = time.monotonic()
             thread.start()
-            until(lambda: any(event.step == "share" and event.state == "done" for event in told) or ended, 180)
+            wait_for(lambda: any(event.step == "share" and event.state == "done" for event in told) or ended, 180)
             second = site.run(site.order(three))
             assert (second.result, second.name) == ("refused", "busy"), second
             assert order.id in second.reason
@@ -113,4 +113,4 @@ def restart(site: Site) -> None:
         pid = kubernetes.pid(program)
         words = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
         kubernetes.again(program, *words)
-    until(lambda: " Ready" in kubernetes.kubectl("get", "nodes", check=False))
+    wait_for(lambda: " Ready" in kubernetes.kubectl("get", "nodes", check=False), 60)

@@ -23,7 +23,8 @@ from mlops_toolkit.rollout.order import Limits, Order, Release
 from mlops_toolkit.system.clock import SystemClock
 from tests.cluster.site import CPU, NAME, Site
 from tests.needs import require
-from tests.world.cluster import Kubernetes, until
+from tests.world.cluster import Kubernetes
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -127,7 +128,7 @@ def test_helm_left_half_done_is_put_right(site: Site, tmp_path: Path) -> None:
     words = [helm, "upgrade", NAME, "charts/mlops-model", "--namespace", site.namespace, "--wait", "--values", str(rendered[0])]
     upgrade = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     listed = [helm, "status", NAME, "--namespace", site.namespace]
-    until(lambda: b"pending-upgrade" in subprocess.run(listed, env=env, capture_output=True, check=False).stdout)
+    wait_for(lambda: b"pending-upgrade" in subprocess.run(listed, env=env, capture_output=True, check=False).stdout, 60)
     upgrade.send_signal(signal.SIGKILL)
     upgrade.wait()
     told = list(target.give(given))

@@ -9,17 +9,18 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_toolkit.deploy.targets.kubectl import Kubectl
 from mlops_toolkit.rollout.cluster_api import Cluster, Through
 from tests.needs import missing, require
 from tests.world.registry import Running
+from tests.world.waiting import wait_for
 
 PROGRAMS = ("containerd", "ctr", "runc", "conntrack", "busybox", "iptables", "kubectl", "kubernetes")
 ONE_A_MACHINE = Path(tempfile.gettempdir()) / "mlops-test-cluster.lock"  # its ports are fixed
@@ -49,18 +50,12 @@ class Kubernetes:
     @contextlib.contextmanager
     def api(self, namespace: str) -> Iterator[Cluster]:
         """The API as a rollout that runs here speaks it: through the socket of `kubectl proxy`."""
-        with tempfile.TemporaryDirectory(prefix="mlops-kube-") as folder:
-            place = Path(folder) / "api"
-            words = ["kubectl", f"--kubeconfig={self.kubeconfig}", "proxy", f"--unix-socket={place}"]
-            proxy = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            cluster = Cluster(Through(place), namespace)
+        with Kubectl(namespace, {**os.environ, "KUBECONFIG": str(self.kubeconfig)}).proxy() as socket:
+            cluster = Cluster(Through(socket), namespace)
             try:
-                until(place.exists)
                 yield cluster
             finally:
                 cluster.close()
-                proxy.terminate()
-                proxy.wait()
 
     def pid(self, program: str) -> int:
         return int((self.folder / f"{program}.pid").read_text())
@@ -85,14 +80,6 @@ class Kubernetes:
         (self.folder / f"{program}.pid").write_bytes(made.stdout)
 
 
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for it; AssertionError."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not so after {seconds:g} s"
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def kubernetes(open_registry: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
     """A cluster that pulls from `open_registry`. Of a file, and not of all: another worker's file may wait for its turn with it."""
@@ -114,7 +101,6 @@ def kubernetes(open_registry: Running, tmp_path_factory: pytest.TempPathFactory)
             text=True,
             timeout=240,
             check=False,
-            pass_fds=(),
         )
         try:
             if started.returncode:
@@ -124,7 +110,7 @@ def kubernetes(open_registry: Running, tmp_path_factory: pytest.TempPathFactory)
             pids = [int(one.read_text()) for one in folder.glob("*.pid")]
             subprocess.run([str(script), "stop", str(folder)], capture_output=True, timeout=120, check=False)
             with contextlib.suppress(AssertionError):
-                until(lambda: not any(map(lives, pids)), 10)
+                wait_for(lambda: not any(map(lives, pids)), 10)
             for pid in filter(lives, pids):
                 os.kill(pid, signal.SIGKILL)
             unmount(folder)
