@@ -22,6 +22,7 @@ from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.supply import decide
 from mlops_toolkit.supply.gather import gather
 from mlops_toolkit.supply.keys import checking_key
+from mlops_toolkit.system.git import Commit
 from mlops_toolkit.world import World
 
 POLL_SECONDS = 15.0
@@ -68,40 +69,31 @@ def by_digest(image: str) -> Reference:
 
 def ask(ref: str, history: History, world: World) -> Asked:
     """What a reference means: a tag, a commit, a branch; "" what the event is about, else HEAD. UsageErrors `unknown-ref`, `not-to-deploy`."""
-    git, context = world.git, world.context
+    context = world.context
     if context.ci and (context.event == "pull_request" or context.stranger):
         hint = "deploy on a tag, or by workflow_dispatch: on: {push: {tags: ['v*']}}"
         raise UsageError("not-to-deploy", "a pull request is not deployed: it may change, or never be merged", hint=hint)
-    named = ref.strip().removeprefix("refs/tags/")
-    if not named and context.event == "tag" and context.tag:
-        return Asked(context.tag, context.tag, _step(context.head or "HEAD", history, world))
-    if not named:
-        at = _step("HEAD", history, world)
-        if at is None:
-            raise UsageError("unknown-ref", "there is no commit here", hint="name a release: mlops deploy v1.2.3, or --image NAME@sha256:…")
-        return Asked(f"HEAD ({at.commit[:7]})", None, at)
-    full = f"refs/tags/{named}"
-    if git is not None and named.isprintable() and full in git.lines("for-each-ref", "--format=%(refname)", full):
-        return Asked(named, named, _step(full, history, world))
-    if pick.VERSION.search(named):  # checkout's default brings no tags; the history knows what was released
-        return Asked(named, named, _step(f"refs/tags/{named}^{{}}", history, world) or _step(full, history, world))
-    start = lineage.asked(git, history.ancestry, named) if git else None
-    if start is not None and start.commit is not None:
-        tag = named if history.message(named) is not None and not git_has(named, world) else None
-        return Asked(named, tag, _step(start.commit, history, world))
-    return Asked(named, named, None)
+    name = ref.strip().removeprefix("refs/tags/")
+    if name:
+        found = lineage.named(world.git, history.ancestry, name)
+        # A tag that is nowhere any more may have been released all the same: the history knows.
+        return Asked(name, found.tag, _step(found.commit)) if found else Asked(name, name)
+    tag = context.tag if context.event == "tag" else None
+    at = _commit((context.head if tag else None) or "HEAD", history, world)
+    if tag:
+        return Asked(tag, tag, _step(at) if at else None)
+    if at is None:
+        raise UsageError("unknown-ref", "there is no commit here", hint="name a release: mlops deploy v1.2.3, or --image NAME@sha256:…")
+    return Asked(f"HEAD ({at.sha[:7]})", None, _step(at))
 
 
-def git_has(name: str, world: World) -> bool:
-    """Whether the clone knows a commit or branch by this name."""
-    return world.git is not None and (world.git.commit(name) is not None or world.git.commit(f"origin/{name}") is not None)
-
-
-def _step(name: str, history: History, world: World) -> Step | None:
+def _commit(name: str, history: History, world: World) -> Commit | None:
     found = world.git.commit(name) if world.git else None
-    if found is None and name != "HEAD":
-        found = next(iter(history.ancestry(name, 1)), None)
-    return Step(found.sha, found.tree, found.subject) if found else None
+    return found if found or name == "HEAD" else next(iter(history.ancestry(name, 1)), None)
+
+
+def _step(commit: Commit) -> Step:
+    return Step(commit.sha, commit.tree, commit.subject)
 
 
 def _wait(where: Where, asked: Asked, history: History, world: World, say: Callable[[str], None]) -> Choice:

@@ -93,21 +93,42 @@ of a checkout into a folder (`path: code`) name the configuration in it: `config
     )
 
 
-def asked(git: Git, ancestry: Ancestry, name: str) -> Start | None:
-    """The start that a person asked for: a commit, branch or tag, here or on the remote; None where it is none of them."""
-    name = name.strip()
+@dataclass(frozen=True)
+class Named:
+    """What a name stands for. tag: git's own, None where it is a commit or a branch."""
+
+    commit: Commit
+    tag: str | None = None
+
+
+def named(git: Git | None, ancestry: Ancestry, name: str) -> Named | None:
+    """A tag, commit or branch of the clone, else of its remote; None where it is none of them."""
     if not name or not name.isprintable():
         return None
-    commit = next((c for n in (name, f"origin/{name}") if (c := git.commit(n)) is not None), None)
-    if commit is not None:
-        return Start(commit.sha, f"{name}, as asked for", name)
-    full = len(name) in (40, 64) and all(c in "0123456789abcdef" for c in name)
-    # A tag that is an object of its own is asked for by what it names; checkout's default brings no tags.
-    places = [name] if full else [f"refs/heads/{name}", f"refs/tags/{name}^{{}}", f"refs/tags/{name}"]
-    line = next((found for place in places if (found := ancestry(place, 1))), ())
-    if not line:
-        return None
-    return Start(line[0].sha, f"{name}, as asked for", name[:7] if full else name)
+    if git is not None:
+        # By name: what git reads after one (`v1.2.3^`) is a commit, and no tag.
+        full = f"refs/tags/{name}"
+        if full in git.lines("for-each-ref", "--format=%(refname)", full) and (commit := git.commit(full)) is not None:
+            return Named(commit, name)
+        for here in (name, f"origin/{name}"):
+            if (commit := git.commit(here)) is not None:
+                return Named(commit)
+    if _is_id(name):
+        places: dict[str, str | None] = {name: None}
+    else:  # a tag that is an object of its own is asked for by what it names; checkout's default brings no tags
+        places = {f"refs/heads/{name}": None, f"refs/tags/{name}^{{}}": name, f"refs/tags/{name}": name}
+    return next((Named(line[0], tag) for place, tag in places.items() if (line := ancestry(place, 1))), None)
+
+
+def _is_id(name: str) -> bool:
+    return len(name) in (40, 64) and all(c in "0123456789abcdef" for c in name)
+
+
+def asked(git: Git, ancestry: Ancestry, name: str) -> Start | None:
+    """The start that a person asked for: what `named` finds."""
+    name = name.strip()
+    found = named(git, ancestry, name)
+    return None if found is None else Start(found.commit.sha, f"{name}, as asked for", name[:7] if _is_id(name) else name)
 
 
 def _start(git: Git, context: Context, ancestry: Ancestry, base: str | None) -> Start:

@@ -53,19 +53,12 @@ def named(message: str) -> tuple[str, ...]:
 
 def _asked(ref: str, git: Git, history: History) -> Target:
     plain = ref.removeprefix("refs/tags/")
-    full = f"refs/tags/{plain}"
-    # By name: what git reads after one (`v1.2.3^`) is a commit, and no tag.
-    if plain.isprintable() and full in git.lines("for-each-ref", "--format=%(refname)", full) and (local := git.commit(full)):
-        return Target(_step(local), plain, named(_message(plain, git, history)))
-    start = lineage.asked(git, history.ancestry, plain)
-    if start is None or start.commit is None:
+    found = lineage.named(git, history.ancestry, plain)
+    if found is None:
         hint = "name a tag (`git tag` lists them), a commit or a branch, of this clone or its remote"
         raise UsageError("unknown-ref", f'"{plain[:80]}" is no tag, commit or branch', where="what is published", hint=hint)
-    commit = _commit(start.commit, git, history)
-    if git.commit(plain) is not None or git.commit(f"origin/{plain}") is not None:
-        return Target(_step(commit))
-    message = history.message(plain)
-    return Target(_step(commit), plain if message is not None else None, named(message or ""))
+    runs = named(_message(found.tag, git, history)) if found.tag else ()
+    return Target(_step(found.commit), found.tag, runs)
 
 
 def _commit(name: str, git: Git, history: History) -> Commit:
