@@ -22,10 +22,10 @@ from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.supply import decide
 from mlops_toolkit.supply.gather import gather
 from mlops_toolkit.supply.keys import checking_key
+from mlops_toolkit.system.clock import looks
 from mlops_toolkit.system.git import Commit
 from mlops_toolkit.world import World
 
-POLL_SECONDS = 15.0
 Spec = Callable[[str], Mapping[str, Any]]
 
 
@@ -98,20 +98,17 @@ def _step(commit: Commit) -> Step:
 
 def _wait(where: Where, asked: Asked, history: History, world: World, say: Callable[[str], None]) -> Choice:
     """The choice; in a CI one that is still being made is waited for: both workflows of a tag begin at once."""
-    key = key_of(where.loaded.where, where.model, world.context.matrix)
-    longest, begun = where.options.wait.seconds, world.clock.monotonic()
-    while True:
+    key, wait = key_of(where.loaded.where, where.model, world.context.matrix), where.options.wait
+    for waited in looks(world.clock, wait.seconds):
+        if waited:
+            history = world.history(where.loaded.folder / STATE, where.loaded.config.history.at)
         choice = pick.pick(asked, [entry for entry in history.entries() if entry.key == key], history.run)
         coming = choice.state == "running" or (choice.state == "unpublished" and asked.tag is not None)
         if not (coming and world.context.ci):
             return choice
-        waited = world.clock.monotonic() - begun
-        if waited >= longest:
-            raise pick.refusal(choice, asked, waited=words.seconds(waited))
-        if waited == 0 or waited < POLL_SECONDS:
-            say(f"{choice.note}: waiting for it, {where.options.wait.text} at most")
-        world.clock.sleep(min(POLL_SECONDS, longest - waited))
-        history = world.history(where.loaded.folder / STATE, where.loaded.config.history.at)
+        if not waited:
+            say(f"{choice.note}: waiting for it, {wait.text} at most")
+    raise pick.refusal(choice, asked, waited=words.seconds(waited))
 
 
 def _trusted(where: Where, reference: Reference, choice: Choice, version: str | None, spec: Spec, world: World) -> Found:

@@ -19,9 +19,8 @@ from mlops_toolkit.publish.policy import Judged, judged
 from mlops_toolkit.publish.target import Target
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.report import words
+from mlops_toolkit.system.clock import looks
 from mlops_toolkit.world import World
-
-POLL_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -45,22 +44,18 @@ class Found:
 
 def find(target: Target, configurations: Sequence[Loaded], run: str, model: str, world: World, say: Callable[[str], None]) -> Found:
     """The run to publish. run, model: as asked for. Errors as `pick` has them, and EnvironmentFailure `history-unreadable`."""
-    begun: float | None = None
     longest = max(loaded.config.publish.wait.seconds for loaded in configurations)
-    while True:
+    for waited in looks(world.clock, longest):
         opened = [(loaded, world.history(loaded.folder / ".mlops", loaded.config.history.at)) for loaded in configurations]
         entries = [(entry, loaded, history) for loaded, history in opened for entry in _mine(loaded, history, world.context)]
         asked = _asked(target, configurations, [entry for entry, _, _ in entries], run, model, world)
         choice = pick.pick(asked, [entry for entry, _, _ in entries])
         if choice.state != "still-running":
             break
-        if begun is None:
-            begun = world.clock.monotonic()
+        if not waited:
             say(f"{choice.note}: waiting for it, {words.seconds(longest)} at most")
-        waited = world.clock.monotonic() - begun
-        if waited >= longest:
-            raise pick.refusal(choice, waited=words.seconds(waited))
-        world.clock.sleep(min(POLL_SECONDS, longest - waited))
+    else:
+        raise pick.refusal(choice, waited=words.seconds(waited))
     if choice.entry is None:
         raise pick.refusal(choice)
     loaded, history = next((loaded, history) for entry, loaded, history in entries if entry is choice.entry)

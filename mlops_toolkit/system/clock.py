@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
@@ -44,6 +45,18 @@ class FixedClock:
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+def looks(clock: Clock, seconds: float, every: float = 15.0) -> Iterator[float]:
+    """When to look at what others are still making: now, then time and again, the last time when that long is over. How long was waited yet."""
+    begun, waited = clock.monotonic(), 0.0
+    while True:
+        yield waited
+        left = seconds - (clock.monotonic() - begun)
+        if left <= 0:
+            return
+        clock.sleep(min(every, left))
+        waited = clock.monotonic() - begun
 
 
 def iso(moment: datetime) -> str:
