@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mlops_toolkit.monitor.alerts import groups
 from mlops_toolkit.monitor.wanted import Model, Wanted
+from mlops_toolkit.rollout.cluster_keep import NAME, PART
 from mlops_toolkit.rollout.proxy import PORT
 
 NOBODY = "nobody"
@@ -33,11 +35,8 @@ def job(model: Model, wanted: Wanted) -> dict[str, Any]:
         found = [{"names": [model.deployed], "type": "A", "port": PORT, "refresh_interval": "10s"}]
         return {**named, "dns_sd_configs": found, "relabel_configs": [set_environment]}
     kept = [
-        {
-            "source_labels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"],
-            "regex": model.name.replace(".", r"\."),
-            "action": "keep",
-        },
+        {"source_labels": [_label(NAME)], "regex": model.deployed.replace(".", r"\."), "action": "keep"},
+        {"source_labels": [_label(PART)], "regex": "model", "action": "keep"},
         {"source_labels": ["__meta_kubernetes_pod_container_port_number"], "regex": str(PORT), "action": "keep"},
         {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
         {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
@@ -46,9 +45,9 @@ def job(model: Model, wanted: Wanted) -> dict[str, Any]:
     return {**named, "kubernetes_sd_configs": found_pods, "relabel_configs": [*kept, set_environment]}
 
 
-def _meta(label: str) -> str:
+def _label(name: str) -> str:
     """A label of a pod as Prometheus calls it."""
-    return label.replace(".", "_").replace("/", "_").replace("-", "_")
+    return f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}"
 
 
 def rules(wanted: Wanted) -> dict[str, Any]:

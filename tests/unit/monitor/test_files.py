@@ -224,6 +224,13 @@ def test_what_deploy_says_is_where_instances_are_found() -> None:
     pods = next(yaml.safe_load_all(files["kubernetes/monitor.yml"]))
     assert pods["metadata"]["namespace"] == "models"
     assert pods["spec"]["selector"]["matchLabels"] == {"org.mlops/name": "spam-next", "org.mlops/part": "model"}
+    (job,) = yaml.safe_load(files["prometheus/prometheus.yml"])["scrape_configs"]
+    kept = {one["source_labels"][0]: one["regex"] for one in job["relabel_configs"] if one.get("action") == "keep"}
+    assert {name.removeprefix("__meta_kubernetes_pod_"): regex for name, regex in kept.items()} == {
+        "label_org_mlops_name": "spam-next",
+        "label_org_mlops_part": "model",
+        "container_port_number": "8080",
+    }
 
 
 def test_an_environment_that_deploy_does_not_name_is_refused_and_one_of_several_is_asked_for() -> None:
