@@ -12,6 +12,7 @@ from mlops_toolkit.config.monitoring import Mail, Watchers
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.errors import ConfigErrors, Problem, UsageError
 from mlops_toolkit.plug import did_you_mean
+from mlops_toolkit.rollout import docker_spec
 
 Target = Literal["docker", "kubernetes"]
 USUAL = "production"
@@ -43,7 +44,7 @@ class Model:
     @property
     def network(self) -> str:
         """On a Docker host the network of its instances, where each answers to `deployed`."""
-        return f"mlops-{self.deployed}"
+        return docker_spec.names(self.deployed)["network"]
 
     @property
     def job(self) -> str:
@@ -123,4 +124,4 @@ def _model(loaded: Loaded, environment: str) -> Model:
     asked, place = loaded.config.monitor, loaded.config.deploy.get(environment)
     latency = asked.latency.seconds if asked.latency else None
     made = Model(loaded.config.name, asked.availability, latency, asked.without, asked.scrape)
-    return made if place is None else replace(made, called=place.name or fit(loaded.config.name), namespace=place.namespace)
+    return made if place is None else replace(made, called=place.name or "", namespace=place.namespace)
