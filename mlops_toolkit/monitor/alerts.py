@@ -45,12 +45,16 @@ def names(model: Model, environment: str) -> Names:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alarm. expr: from the model and its names, None where it asks for nothing of it; wait: how long it must hold."""
+    """An alarm.
+
+    expr  of the series {JOB…}, {OWN…} and {ASKED…} (see Names); where it is of what is promised from the model, None where nothing is
+    wait  how long it must hold
+    """
 
     name: str
     severity: Literal["critical", "warning"]
     wait: str
-    expr: Callable[[Model, Names], str | None]
+    expr: str | Callable[[Model], str | None]
     summary: str
     description: str
 
@@ -64,8 +68,8 @@ def _share(window: str) -> str:
     return f"mlops:failed_requests:share{window}{{JOB}}"
 
 
-def _burns(rate: float, long: str, short: str) -> Callable[[Model, Names], str]:
-    def expr(model: Model, _: Names) -> str:
+def _burns(rate: float, long: str, short: str) -> Callable[[Model], str]:
+    def expr(model: Model) -> str:
         most = f"{min(rate * (1 - model.availability), MOST):.6g}"
         failed = f'sum(increase(mlops_requests_total{{ASKED, status=~"5.."}}[{long}])) >= {FEW}'
         return f"{_share(long)} > {most}\nand {_share(short)} > {most}\nand on () {failed}"
@@ -73,7 +77,7 @@ def _burns(rate: float, long: str, short: str) -> Callable[[Model, Names], str]:
     return expr
 
 
-def _slow(model: Model, _: Names) -> str | None:
+def _slow(model: Model) -> str | None:
     if model.latency is None:
         return None
     return f"mlops:request_seconds:p95{{JOB}} > {model.latency:.6g}\nand on (version) {_ENOUGH}"
@@ -87,31 +91,31 @@ _ASKED = "sum(rate(mlops_requests_total{ASKED}[15m]))"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         "ModelDown", "critical", "2m",
-        lambda model, names: "sum(up{JOB}) == 0 or absent(up{JOB})",
+        "sum(up{JOB}) == 0 or absent(up{JOB})",
         "no instance of $MODEL answers",
         "None of its instances has answered Prometheus for 2 minutes, or none is found.",
     ),
     Alert(
         "ModelNotReady", "critical", "5m",
-        lambda model, names: "max by (instance) (mlops_model_ready{OWN}) == 0\nor\n(max by (instance) (up{JOB}) == 1 unless on (instance) mlops_model_ready{OWN})",
+        "max by (instance) (mlops_model_ready{OWN}) == 0\nor\n(max by (instance) (up{JOB}) == 1 unless on (instance) mlops_model_ready{OWN})",
         "an instance of $MODEL runs and has no model to answer with",
         "{{ $labels.instance }} has had no ready model for 5 minutes.",
     ),
     Alert(
         "ModelRestarts", "warning", "0s",
-        lambda model, names: "changes(process_start_time_seconds{JOB}[30m]) >= 2",
+        "changes(process_start_time_seconds{JOB}[30m]) >= 2",
         "an instance of $MODEL restarts again and again",
         "{{ $labels.instance }} was started {{ $value }} times in 30 minutes.",
     ),
     Alert(
         "ModelRefused", "warning", "0s",
-        lambda model, names: f"{_REFUSED}) - ({_REFUSED} offset 15m) or {_REFUSED}) * 0) > 0\nor\nmax by (version) (mlops_model_ready{{OWN}} == 0 and on (instance) mlops_model_ready{{OWN}} == 1) + 1",
+        f"{_REFUSED}) - ({_REFUSED} offset 15m) or {_REFUSED}) * 0) > 0\nor\nmax by (version) (mlops_model_ready{{OWN}} == 0 and on (instance) mlops_model_ready{{OWN}} == 1) + 1",
         "a new version of $MODEL was refused; the one before goes on answering",
         "Version {{ $labels.version }} could not be loaded, or did not answer its golden examples as when it was saved.",
     ),
     Alert(
         "ModelFails", "critical", "2m",
-        lambda model, names: f'{_share("5m")} > 0.25\nand on () sum(increase(mlops_requests_total{{ASKED, status=~"5.."}}[5m])) >= {FEW}',
+        f'{_share("5m")} > 0.25\nand on () sum(increase(mlops_requests_total{{ASKED, status=~"5.."}}[5m])) >= {FEW}',
         "more than a quarter of the requests to $MODEL fail",
         "{{ $value | humanizePercentage }} of the requests of the last 5 minutes failed.",
     ),
@@ -127,19 +131,19 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "ModelSaturated", "warning", "5m",
-        lambda model, names: f'sum(rate(mlops_rejected_total{{JOB, reason=~"{FULL}"}}[5m])) / sum(rate(mlops_requests_total{{ASKED}}[5m])) > 0.01',
+        f'sum(rate(mlops_rejected_total{{JOB, reason=~"{FULL}"}}[5m])) / sum(rate(mlops_requests_total{{ASKED}}[5m])) > 0.01',
         "$MODEL is asked more than it can answer",
         "{{ $value | humanizePercentage }} of the requests of the last 5 minutes were refused, because too many waited already.",
     ),
     Alert(
         "RequestsRefused", "warning", "15m",
-        lambda model, names: f'sum by (reason) (rate(mlops_rejected_total{{JOB, reason=~"{UNFIT}"}}[15m])) / on () group_left () {_ASKED} > 0.1\nand on () sum(increase(mlops_requests_total{{ASKED}}[15m])) >= {ENOUGH}',
+        f'sum by (reason) (rate(mlops_rejected_total{{JOB, reason=~"{UNFIT}"}}[15m])) / on () group_left () {_ASKED} > 0.1\nand on () sum(increase(mlops_requests_total{{ASKED}}[15m])) >= {ENOUGH}',
         "clients of $MODEL send what it does not take",
         "{{ $value | humanizePercentage }} of the requests of the last 15 minutes were refused as {{ $labels.reason }}.",
     ),
     Alert(
         "NoTraffic", "warning", "0s",
-        lambda model, names: f"sum(increase(mlops_requests_total{{ASKED}}[15m])) == 0\nand (sum(increase(mlops_requests_total{{ASKED}}[15m] offset 1d)) >= {ENOUGH} or sum(increase(mlops_requests_total{{ASKED}}[1h] offset 15m)) >= {4 * ENOUGH})",
+        f"sum(increase(mlops_requests_total{{ASKED}}[15m])) == 0\nand (sum(increase(mlops_requests_total{{ASKED}}[15m] offset 1d)) >= {ENOUGH} or sum(increase(mlops_requests_total{{ASKED}}[1h] offset 15m)) >= {4 * ENOUGH})",
         "nobody asks $MODEL any more",
         "It had no request for 15 minutes, though it had many in the hour before, or at this time yesterday.",
     ),
@@ -150,31 +154,31 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "ModelSlower", "warning", "10m",
-        lambda model, names: f"mlops:request_seconds:p95{{JOB}} > {SLOWER} * {_PAST}\nand mlops:request_seconds:p95{{JOB}} - {_PAST} > {SECONDS}\nand on (version) {_ENOUGH}",
+        f"mlops:request_seconds:p95{{JOB}} > {SLOWER} * {_PAST}\nand mlops:request_seconds:p95{{JOB}} - {_PAST} > {SECONDS}\nand on (version) {_ENOUGH}",
         "$MODEL is slower than the same release was before",
         "5 of 100 requests to version {{ $labels.version }} take longer than {{ $value | humanizeDuration }}: half as long again as in nine of ten of its minutes of the last day.",
     ),
     Alert(
         "InputsDrifted", "warning", "1h",
-        lambda model, names: _known("(avg by (version, input, feature) (mlops_input_drifted{OWN}) >= 0.5)"),
+        _known("(avg by (version, input, feature) (mlops_input_drifted{OWN}) >= 0.5)"),
         "what $MODEL is asked no longer looks like its example",
         "{{ $labels.input }} {{ $labels.feature }} of version {{ $labels.version }} has drifted for an hour, on {{ $value | humanizePercentage }} of the instances.",
     ),
     Alert(
         "PredictionsDrifted", "warning", "1h",
-        lambda model, names: _known("(avg by (version, output, feature) (mlops_prediction_drifted{OWN}) >= 0.5)"),
+        _known("(avg by (version, output, feature) (mlops_prediction_drifted{OWN}) >= 0.5)"),
         "what $MODEL answers no longer looks like its example",
         "{{ $labels.output }} {{ $labels.feature }} of version {{ $labels.version }} has drifted for an hour, on {{ $value | humanizePercentage }} of the instances.",
     ),
     Alert(
         "FewRowsWatched", "warning", "1h",
-        lambda model, names: "sum by (version) (rate(mlops_watched_rows_total{OWN}[30m])) / sum by (version) (rate(mlops_rows_total{OWN}[30m])) < 0.01\nand on (version) sum by (version) (increase(mlops_watched_rows_total{OWN}[30m])) < 1000",
+        "sum by (version) (rate(mlops_watched_rows_total{OWN}[30m])) / sum by (version) (rate(mlops_rows_total{OWN}[30m])) < 0.01\nand on (version) sum by (version) (increase(mlops_watched_rows_total{OWN}[30m])) < 1000",
         "of what $MODEL is asked hardly anything is watched",
         "Drift of version {{ $labels.version }} is judged by {{ $value | humanizePercentage }} of its rows.",
     ),
     Alert(
         "WatchingFails", "warning", "15m",
-        lambda model, names: "sum(increase(mlops_watch_errors_total{JOB}[30m])) > 0 or sum(increase(mlops_log_lines_dropped_total{JOB}[30m])) > 0",
+        "sum(increase(mlops_watch_errors_total{JOB}[30m])) > 0 or sum(increase(mlops_log_lines_dropped_total{JOB}[30m])) > 0",
         "some of what $MODEL does is not told",
         "In 30 minutes {{ $value | humanize }} times something could not be counted, or a log line could not be written.",
     ),
@@ -211,7 +215,7 @@ def _put(expr: str, known: Names) -> str:
 
 
 def _rule(alert: Alert, model: Model, known: Names, said: dict[str, str]) -> dict[str, Any] | None:
-    expr = alert.expr(model, known)
+    expr = alert.expr if isinstance(alert.expr, str) else alert.expr(model)
     if expr is None:
         return None
     wait = {} if alert.wait == "0s" else {"for": alert.wait}

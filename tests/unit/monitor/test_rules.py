@@ -176,8 +176,6 @@ def test_what_is_not_wanted_and_what_is_not_asked_for_is_not_written() -> None:
 
 @pytest.mark.parametrize("availability", [0.5, 0.9, 0.999, 0.99999])
 def test_whatever_is_promised_a_share_of_failures_can_be_reached(availability: float) -> None:
-    (expr,) = [
-        alert.expr(Model("a", availability), alerts.names(Model("a"), "x")) for alert in alerts.ALERTS if alert.name == "ErrorBudgetBurns"
-    ]
-    assert expr is not None
+    wanted = Wanted("x", "docker", (Model("a", availability),))
+    (expr,) = [rule["expr"] for group in alerts.groups(wanted) for rule in group["rules"] if rule.get("alert") == "ErrorBudgetBurns"]
     assert 0 < float(expr.split("> ")[1].split("\n")[0]) <= 0.5
