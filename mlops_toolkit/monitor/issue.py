@@ -50,8 +50,8 @@ def run(args: argparse.Namespace, world: World) -> int:
 
 
 def failed(error: MlopsError, world: World) -> None:
-    """Outputs of a run that ended in an error."""
-    world.forge.output({"issue-url": "", "firing": "", "exit": str(error.code)})
+    """The exit code of a run that ended in an error. What became of the issue until then is told already; what is not told is empty."""
+    world.forge.output({"exit": str(error.code)})
 
 
 def _post(sections: Keys, args: argparse.Namespace, world: World) -> int:
@@ -63,10 +63,10 @@ def _post(sections: Keys, args: argparse.Namespace, world: World) -> int:
         made = tell.section(alarms, environment, model, at=at)
         drifted = any(one.name in tell.DRIFT for one in alarms)
         became = world.forge.alarm(made, firing=bool(alarms), start=args.dispatch if drifted and args.dispatch else None)
+        if became.posted.url:
+            urls.append(became.posted.url)
         if became.posted.reason:
             troubles.append(("issue-not-written", became.posted))
-        elif became.posted.url:
-            urls.append(became.posted.url)
         if became.started is not None:
             if became.started.reason:
                 troubles.append(("not-started", became.started))
@@ -75,8 +75,7 @@ def _post(sections: Keys, args: argparse.Namespace, world: World) -> int:
                 print(f"{args.dispatch} was started for {model}", file=world.err)
         print(f"{model}: {len(alarms)} {'alarm rings' if len(alarms) == 1 else 'alarms ring'}", file=world.err)
     address, firing = next(iter(urls), None), sum(map(len, sections.values()))
-    if not troubles:
-        world.forge.output({"issue-url": address or "", "firing": str(firing), "exit": "0"})
+    world.forge.output({"issue-url": address or "", "firing": str(firing), **({} if troubles else {"exit": "0"})})
     if args.json:
         print(json.dumps({"schema": 1, "issue": address, "firing": firing, "started": starts}), file=world.out)
     elif address:

@@ -17,6 +17,7 @@ from mlops_toolkit import cli
 from mlops_toolkit.errors import InvalidFile
 from mlops_toolkit.monitor import tell, told
 from mlops_toolkit.monitor.alerts import ALERTS
+from tests.unit.forge.test_runner import read_outputs
 from tests.world.github import FakeGitHub, Token, serving
 from tests.world.ringing import alarm, prometheus, rings
 
@@ -61,6 +62,11 @@ def issue(monkeypatch: pytest.MonkeyPatch, *arguments: str, given: str = "") -> 
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_job")  # taken out of the environment by the run before
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
     return cli.main(["monitor", "issue", *arguments])
+
+
+def outputs(file: Path) -> dict[str, str]:
+    """What the job's next steps get: of each name what was said last."""
+    return read_outputs(file.read_text())
 
 
 def test_what_rings_is_told_with_its_features_since_when_of_which_release(
@@ -136,8 +142,7 @@ def test_prometheus_is_asked_and_what_does_not_ring_any_more_is_closed(
 
 def test_as_an_action_it_reads_its_inputs_and_writes_its_outputs(fake: FakeGitHub, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "mlops.yaml").write_text("name: spam\ndeploy: {live: {target: docker}}\n")
-    outputs = here / "outputs"
-    monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(here / "outputs"))
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_job")
     with prometheus(rings(alarm(environment="live", input="x", feature="age"))) as address:
         given = {"prometheus": address, "dispatch": "model.yml", "token": "ghs_job", "config": "mlops.yaml"}
@@ -145,9 +150,7 @@ def test_as_an_action_it_reads_its_inputs_and_writes_its_outputs(fake: FakeGitHu
         assert cli.main(["monitor"]) == 0
     (made,) = fake.open_issues()
     assert fake.dispatched == [("model.yml", "main")]
-    told_ = outputs.read_text()
-    assert made["html_url"] in told_
-    assert "firing" in told_
+    assert outputs(here / "outputs") == {"issue-url": made["html_url"], "firing": "1", "exit": "0"}
     monkeypatch.setenv("MLOPS_INPUTS", json.dumps({"prometheus": "x"}))
     assert cli.main(["monitor"]) == 2
 
@@ -194,13 +197,17 @@ def test_a_prometheus_that_does_not_answer_closes_nothing(
 def test_an_issue_that_cannot_be_written_is_a_failure_with_the_lines_to_paste(
     fake: FakeGitHub, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The outputs say what became all the same: how many ring, and where the issue is that was written before the rest was refused."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(here / "outputs"))
     fake.tokens["ghs_job"] = Token()
     assert issue(monkeypatch, given=body(DRIFTED)) == 4
     assert "issues: write" in capsys.readouterr().err
+    assert outputs(here / "outputs") == {"issue-url": "", "firing": "1", "exit": "4"}
     fake.tokens["ghs_job"] = Token(may=frozenset({"issues"}))
     assert issue(monkeypatch, "--dispatch", "model.yml", given=body(DRIFTED)) == 4
     assert "actions: write" in capsys.readouterr().err
-    assert len(fake.open_issues()) == 1
+    (made,) = fake.open_issues()
+    assert outputs(here / "outputs") == {"issue-url": made["html_url"], "firing": "1", "exit": "4"}
 
 
 def test_text_of_strangers_stays_text() -> None:
