@@ -226,23 +226,22 @@ class Batcher:
 
     def _take(self) -> list[Work]:
         """The next batch; with the lock. Of several shapes, the one whose first request waits longest."""
-        if not self._queues:
-            return []
-        if len(self._queues) == 1:
-            [(key, queue)] = self._queues.items()
-        else:
-            key, queue = min(self._queues.items(), key=lambda item: item[1][0].arrived)
         most = self._limit if self.joins else 1
         taken: list[Work] = []
         rows = 0
-        while queue and (not taken or (self.joins and rows + queue[0].rows <= most)):
-            work = queue.popleft()
-            self.waiting -= work.rows
-            if not work.over:
-                taken.append(work)
-                rows += work.rows
-        if not queue:
-            del self._queues[key]
+        while self._queues and not taken:  # of one shape all may be given up, while others wait
+            if len(self._queues) == 1:
+                [(key, queue)] = self._queues.items()
+            else:
+                key, queue = min(self._queues.items(), key=lambda item: item[1][0].arrived)
+            while queue and (not taken or (self.joins and rows + queue[0].rows <= most)):
+                work = queue.popleft()
+                self.waiting -= work.rows
+                if not work.over:
+                    taken.append(work)
+                    rows += work.rows
+            if not queue:
+                del self._queues[key]
         if taken:
             self._computing = (perf_counter(), rows)
         return taken

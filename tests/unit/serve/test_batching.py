@@ -124,6 +124,36 @@ def test_shapes_that_differ_are_not_joined() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("inline", [False, True])
+def test_where_all_of_one_shape_are_given_up_those_of_another_are_answered(inline: bool) -> None:
+    """At once, and not when somebody else comes."""
+
+    async def test() -> None:
+        begun, go = threading.Event(), threading.Event()
+
+        def model(inputs: Any) -> dict[str, Any]:
+            begun.set()
+            go.wait(10)
+            return {"y": inputs["x"][:, 0]}
+
+        made = batcher(model)
+        made.key = lambda inputs: inputs["x"].shape[1:]
+        made.inline = inline
+        if inline:
+            go.set()
+        else:
+            ask(made, 0, limit=0.0)
+            await asyncio.to_thread(begun.wait, 10)
+        gone, stays = ask(made, 1, width=2, limit=0.0), ask(made, 2)
+        made.expire(time.perf_counter(), Refused("too-slow", "late"))
+        assert isinstance(await gone, Refused)
+        go.set()
+        assert (await asyncio.wait_for(stays, 5))["y"].tolist() == [2]
+        assert made.waiting == 0
+
+    run(test)
+
+
 def test_who_would_wait_too_long_is_refused_at_once() -> None:
     """By rows and speed, not by requests: and is told when to come again."""
 
