@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class Batcher:
                 batch = self._take()
             if not batch:
                 break
-            self._compute(batch, results)
+            results += self._computed(batch)
         self._deliver(results)
 
     def expire(self, now: float, error: Exception) -> int:
@@ -215,9 +216,7 @@ class Batcher:
                 if job:
                     job()
                     continue
-                results: list[tuple[Work, Any]] = []
-                self._compute(batch, results)
-                self._computing = None
+                results = self._computed(batch)
                 try:
                     self.loop.call_soon_threadsafe(self._deliver, results)
                 except RuntimeError:  # the loop is closed: the server has ended
@@ -246,6 +245,16 @@ class Batcher:
             self._computing = (perf_counter(), rows)
         return taken
 
+    def _computed(self, batch: Sequence[Work]) -> list[tuple[Work, Any]]:
+        """What each of a batch is told: its answer, or an exception, also where what fails is not the model but this."""
+        results: list[tuple[Work, Any]] = []
+        try:
+            self._compute(batch, results)
+        except BaseException as error:  # noqa: BLE001  # no memory, a defect: without its thread a model would answer nobody any more
+            told = {work for work, _ in results}
+            results += [(work, ordinary(error)) for work in batch if work not in told]
+        return results
+
     def _compute(self, batch: Sequence[Work], results: list[tuple[Work, Any]]) -> None:
         """Ask the model; where a batch fails, ask its halves, so that a request fails by its own fault alone."""
         rows = sum(work.rows for work in batch)
@@ -255,7 +264,7 @@ class Batcher:
         except BaseException as error:  # noqa: BLE001  # whatever a model raises, SystemExit included, is the answer to that request and no more
             if len(batch) == 1:
                 self._note(batch, begun, rows)
-                results.append((batch[0], error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")))
+                results.append((batch[0], ordinary(error)))
             else:
                 middle = len(batch) // 2
                 for part in (batch[:middle], batch[middle:]):
@@ -295,6 +304,11 @@ class Batcher:
             made.append({name: array[place:after] for name, array in found.items()})
             place = after
         return made
+
+
+def ordinary(error: BaseException) -> Exception:
+    """What a model's code raised as an exception that ends nothing: of SystemExit and its like the name and the words."""
+    return error if isinstance(error, Exception) else RuntimeError("".join(traceback.format_exception_only(error)).strip())
 
 
 def _checked(found: dict[str, NDArray[Any]], rows: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_toolkit.formats import golden
 from mlops_toolkit.formats.load import Loaded, load
 from mlops_toolkit.formats.signature import Signature
-from mlops_toolkit.serve.batching import Batcher
+from mlops_toolkit.serve.batching import Batcher, ordinary
 from mlops_toolkit.serve.places import Place
 from mlops_toolkit.serve.settings import Settings
 
@@ -41,8 +41,7 @@ async def bring(place: Place, batcher: Batcher, settings: Settings) -> Loaded:
         try:
             made = _ready(place, batcher, settings)
         except BaseException as error:  # noqa: BLE001  # a model that ends its thread by SystemExit has failed, and nothing more
-            said = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
-            loop.call_soon_threadsafe(told, said)
+            loop.call_soon_threadsafe(told, ordinary(error))
         else:
             loop.call_soon_threadsafe(told, made)
 

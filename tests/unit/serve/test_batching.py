@@ -202,6 +202,41 @@ def test_an_answer_that_is_not_one_row_each() -> None:
     run(test)
 
 
+class Mute(BaseException):
+    """What a model may raise, too: it ends threads, and cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("fails", ["model", "batched"])
+def test_whatever_fails_its_request_is_told_and_the_next_is_answered(inline: bool, fails: str) -> None:
+    """Also where it is not the model that fails, as where there is no memory left for what is counted of a batch."""
+
+    async def test() -> None:
+        bad = True
+
+        def fail(*_: Any) -> None:
+            if bad:
+                raise Mute if fails == "model" else MemoryError
+
+        def model(inputs: Any) -> dict[str, Any]:
+            if fails == "model":
+                fail()
+            return {"y": inputs["x"][:, 0]}
+
+        made = batcher(model, **({"batched": fail} if fails == "batched" else {}))
+        made.inline = inline
+        found = await asyncio.wait_for(asyncio.gather(*(ask(made, value) for value in range(3))), 5)
+        assert all(isinstance(one, Exception) for one in found)
+        bad = False
+        assert (await asyncio.wait_for(ask(made, 5), 5))["y"].tolist() == [5]
+        assert made.empty()
+
+    run(test)
+
+
 def test_speed_is_learned_and_forgotten() -> None:
     now = [0.0]
     speed = Speed(lambda: now[0])
