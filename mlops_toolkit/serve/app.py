@@ -112,9 +112,6 @@ class App:
 
     def handle(self, call: Call) -> None:
         """Answer a call that is here whole."""
-        if isinstance(call.more, Refused):
-            self.refused(call, call.more)
-            return
         route, name, version = call.route
         try:
             route.run(self, call, name, version)

@@ -41,7 +41,7 @@ class Call:
     target   path and query as they were sent
     headers  by lower-case name; of those that come twice the last
     begun    perf_counter() when its headers were there
-    more     of whoever answers it: a refusal that waits for its turn
+    refusal  that waits for its turn behind others of its connection; None where it is to be answered
     drop     has whoever computes its answer leave it; None where nobody does
     """
 
@@ -57,7 +57,7 @@ class Call:
         "id",
         "keep",
         "method",
-        "more",
+        "refusal",
         "route",
         "target",
         "token",
@@ -76,7 +76,7 @@ class Call:
         self.held = 0
         self.answered = False
         self.route: Any = None
-        self.more: Any = None
+        self.refusal: Refused | None = None
         self.drop: Callable[[], None] | None = None
         self.token: Any = None
 

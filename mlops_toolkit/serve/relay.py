@@ -306,9 +306,6 @@ class Relay:
 
     def handle(self, call: Call) -> None:
         """Hand it on."""
-        if isinstance(call.more, Refused):
-            self.refused(call, call.more)
-            return
         own = self.own.get(call.target.partition(b"?")[0])
         if own is not None:
             try:
@@ -346,7 +343,7 @@ class Relay:
 def request(call: Call, target: bytes | None = None) -> list[bytes]:
     """A request's bytes, as it came but for what is of one connection alone. target: another path instead of its own."""
     given = call.headers.all if isinstance(call.headers, Headers) else list(call.headers.items())
-    kept = b"".join(b"%b: %b\r\n" % pair for pair in given if pair[0].lower() not in HOP)
+    kept = lines(pair for pair in given if pair[0].lower() not in HOP)
     length = b"content-length: %d\r\n" % len(call.body) if call.body or call.method not in (b"GET", b"HEAD") else b""
     head = b"%b %b HTTP/1.1\r\n%b%b\r\n" % (call.method, call.target if target is None else target, kept, length)
     return [head, call.body] if call.body else [head]

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import httptools
 
-from mlops_toolkit.serve.calls import Call, Listener
+from mlops_toolkit.serve.calls import Call, Listener, lines
 from mlops_toolkit.serve.refusals import Refused
 
 HEAD = 65_536  # bytes of request line and headers
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
             self._refuse_all(Refused("method-not-allowed", "this is no proxy"))
             return
         kept = {name: value for name, value in self.headers.items() if name not in (b"upgrade", b"connection", b"http2-settings")}
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.target, b"".join(b"%b: %b\r\n" % pair for pair in kept.items()))
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.target, lines(kept.items()))
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(head + rest)
 
@@ -213,7 +213,10 @@ class Connection(asyncio.Protocol):
             return
         if self.waiting:
             self.call = call = self.waiting.popleft()
-            self.listener.calls.handle(call)
+            if call.refusal is None:
+                self.listener.calls.handle(call)
+            else:
+                self.listener.calls.refused(call, call.refusal)
         if not self.waiting and self.lingering is None and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -227,7 +230,7 @@ class Connection(asyncio.Protocol):
         if self.call is not None or self.waiting:  # behind others on the same connection: those are answered first
             call.keep = False
             self.coming = None
-            call.more = refusal
+            call.refusal = refusal
             self.waiting.append(call)
             self.parser = None
             return
@@ -245,8 +248,8 @@ class Connection(asyncio.Protocol):
             return
         self.parser = None
         body = refusal.body()
-        lines = b"".join(b"%b: %b\r\n" % one for one in refusal.headers)
-        head = STATUS[refusal.status] + self.listener.common + lines + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+        end = b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+        head = b"%b%b%b%b" % (STATUS[refusal.status], self.listener.common, lines(refusal.headers), end)
         if self.call is None:
             self.transport.write(head + body)
             self._linger()
