@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
@@ -167,26 +167,9 @@ class Server:
         self.log.say("info", f"ending: {len(listener.connections)} connections, new ones are taken for {settings.grace:g} s")
         self.app.draining = listener.draining = True
         await self._grace()
-        # Between the last look at the socket and its closing a client may be let in by the system alone, which would cut it off then. So
-        # the system is told to let nobody in any more (they ask again, and find the socket closed); who was let in is answered.
-        if shut(sock):
-            await asyncio.sleep(0.1)
-        server.close()
+        await closed(server, sock)
         calls = asyncio.ensure_future(self.grpc.stop(settings.drain)) if self.grpc is not None else None
-        begun = asyncio.get_running_loop().time()
-        while (
-            (listener.connections or not (calls is None or calls.done()))
-            and not self._at_once
-            and asyncio.get_running_loop().time() - begun < settings.drain
-        ):
-            for connection in list(listener.connections):
-                connection.shut()
-            await asyncio.sleep(0.02)
-        left = len(listener.connections)
-        if left:
-            self.log.say("warning", f"{left} connections are cut off: they had no answer after {settings.drain:g} s")
-        for connection in list(listener.connections):
-            connection.cut()
+        await drained(listener, self.log, busy=lambda: calls is not None and not calls.done(), at_once=lambda: self._at_once)
         self.log.say("info", "ended")
 
     async def _grace(self) -> None:
@@ -240,7 +223,35 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def shut(sock: socket.socket) -> bool:
+async def closed(server: asyncio.AbstractServer, sock: socket.socket) -> None:
+    """Take no more connections.
+
+    Between the last look at the socket and its closing a client may be let in by the system alone, which would cut it off then. So the
+    system is told to let nobody in any more (they ask again, and find the socket closed); who was let in is answered.
+    """
+    if _shut(sock):
+        await asyncio.sleep(0.1)
+    server.close()
+
+
+async def drained(
+    listener: Listener, log: logs.Log, *, busy: Callable[[], bool] = lambda: False, at_once: Callable[[], bool] = lambda: False
+) -> None:
+    """Answer who is connected, and cut off who has no answer in time. busy: whether others are still answered; at_once: wait for nothing."""
+    loop, limit = asyncio.get_running_loop(), listener.settings.drain
+    end = loop.time() + limit
+    while (listener.connections or busy()) and not at_once() and loop.time() < end:
+        for connection in list(listener.connections):
+            connection.shut()
+        await asyncio.sleep(0.02)
+    left = len(listener.connections)
+    if left:
+        log.say("warning", f"{left} connections are cut off: they had no answer after {limit:g} s")
+    for connection in list(listener.connections):
+        connection.cut()
+
+
+def _shut(sock: socket.socket) -> bool:
     """Have the system let nobody in any more who asks for a connection; whether it does."""
     import ctypes
 

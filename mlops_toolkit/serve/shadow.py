@@ -29,7 +29,7 @@ from mlops_toolkit.serve.app import route_of
 from mlops_toolkit.serve.calls import Call
 from mlops_toolkit.serve.doors import Doors
 from mlops_toolkit.serve.relay import Doorway, Front, Lost, Pool, Relay, Told, request
-from mlops_toolkit.serve.run import bound, looped, shut, tls_of
+from mlops_toolkit.serve.run import BACKLOG, bound, closed, drained, looped, tls_of
 from mlops_toolkit.serve.settings import Settings
 from mlops_toolkit.serve.watched_counts import SECONDS, Collected, Counter, Gauge, Histogram
 
@@ -224,7 +224,7 @@ class Process:
         listener = Doorway(self.relay, settings, loop)
         context = tls_of(settings)
         sock = bound(settings)
-        server = await loop.create_server(lambda: Front(listener), sock=sock, ssl=context, backlog=1024)
+        server = await loop.create_server(lambda: Front(listener), sock=sock, ssl=context, backlog=BACKLOG)
         listener.sweep()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
@@ -234,16 +234,8 @@ class Process:
         await self._ending.wait()
         listener.draining = True
         await asyncio.sleep(settings.grace)
-        if shut(sock):
-            await asyncio.sleep(0.1)
-        server.close()
-        end = loop.time() + settings.drain
-        while listener.connections and loop.time() < end:
-            for connection in list(listener.connections):
-                connection.shut()
-            await asyncio.sleep(0.02)
-        for connection in list(listener.connections):
-            connection.cut()
+        await closed(server, sock)
+        await drained(listener, self.log)
         listener.close()
         self.shadow.close()
         self.live.close()
