@@ -109,10 +109,16 @@ def largest_difference(
         if a.dtype.kind == "f" and b.dtype.kind == "f":
             if not np.allclose(a, b, rtol=relative, atol=absolute, equal_nan=True):
                 return None
-            with np.errstate(invalid="ignore"):  # of infinity and infinity
-                apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
-            apart = apart[np.isfinite(apart)]
-            largest = max(largest, float(apart.max()) if apart.size else 0.0)
+            largest = max(largest, apart(a, b))
         elif not bool((a.astype(object) == b.astype(object)).all()):
             return None
     return largest
+
+
+def apart(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """The largest difference of two floats of one place that is finite."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinity and infinity, of the largest and the least
+        found = np.abs(a.astype(np.float64) - b.astype(np.float64))
+    return float(found.max(initial=0.0, where=np.isfinite(found)))

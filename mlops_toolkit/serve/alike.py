@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mlops_toolkit.formats.arrays import apart
 from mlops_toolkit.formats.golden import ABSOLUTE, RELATIVE
 from mlops_toolkit.serve import answers
 
@@ -62,10 +63,7 @@ def _tensors(live: dict[str, NDArray[Any]], beside: dict[str, NDArray[Any]]) -> 
     for name, a in live.items():
         b = beside[name]
         if a.dtype.kind == "f":
-            with np.errstate(invalid="ignore", over="ignore"):
-                apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
-            apart = apart[np.isfinite(apart)]
-            largest = max(largest, float(apart.max()) if apart.size else 0.0)
+            largest = max(largest, apart(a, b))
             kinds.append(None if np.allclose(b, a, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True) else "number")
             continue
         differs = np.asarray(a != b, bool)
