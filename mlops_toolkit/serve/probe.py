@@ -145,13 +145,13 @@ def _let_in(
     """
     import numpy as np
 
+    from mlops_toolkit.serve.values import Input, unfit
+
     good = np.ones(max(map(len, inputs.values())), bool)
     for tensor in signature.inputs:
-        array = inputs[tensor.name]
-        if array.dtype.kind == "f" and nan != "allow":
-            bad = np.isinf(array) if tensor.missing and nan == "signature" else ~np.isfinite(array)
-            if bad.any():
-                good &= ~bad.reshape(len(array), -1).any(axis=1)
+        bad = unfit(inputs[tensor.name], Input(tensor, nan))  # type: ignore[arg-type]
+        if bad.any():
+            good &= ~bad.reshape(len(bad), -1).any(axis=1)
     if good.all():
         return inputs, outputs
     tensors = [*signature.inputs, *signature.outputs]

@@ -195,12 +195,20 @@ def _wrong(flat: list[Any], bad: Callable[[Any], bool], where: str, wanted: str,
     return Refused("wrong-value", f"{where} holds {short(flat[at])} (the {nth(at)} value), not {wanted}")
 
 
+def unfit(made: NDArray[Any], one: Input) -> NDArray[Any]:
+    """Where an input holds NaN or infinity that it may not hold."""
+    if one.unbounded or not one.floating:
+        return np.zeros(made.shape, bool)
+    bad: NDArray[Any] = np.isinf(made) if one.missing else ~np.isfinite(made)
+    return bad
+
+
 def finite(made: NDArray[Any], one: Input) -> None:
     """Refused `not-a-number` for NaN and infinity in an input that may not hold them. Costs a microsecond on a small array."""
     if one.unbounded or not one.floating or np.isfinite(made).all():
         return
     flat = made.reshape(-1)
-    bad = np.isinf(flat) if one.missing else ~np.isfinite(flat)
+    bad = unfit(flat, one)
     if bad.any():
         at = int(bad.argmax())
         said = "NaN" if np.isnan(flat[at]) else "infinity"
