@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mlops_toolkit.errors import EnvironmentFailure, UsageError
-from mlops_toolkit.system.files import beside, sweep, write_atomic
+from mlops_toolkit.system.files import sha256, staged, sweep, write_atomic
 
 KNOWN = ".mlops-monitor.json"
 Digests = Mapping[str, Sequence[str]]  # path -> digests that are ours
@@ -68,23 +67,24 @@ def put(folder: Path, wanted: Mapping[str, str], *, force: bool = False) -> Plan
         message = f"changed by hand, or not written by mlops: {', '.join(made.changed)}"
         hint = "take your change into mlops.yaml, move the file away, or write over it with --force; nothing was written"
         raise UsageError("changed-by-hand", message, where=str(folder), hint=hint)
-    new = {path: (digest(text),) for path, text in wanted.items()}
+    digests = {path: (digest(text),) for path, text in wanted.items()}
     writing = (*made.write, *made.changed)
-    staged: dict[str, Path] = {}
+    new: dict[str, Path] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in writing:
-            staged[path] = _stage(folder / path, wanted[path])
+            sweep((folder / path).parent)
+            new[path] = staged(folder / path, wanted[path])
         if writing or made.removed:
-            both = {path: (*new.get(path, ()), *(known.get(path) or ())) for path in sorted(paths)}
+            both = {path: (*digests.get(path, ()), *known.get(path, ())) for path in sorted(paths)}
             write_atomic(folder / KNOWN, _text(both))
-            for path, temporary in staged.items():
+            for path, temporary in new.items():
                 temporary.replace(folder / path)
             for path in made.removed:
                 (folder / path).unlink()
-        write_atomic(folder / KNOWN, _text(new))
+        write_atomic(folder / KNOWN, _text(digests))
     except OSError as error:
-        for temporary in staged.values():
+        for temporary in new.values():
             with contextlib.suppress(OSError):
                 temporary.unlink()
         message = f"the files cannot be written: {error.strerror}"
@@ -94,27 +94,10 @@ def put(folder: Path, wanted: Mapping[str, str], *, force: bool = False) -> Plan
     return made
 
 
-def _stage(path: Path, text: str) -> Path:
-    """The text beside where it is to lie, on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent)
-    new = beside(path)
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as out:
-            out.write(text.encode())
-            out.flush()
-            os.fsync(out.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise
-    return new
-
-
 def _digest(path: Path) -> str | None:
     """Of what lies there; of what is no file one that is nobody's."""
     if path.is_file() and not path.is_symlink():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256(path)
     return "no file" if path.is_symlink() or path.exists() else None
 
 

@@ -16,6 +16,17 @@ CHUNK = 1 << 20
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     """Write `path` so that a reader, or a crash at any instant, finds the old content or the new, never a part."""
+    new = staged(path, data, mode=mode)
+    try:
+        new.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
+
+
+def staged(path: Path, data: bytes | str, *, mode: int = 0o644) -> Path:
+    """What is to take the place of `path`, whole and on disk, `beside` it."""
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     new = beside(path)
@@ -24,11 +35,11 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
-        new.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
+    return new
 
 
 def beside(path: Path) -> Path:
