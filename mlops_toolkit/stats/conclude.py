@@ -217,7 +217,7 @@ def conclude(metric: Metric, n: int, baseline: Measured, head: Measured, parts: 
         method="clusters" if parts.clustered else "influence",
         head_low=own[0] if own else None,
         head_high=own[1] if own else None,
-        df=least_certain(parts.difference, baseline, head),
+        df=least_certain(parts.difference, baseline.df, head.df),
         steps=parts.difference.steps,
         bias=parts.bias,
     )

@@ -28,7 +28,7 @@ from mlops_toolkit.stats.metric import Measured, Metric
 from mlops_toolkit.stats.paired import Paired, Rows
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Floats, Sample
-from mlops_toolkit.stats.single import own_interval, own_longest, share_of
+from mlops_toolkit.stats.single import least_certain, own_interval, own_longest, share_of
 from mlops_toolkit.stats.spread import FEWEST_EXAMPLES, Spread, by_unit
 from mlops_toolkit.stats.tally import dense, uneven
 
@@ -224,7 +224,7 @@ def _concluded(metric: Metric, first: Paired, baseline: _Side, head: _Side, chos
     if counts is None and (of_test.error is None or of_test.flat(max(abs(baseline.value), abs(head.value)))):
         message = "every example changed by the same amount: there is no spread to make an interval of"
         return replace(made, reason="too-few", message=message)
-    df = min([of_test.df, *(side.df for side in (baseline, head) if side.df is not None)])
+    df = least_certain(of_test, baseline.df, head.df)
     df = df if first.clusters is not None else max(1, min(df, first.disagree - 1))
     lucky = Luck(parts, counts, of_test.error or 0.0, df, of_test.steps)
     down, up = lucky.reach(confidence)

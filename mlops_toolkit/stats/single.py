@@ -81,7 +81,7 @@ def own_interval(
     if measured.value is None or spread.error is None or not math.isfinite(spread.error) or (clustered and spread.units < FEWEST_CLUSTERS):
         return None
     few = spread.active < FEWEST_ACTIVE or (measured.support is not None and measured.support < FEWEST_EXAMPLES)
-    t, steps = critical(confidence, least_certain(spread, measured)), spread.steps
+    t, steps = critical(confidence, least_certain(spread, measured.df)), spread.steps
     if few or spread.flat(measured.value):
         bounds = longest(units(confidence, spread.active))
         if bounds is None:
@@ -112,9 +112,9 @@ def _of_scores(metric: Metric, spread: Spread, longest: Interval) -> Interval:
     return max(down, least * longest[0]), max(up, least * longest[1])
 
 
-def least_certain(spread: Spread, *sides: Measured) -> int:
-    """The degrees of freedom: of the spread, and of what was estimated to find the influences."""
-    return min([spread.df, *(side.df for side in sides if side.df is not None)])
+def least_certain(spread: Spread, *found: int | None) -> int:
+    """The degrees of freedom: of the spread, and of what was estimated to find the influences (see `Measured.df`)."""
+    return min([spread.df, *(df for df in found if df is not None)])
 
 
 def further(far: float, size: float) -> float:
