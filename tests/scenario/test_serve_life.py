@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 from tests.scenario.test_serve import INFER, ROW, model, rows, score
 from tests.world.serving import Answer, Connection, Load, request, serving
+from tests.world.waiting import wait_for
 
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["kept connections", "a connection each"])
@@ -286,7 +288,7 @@ def test_what_nobody_waits_for_any_more_is_not_computed(tmp_path: Path) -> None:
         busy = [Connection(process.port) for _ in range(6)]
         for connection in busy:
             connection.send(request("POST", INFER, rows(668)))  # a second of work each, one at a time
-        time.sleep(0.3)
+        wait_for(lambda: re.search(rb'mlops_queue_rows\{model="m"\} [1-9]', process.ask("GET", "/metrics").body))
         for connection in busy:
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.socket.close()
@@ -302,14 +304,14 @@ def test_a_model_that_is_unloaded_while_it_is_loaded_stays_unloaded(tmp_path: Pa
         aside = tmp_path / "aside"
         slow = model(aside, sleep=0.1, version="v2")  # its golden examples and larger and larger batches take a second or two
         slow.rename(models / "m" / "v2")
-        end = time.monotonic() + 10
-        while "LOADING" not in [one["state"] for one in process.ask("POST", "/v2/repository/index").json()]:
-            assert time.monotonic() < end
+
+        def states() -> list[str]:
+            return [one["state"] for one in process.ask("POST", "/v2/repository/index").json()]
+
+        wait_for(lambda: "LOADING" in states(), 10)
         assert process.ask("POST", "/v2/repository/models/m/unload").status == 200
-        while "LOADING" in (states := [one["state"] for one in process.ask("POST", "/v2/repository/index").json()]):
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        assert states == ["UNAVAILABLE"]
+        wait_for(lambda: "LOADING" not in states(), 10)
+        assert states() == ["UNAVAILABLE"]
         assert process.ask("POST", INFER, ROW).json()["name"] == "not-ready"
         assert process.ask("POST", "/v2/repository/models/m/load").status == 200
         assert score(process.ask("POST", INFER, ROW)) == [4]

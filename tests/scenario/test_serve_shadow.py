@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.check import ROOT
 from tests.scenario.test_serve import INFER, ROW, model, rows
-from tests.world.serving import Connection, Load, Process, request, serving
+from tests.world.serving import Connection, Load, Process, request, running, serving
+from tests.world.waiting import wait_for
 
 PREDICT = json.dumps({"x": [1, 2, 3, 4]})
 MANY = json.dumps({"rows": [{"x": [1, 2, 3, 4]}, {"x": [4, 3, 2, 1]}]})
@@ -29,47 +24,28 @@ MANY = json.dumps({"rows": [{"x": [1, 2, 3, 4]}, {"x": [4, 3, 2, 1]}]})
 
 @contextlib.contextmanager
 def shadowing(live: int, beside: int, *options: str, env: dict[str, str] | None = None) -> Iterator[Process]:
-    """The relay as a process."""
-    with tempfile.TemporaryDirectory() as temporary:
-        log = Path(temporary) / "log"
-        words = [sys.executable, "-m", "mlops_toolkit.serve.shadow", "--port", "0", *options]
-        urls = ["--live", f"http://127.0.0.1:{live}", "--beside", f"http://127.0.0.1:{beside}"]
-        here = {"MLOPS_SERVE_HOST": "127.0.0.1", "MLOPS_SERVE_GRACE": "200ms", "MLOPS_SERVE_TIME_LIMIT": "2s"}
-        with log.open("wb") as out:
-            popen = subprocess.Popen(
-                [*words, *urls], stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT), **here, **(env or {})}
-            )
-        process = Process(popen, 0, log)
-        try:
-            process.until("listening on http", 20)
-            found = re.search(r"listening on http://127\.0\.0\.1:(\d+)", process.said())
-            assert found
-            process.port = int(found[1])
-            yield process
-        finally:
-            if popen.poll() is None:
-                popen.send_signal(signal.SIGTERM)
-            try:
-                popen.wait(10)
-            except subprocess.TimeoutExpired:
-                popen.kill()
-                popen.wait()
-        assert popen.returncode == 0, process.said()
+    """The relay as a process, which ends well."""
+    urls = ("--live", f"http://127.0.0.1:{live}", "--beside", f"http://127.0.0.1:{beside}")
+    here = {"MLOPS_SERVE_HOST": "127.0.0.1", "MLOPS_SERVE_GRACE": "200ms", "MLOPS_SERVE_TIME_LIMIT": "2s"}
+    with running("mlops_toolkit.serve.shadow", "--port", "0", *urls, *options, env={**here, **(env or {})}) as process:
+        yield process
+        process.signal(signal.SIGTERM)
+        assert process.popen.wait(10) == 0, process.said()
         assert "Traceback" not in process.said()
 
 
 def told(relay: Process, until: str = "", count: float = 0, seconds: float = 10.0) -> dict[str, float]:
     """Its counters, once `until` is at `count`."""
-    end = time.monotonic() + seconds
-    while True:
+
+    def found() -> dict[str, float] | None:
         answer = relay.ask("GET", "/metrics")
         assert answer.status == 200
         text = answer.body.decode()
-        found = {name: float(value) for name, value in re.findall(r"^mlops_shadow_([^\s]+) ([0-9.e+-]+)$", text, re.MULTILINE)}
-        if not until or found.get(until, 0) >= count:
-            return found
-        assert time.monotonic() < end, text
-        time.sleep(0.05)
+        said = {name: float(value) for name, value in re.findall(r"^mlops_shadow_([^\s]+) ([0-9.e+-]+)$", text, re.MULTILINE)}
+        return said if not until or said.get(until, 0) >= count else None
+
+    made: dict[str, float] = wait_for(found, seconds)
+    return made
 
 
 def test_the_live_answer_comes_back_byte_for_byte_and_differences_are_counted(tmp_path: Path) -> None:
@@ -152,7 +128,7 @@ def test_a_broken_release_changes_nothing_for_clients(tmp_path: Path) -> None:
                 shadowing(live.port, 1 if kind == "nobody" else port) as relay,
                 Load(relay.port, request("POST", INFER, ROW), clients=6) as load,
             ):
-                time.sleep(0.3)
+                wait_for(lambda load=load: len(load.answers) > 50)
                 found = told(relay, counted, 1, 30)
                 relay.signal(signal.SIGTERM)
                 assert relay.popen.wait(10) == 0
@@ -174,9 +150,7 @@ def test_no_more_is_compared_than_there_is_time_for(tmp_path: Path) -> None:
             with Connection(relay.port) as connection:
                 for _ in range(50):
                     assert connection.ask("POST", INFER, ROW, token).status == 200
-            end = time.monotonic() + 5
-            while "mlops_shadow_agreed_total 5.0" not in (text := relay.ask("GET", "/metrics", headers=token).body.decode()):
-                assert time.monotonic() < end, text
+            wait_for(lambda: "mlops_shadow_agreed_total 5.0" in relay.ask("GET", "/metrics", headers=token).body.decode(), 5)
         with shadowing(live.port, live.port, "--most-load", "0.001", env={"MLOPS_SERVE_OPEN": "health,metrics"}) as relay:
             with Connection(relay.port) as connection:
                 for _ in range(60):

@@ -62,32 +62,27 @@ class Process:
 @contextlib.contextmanager
 def serving(*folders: Path, options: tuple[str, ...] = (), env: dict[str, str] | None = None, ready: bool = True) -> Iterator[Process]:
     """A server of these folders on a port of its own; ended at the end, where the test did not."""
+    words = ("mlops_toolkit.serve", *map(str, folders), "--port", "0", "--host", "127.0.0.1", "--grace", "0s", *options)
+    with running(*words, env=env) as process:
+        if ready:
+            process.until(" answers after ", 20)
+        yield process
+
+
+@contextlib.contextmanager
+def running(*words: str, env: dict[str, str] | None = None) -> Iterator[Process]:
+    """A module of ours as a process that listens on this machine; ended at the end, where the test did not."""
     with tempfile.TemporaryDirectory() as temporary:
         log = Path(temporary) / "log"
-        words = [
-            sys.executable,
-            "-m",
-            "mlops_toolkit.serve",
-            *map(str, folders),
-            "--port",
-            "0",
-            "--host",
-            "127.0.0.1",
-            "--grace",
-            "0s",
-            *options,
-        ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
         with log.open("wb") as out:
-            popen = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, env=environment)
+            popen = subprocess.Popen([sys.executable, "-m", *words], stdout=out, stderr=subprocess.STDOUT, env=environment)
         process = Process(popen, 0, log)
         try:
             process.until("listening on http", 20)
             found = re.search(r"listening on https?://127\.0\.0\.1:(\d+)", process.said())
             assert found
             process.port = int(found[1])
-            if ready:
-                process.until(" answers after ", 20)
             yield process
         finally:
             if popen.poll() is None:
