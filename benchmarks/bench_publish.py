@@ -37,6 +37,7 @@ from tests.world.registry import running
 
 DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 TIMES = 5.0
+SEED = time.time_ns()  # new weights in each run: neither our store nor Docker's cache has seen them
 HANDLER = """
 import numpy as np
 class Model:
@@ -57,7 +58,7 @@ def model(folder: Path, version: int, megabytes: int) -> Path:
     """A model of so many megabytes of weights that do not compress; versions differ in all of them."""
     folder.mkdir(parents=True)
     (folder / "predict.py").write_text(HANDLER)
-    weights = np.random.default_rng(version).standard_normal(megabytes * 131_072)
+    weights = np.random.default_rng([version, SEED]).standard_normal(megabytes * 131_072)
     np.save(folder / "weights.npy", weights)
     return mlops.save(folder / "predict.py", folder / "model", example={"x": np.arange(4.0)}, files=[folder / "weights.npy"])
 

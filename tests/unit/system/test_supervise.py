@@ -237,7 +237,9 @@ def test_a_time_limit_ends_the_whole_tree(tmp_path: Path) -> None:
 
 def test_resources_are_measured(tmp_path: Path) -> None:
     # It holds its memory for longer than the second between two looks: this process may have been larger itself, and then only looks tell.
-    program = "import time\nx = bytearray(200_000_000)\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ntime.sleep(1.3)\n"
+    program = (
+        "import time\nx = bytearray(200_000_000)\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ntime.sleep(1.3)\n"
+    )
     (tmp_path / "p.py").write_text(program)
     took = run("$PYTHON p.py | cat", tmp_path).resources
     assert took.peak_memory is not None
