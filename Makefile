@@ -1,4 +1,4 @@
-# make demo — two pull requests for a real model, reviewed on this machine
+# make demo — two pull requests for a real model, reviewed on this machine; with ARGS=--deploy on to production, where Docker is
 # make test — the whole test suite        make check — style, types, layers, generated files
 # Each does all its own set-up. Needs git, make and Python >= 3.10; `make demo PYTHON=python3.12` picks another one.
 
@@ -14,10 +14,11 @@ ARGS   ?=
 stamp = $(VENV)/.$(1)-$(shell cat requirements/$(1).txt 2>/dev/null | cksum | tr ' ' -)
 DEMO := $(call stamp,demo)
 DEV  := $(call stamp,dev)
+PUBLISH := $(call stamp,publish)
 
 .PHONY: demo test check generate bench lock clean
 
-demo: $(if $(wildcard $(DEV)),,$(DEMO))
+demo: $(if $(wildcard $(DEV)),,$(DEMO) $(if $(findstring --deploy,$(ARGS)),$(PUBLISH)))
 	@$(BIN)/python -m mlops_toolkit demo $(ARGS)
 
 test: $(DEV)

@@ -272,7 +272,7 @@ def _deploy(parser: Parser) -> None:
         "--render", default="", metavar="DIR", help="write what would be sent there (manifests, settings), and send nothing"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
-    parser.set_defaults(rollback="", reason="", to="")
+    parser.set_defaults(rollback="", reason="", to="", status=False, tell=True)
     _json(parser, "what was done")
 
 
@@ -281,6 +281,7 @@ def _rollback(parser: Parser) -> None:
     _environment(parser)
     parser.add_argument("--to", default="", metavar="RELEASE", help="its version, id or digest (default: the last good one)")
     parser.add_argument("--reason", default="", metavar="REASON", help="why; it is recorded with what is taken back")
+    parser.add_argument("--allow-withdrawn", action="store_true", help="although what is gone back to was taken back itself")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
     _json(parser, "what was done")
 
@@ -288,6 +289,7 @@ def _rollback(parser: Parser) -> None:
 def _status(parser: Parser) -> None:
     parser.description = "Say what runs where, since when, from which pull request, with which verdict: asked of the targets themselves."
     _environment(parser)
+    parser.add_argument("--tell", action="store_true", help="also tell the history, and in a CI GitHub, of rollouts that ended unseen")
     _json(parser, "it", "list")
 
 
@@ -344,7 +346,9 @@ def _history(parser: Parser) -> None:
 
 
 def _demo(parser: Parser) -> None:
-    parser.add_argument("--dir", default="", help="where to build it (default: a new temporary folder)")
+    from mlops_toolkit.demo import flags
+
+    flags.add(parser)
 
 
 def _with(*parts: Callable[[Parser], None]) -> Callable[[Parser], None]:

@@ -148,6 +148,7 @@ def take_inputs(args: argparse.Namespace, env: MutableMapping[str, str]) -> str 
         if hasattr(args, "allow_older"):
             args.allow_older = args.allow_older or given.older == "true"
             args.to = given.rollback
+            args.status = given.status == "true"
         if args.verb == "monitor":
             args.action, args.ask = "issue", given.prometheus
         args.comment = given.comment != "false"

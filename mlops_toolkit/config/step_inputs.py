@@ -86,6 +86,14 @@ class Inputs:
         metadata=doc("Go back instead of deploying: `last` to the last good release, or to this version, id or digest.", actions="deploy"),
     )
     reason: str = field(default="", metadata=doc("Why it is taken back; recorded with the release.", actions="deploy"))
+    status: str = field(
+        default="false",
+        metadata=doc(
+            "`true`: deploy nothing; say what runs there, and tell GitHub and the history what became of rollouts whose job did not live to tell it.",
+            actions="deploy",
+            one_of=("true", "false"),
+        ),
+    )
     override: str = field(
         default="",
         metadata=doc(

@@ -1,10 +1,12 @@
-"""Plays the story: makes the repository, and calls the same commands in it that a user would type."""
+"""Plays the story: makes the repository, and calls the same commands in it that a user would type; in production, too, where that is asked for."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -12,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TextIO, cast
 
-from mlops_toolkit.demo import story
+from mlops_toolkit.demo import engine, production, story
 from mlops_toolkit.errors import DEFECT, Defect, EnvironmentFailure, UsageError
 from mlops_toolkit.system import proc, supervise
 from mlops_toolkit.world import World
@@ -27,17 +30,29 @@ AUTHOR = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 EXPECTED = (0, 0, 1)  # main, the harmless pull request, the one that hurts
 
 
 def run(args: argparse.Namespace, world: World) -> int:
-    """0 when main and the harmless pull request passed and the hurting one was blocked; a defect of ours otherwise."""
+    """0 when all went as the story says: main and the harmless pull request passed, the hurting one was blocked; with --deploy, two releases are
+    or were live and the third took itself back. A defect of ours otherwise."""
+    if args.remove:
+        return production.remove(world)
+    for word in ("registry", "base", "proxy", "port"):
+        if getattr(args, word) and not args.deploy:
+            raise UsageError("no-effect", f"--{word} is of the second half", where=f"--{word}", hint="mlops demo --deploy")
     for package, install in (("sklearn", "scikit-learn"), ("numpy", "numpy"), ("yaml", "PyYAML")):
         if importlib.util.find_spec(package) is None:
             raise EnvironmentFailure(
                 "demo-needs", f"the demo trains a model on real data and needs {install}", hint=f"pip install {install}"
             )
-    stage = Stage(folder(args.dir, world), world)
+    with production.ready(args, world) if args.deploy else contextlib.nullcontext() as here:
+        return played(Stage(folder(args.dir, world), world), here)
+
+
+def played(stage: Stage, here: production.Ready | None) -> int:
+    """The story, and what came of it."""
     stage.say(f"A repository with a model in it, made in {stage.folder}\n")
     codes = [main(stage)] + [pull_request(stage, change) for change in story.CHANGES]
     stage.say("What happened")
@@ -45,10 +60,27 @@ def run(args: argparse.Namespace, world: World) -> int:
         stage.say(f"  {name:12} exit {code}  {'merges' if code == 0 else 'blocked'}")
     stage.say(f"  the page to look at: {stage.folder / '.mlops' / 'report.html'}")
     stage.say(f"  the repository:      cd {stage.folder}")
-    if tuple(codes) != EXPECTED:
-        stage.say(f"this is not what should have happened: exit codes {EXPECTED} were expected")
-        return DEFECT
-    return 0
+    fine = _as_told(stage, tuple(codes), EXPECTED)
+    if here is None:
+        if fine and engine.answers(stage.world.env):
+            stage.say(f"\nAnd on to production, on this machine's Docker: {words(stage.world)}")
+        return 0 if fine else DEFECT
+    if fine:
+        stage.say("")
+        fine = _as_told(stage, production.play(stage, here), production.EXPECTED)
+        production.farewell(stage, here, words(stage.world, " --remove"))
+    return 0 if fine else DEFECT
+
+
+def _as_told(stage: Stage, codes: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    if codes != expected:
+        stage.say(f"this is not what should have happened: exit codes {expected} were expected, and these came: {codes}")
+    return codes == expected
+
+
+def words(world: World, more: str = "") -> str:
+    """How the second half is asked for, by whoever started this: make, or a person."""
+    return f'make demo ARGS="--deploy{more}"' if world.env.get("MAKELEVEL") else f"mlops demo --deploy{more}"
 
 
 def folder(wanted: str, world: World) -> Path:
@@ -105,14 +137,45 @@ class Stage:
         self.git("commit", "--quiet", "--all", "--message", message)
         self.commits += 1
 
-    def mlops(self, *arguments: str) -> int:
-        """A command of ours, shown and run as a user would; its exit code."""
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def changed(self, change: story.Change) -> None:
+        """What a change replaces, replaced. Defect `demo-out-of-step`: the file has it not once."""
+        text = self.read(change.file)
+        if text.count(change.before) != 1:
+            raise Defect("demo-out-of-step", f"{change.file} does not hold {change.before!r} once")
+        self.write(change.file, text.replace(change.before, change.after))
+
+    def mlops(self, *arguments: str, only: str = "") -> int:
+        """A command of ours, shown and run as a user would; its exit code. only: lines that begin with one of these characters, "" all."""
         self.say("$ mlops " + " ".join(arguments))
         command = " ".join(["exec", f"'{sys.executable}'", "-m", "mlops_toolkit", *arguments])
-        ended = supervise.run(command, cwd=self.folder, env=self.env, log=self.folder.parent / "demo.log", echo=self.world.out)
+        echo = cast("TextIO", Some(self.world.out, only)) if only else self.world.out
+        ended = supervise.run(command, cwd=self.folder, env=self.env, log=self.folder.parent / "demo.log", echo=echo)
         code = DEFECT if ended.exit is None else ended.exit
         self.say(f"exit code {code}\n")
         return code
+
+
+@dataclass
+class Some:
+    """Lets lines through that begin with one of these characters."""
+
+    out: TextIO
+    begin: str
+    line: str = ""
+
+    def write(self, text: str) -> int:
+        *lines, self.line = (self.line + text).split("\n")
+        self.out.writelines(f"{line}\n" for line in lines if (plain := COLOUR.sub("", line)) and plain[0] in self.begin)
+        return len(text)
+
+    def flush(self) -> None:
+        self.out.flush()
 
 
 def main(stage: Stage) -> int:
@@ -132,10 +195,6 @@ def pull_request(stage: Stage, change: story.Change) -> int:
     """A branch off main with one change, reviewed."""
     stage.say(f"── a pull request: {change.title} ({change.why})")
     stage.git("switch", "--quiet", "--create", change.branch, "main")
-    file = stage.folder / change.file
-    text = file.read_text(encoding="utf-8")
-    if text.count(change.before) != 1:
-        raise Defect("demo-out-of-step", f"{change.file} does not hold {change.before!r} once")
-    file.write_text(text.replace(change.before, change.after), encoding="utf-8")
+    stage.changed(change)
     stage.commit(change.title)
     return stage.mlops("review", "--html")

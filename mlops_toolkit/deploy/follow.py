@@ -40,11 +40,7 @@ def follow(events: Iterator[Event], clock: Clock, say: Callable[[str], None], st
                 last, told_at = (event.step, text), clock.monotonic()
             if event.state == "over" and event.outcome is not None:
                 return event.outcome
-    except Cancelled:
-        if begun and lasts:
-            say(BY_ITSELF)
-        raise
-    except EnvironmentFailure as error:
+    except (Cancelled, EnvironmentFailure) as error:
         if begun and lasts:
             error.hint = f"{error.hint}\n{BY_ITSELF}" if error.hint else BY_ITSELF
         raise

@@ -44,17 +44,22 @@ def changes(kind: str, outcome: Outcome, wanted: Release | None, *, blamed: bool
 def record(made: tuple[Change, ...], history: History | None, environment: str, name: str, now: str) -> Iterator[Trouble]:
     """Say it; what could not be said, as sentences."""
     for change in made:
-        what = "is live" if change.live else "was taken back" if change.withdrawn else "was replaced"
         entry = entry_of(change.release, history)
         if entry is None or not isinstance(history, LocalHistory):
-            yield f"the history does not say that {called(change.release)} {what}: it is not known here", None
+            yield f"the history does not say that {called(change.release)} {what(change)}: it is not known here", None
             continue
         try:
             kept = _record(change, history, entry, environment, name, now)
         except (MlopsError, OSError) as error:
             kept = Recorded(False, reason=str(error), hint=error.hint if isinstance(error, MlopsError) else None)
         if not kept.pushed:
-            yield f"the history does not say that {called(change.release)} {what}: {kept.reason or 'the remote did not take it'}", kept.hint
+            reason = kept.reason or "the remote did not take it"
+            yield f"the history does not say that {called(change.release)} {what(change)}: {reason}", kept.hint
+
+
+def what(change: Change) -> str:
+    """The rest of a sentence that begins with the release."""
+    return "is live" if change.live else "was taken back" if change.withdrawn else "was replaced"
 
 
 def _record(change: Change, history: LocalHistory, entry: Entry, environment: str, name: str, now: str) -> Recorded:

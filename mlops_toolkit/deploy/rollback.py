@@ -11,7 +11,7 @@ from mlops_toolkit.deploy import carry, policy, tell
 from mlops_toolkit.deploy import run as deploying
 from mlops_toolkit.deploy.follow import Story
 from mlops_toolkit.deploy.targets import Standing, open_target
-from mlops_toolkit.deploy.where import choose, place
+from mlops_toolkit.deploy.where import choose, opened, place
 from mlops_toolkit.errors import UsageError
 from mlops_toolkit.report.escape import plain
 from mlops_toolkit.rollout.accept import called
@@ -22,7 +22,7 @@ LAST = ("", "last", "true")
 
 
 def run(args: argparse.Namespace, world: World) -> int:
-    """0 where the earlier release is live, 5 where it could not be gone back to. UsageErrors `no-reason`, `unknown-release`."""
+    """0 where the earlier release is live, 5 where it could not be gone back to. UsageErrors `no-reason`, `nothing-deployed`, `unknown-release`, `withdrawn`."""
 
     def say(text: str) -> None:
         print(plain(text, 600), file=world.err, flush=True)
@@ -35,14 +35,31 @@ def run(args: argparse.Namespace, world: World) -> int:
     where = choose(configurations, args.environment, args.model, leg=world.context.matrix)
     with contextlib.closing(open_target(place(where, world, say, needed=False))) as target:
         standing = target.status()
+        # one that is not final is of a target that does not know itself what runs (a repository that is watched)
+        if standing.live is None and standing.final and not (standing.good or standing.releases or standing.under_way):
+            hint = "deploy a release first: mlops deploy v1.2.3"
+            message = f"nothing of {where.name} runs in {where.environment}, so there is nothing to go back to"
+            raise UsageError("nothing-deployed", message, where=where.at("target"), hint=hint)
+        history = opened(where, world, needed=False)
+        if not args.dry_run:
+            deploying.caught_up(where, standing, history, world, say)
         to = wanted(args.to, standing, where.environment)
+        allowed(to, standing, withdrawn=args.allow_withdrawn)
         order = policy.rollback(to, where.name, where.environment, where.options, deploying.asker(world), reason)
         say(f"{where.model}: back from {called(standing.live)} to {called(to) if to else 'the last good release'} in {where.environment}")
         if args.dry_run:
             return tell.end(tell.Done(where, order, None, Story()), world, as_json=args.json, verb="rollback")
-        history = deploying.opened(where, world, needed=False)
         done = carry.carry(where, order, target, standing, history, world, say)
     return tell.end(done, world, as_json=args.json, verb="rollback")
+
+
+def allowed(to: Release | None, standing: Standing, *, withdrawn: bool) -> None:
+    """UsageError `withdrawn`: what was taken back itself is gone back to only where that is said. Pure."""
+    why = standing.withdrawn.get(to.id) if to else None
+    if to is None or why is None or withdrawn or (standing.live is not None and standing.live.id == to.id):
+        return
+    hint = "go back to another one (`mlops status` lists them), or to it all the same: --allow-withdrawn"
+    raise UsageError("withdrawn", f"{called(to)} was taken back itself: {plain(why, 300)}", where="--to", hint=hint)
 
 
 def wanted(text: str, standing: Standing, environment: str) -> Release | None:

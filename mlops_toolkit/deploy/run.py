@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from mlops_toolkit.config import read
-from mlops_toolkit.deploy import carry, find, policy, rollback, tell
+from mlops_toolkit.deploy import carry, catch_up, find, policy, rollback, status, tell
 from mlops_toolkit.deploy.find import Found
 from mlops_toolkit.deploy.follow import Story
+from mlops_toolkit.deploy.forge import MOST_COMMITS
 from mlops_toolkit.deploy.policy import Asker
 from mlops_toolkit.deploy.targets import Standing, open_target
-from mlops_toolkit.deploy.where import STATE, Where, choose, place
-from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.deploy.where import Where, choose, opened, place
+from mlops_toolkit.errors import UsageError
+from mlops_toolkit.history import lineage
 from mlops_toolkit.history.base import History
 from mlops_toolkit.report.escape import plain
+from mlops_toolkit.rollout import versions
 from mlops_toolkit.rollout.accept import called
+from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.system.clock import iso
 from mlops_toolkit.world import World
 
 
 def run(args: argparse.Namespace, world: World) -> int:
     """0 where the release is live, 5 where it was taken back or refused; everything else is raised."""
+    if args.status:
+        return status.run(args, world)
     if args.rollback:
         return rollback.run(args, world)
 
@@ -42,8 +49,10 @@ def run(args: argparse.Namespace, world: World) -> int:
                 print(path, file=world.out)
             return 0
         standing = target.status()
+        if not args.dry_run:
+            caught_up(where, standing, history, world, say)
         order = policy.same_order(order, standing.under_way)
-        _allowed(found, standing, args, world)
+        _allowed(found, standing, args, history, world)
         if args.dry_run:
             lines = policy.plan(order, standing.live)
             if not args.json:
@@ -53,16 +62,11 @@ def run(args: argparse.Namespace, world: World) -> int:
     return tell.end(done, world, as_json=args.json, verb="deploy")
 
 
-def opened(where: Where, world: World, *, needed: bool) -> History | None:
-    """The model's history. Where it is only needed to say what became of it, one that cannot be had is None."""
-    try:
-        history = world.history(where.loaded.folder / STATE, where.loaded.config.history.at)
-        history.entries()
-    except (EnvironmentFailure, UsageError):
-        if needed:
-            raise
-        return None
-    return history
+def caught_up(where: Where, standing: Standing, history: History | None, world: World, say: Callable[[str], None]) -> None:
+    """Say, and tell others, what became of earlier orders whose job did not live to tell it."""
+    caught = catch_up.catch_up(where, standing, history, world)
+    for text in (*caught.said, *(reason for reason, _ in caught.troubles)):
+        say(f"· of an earlier order: {text}")
 
 
 def asker(world: World) -> Asker:
@@ -72,7 +76,7 @@ def asker(world: World) -> Asker:
     return Asker(plain(by, 100), iso(world.clock.now()), context.run, context.attempt, context.url)
 
 
-def _allowed(found: Found, standing: Standing, args: argparse.Namespace, world: World) -> None:
+def _allowed(found: Found, standing: Standing, args: argparse.Namespace, history: History | None, world: World) -> None:
     """UsageErrors `withdrawn`, `older-release`: what may be meant, but is to be said."""
     release, live = found.release, standing.live
     why = standing.withdrawn.get(release.id)
@@ -81,8 +85,20 @@ def _allowed(found: Found, standing: Standing, args: argparse.Namespace, world: 
     if why is not None and not args.allow_withdrawn and (live is None or live.id != release.id):
         hint = "release a better one, or deploy it all the same: --allow-withdrawn"
         raise UsageError("withdrawn", f"{called(release)} was taken back: {plain(why, 300)}", hint=hint)
-    if live is None or args.allow_older or live.id == release.id or not (release.commit and live.commit and world.git):
-        return
-    if world.git.merge_base(release.commit, live.commit) == release.commit and release.commit != live.commit:
+    if live is not None and not args.allow_older and live.id != release.id and _older(release, live, history, world):
         hint = "`mlops rollback` goes back to what ran before; deploy it as a new release all the same: --allow-older"
         raise UsageError("older-release", f"{called(release)} is older than {called(live)}, which is live", hint=hint)
+
+
+def _older(release: Release, live: Release, history: History | None, world: World) -> bool:
+    """By their versions; by their commits where those do not say so, also where this clone is too shallow to know both."""
+    if versions.older(release.version, live.version):
+        return True
+    if not (release.commit and live.commit and world.git) or release.commit == live.commit:
+        return False
+    if world.git.merge_base(release.commit, live.commit) == release.commit:
+        return True
+    if history is None:
+        return False
+    steps, _ = lineage.walk(world.git, live.commit, history.ancestry, frozenset({release.commit}), MOST_COMMITS)
+    return any(step.commit == release.commit for step in steps)

@@ -8,13 +8,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from mlops_toolkit.announce import say as announced
 from mlops_toolkit.config import read
 from mlops_toolkit.deploy import policy
+from mlops_toolkit.deploy.catch_up import Caught, catch_up
 from mlops_toolkit.deploy.targets import Standing, open_target
-from mlops_toolkit.deploy.where import Where, every, place
+from mlops_toolkit.deploy.where import Where, every, opened, place
 from mlops_toolkit.errors import ENVIRONMENT, PASSED, EnvironmentFailure
 from mlops_toolkit.report import words
-from mlops_toolkit.report.escape import plain
+from mlops_toolkit.report.escape import fenced, plain
 from mlops_toolkit.rollout.accept import called
 from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.world import World
@@ -23,24 +25,43 @@ MOST = 5
 
 
 def run(args: argparse.Namespace, world: World) -> int:
-    """0; 4 where a target cannot be asked, after all others were."""
+    """0; 4 where a target cannot be asked, after all others were. What cannot be told (`--tell`) is said, and changes nothing."""
 
     def say(text: str) -> None:
         print(plain(text, 600), file=world.err, flush=True)
 
     configurations = read.load_all(read.discover(args.config, cwd=world.cwd, root=world.root), root=world.root)
     found: list[tuple[Where, Standing | EnvironmentFailure]] = []
+    caught: list[Caught] = []
     for where in every(configurations, args.environment, args.model, world.context.matrix):
         with contextlib.closing(open_target(place(where, world, say, needed=False))) as target:
             try:
-                found.append((where, target.status()))
+                standing = target.status()
+                found.append((where, standing))
+                caught.append(catch_up(where, standing, opened(where, world, needed=False), world) if args.tell else Caught())
             except EnvironmentFailure as error:
                 found.append((where, error))
+                caught.append(Caught())
+    shown = ["\n".join(lines(*each)) for each in found]
     if args.json:
-        print(json.dumps([document(*each) for each in found], ensure_ascii=True, allow_nan=False), file=world.out)
+        documents = [{**document(*each), **_told(told)} for each, told in zip(found, caught, strict=True)]
+        print(json.dumps(documents, ensure_ascii=True, allow_nan=False), file=world.out)
     else:
-        print("\n".join("\n".join(lines(*each)) for each in found), file=world.out)
-    return ENVIRONMENT if any(isinstance(each, EnvironmentFailure) for _, each in found) else PASSED
+        print("\n".join(shown), file=world.out)
+    for told in caught:
+        for text in told.said:
+            say(f"told {text}")
+        announced(told.troubles, "status", world)
+    code = ENVIRONMENT if any(isinstance(each, EnvironmentFailure) for _, each in found) else PASSED
+    if world.context.ci:
+        live = [what.live for _, what in found if isinstance(what, Standing) and what.live is not None]
+        world.forge.output({"environment": args.environment, "release": called(live[0]) if len(live) == 1 else "", "exit": str(code)})
+        world.forge.summary("\n\n".join(fenced(text) for text in shown) + "\n")
+    return code
+
+
+def _told(caught: Caught) -> dict[str, Any]:
+    return {"told": [plain(text, 600) for text in caught.said], "not-told": [plain(reason, 600) for reason, _ in caught.troubles]}
 
 
 def document(where: Where, what: Standing | EnvironmentFailure) -> dict[str, Any]:

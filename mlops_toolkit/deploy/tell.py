@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_toolkit.announce import annotated, say
 from mlops_toolkit.deploy import policy
-from mlops_toolkit.deploy.follow import Story
+from mlops_toolkit.deploy.follow import BY_ITSELF, Story
 from mlops_toolkit.deploy.recorded import Trouble
 from mlops_toolkit.deploy.targets import Outcome
 from mlops_toolkit.deploy.where import Where
@@ -153,4 +153,10 @@ def failed(error: MlopsError, world: World) -> None:
         world.forge.annotate(annotated(error))
         names = ("result", "environment", "release", "previous", "image", "digest", "url")
         world.forge.output({**dict.fromkeys(names, ""), "exit": str(error.code)})
-        world.forge.summary(f"❌ not deployed: {inline(error.message, LONGEST)}\n")
+        left = BY_ITSELF in (error.hint or "")
+        text = (
+            f"⚠️ left before its end: {inline(error.message, LONGEST)}; {BY_ITSELF}"
+            if left
+            else f"❌ not deployed: {inline(error.message, LONGEST)}"
+        )
+        world.forge.summary(f"{text}\n")

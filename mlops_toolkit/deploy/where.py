@@ -10,7 +10,8 @@ from mlops_toolkit.config.deploying import Deploy, fit
 from mlops_toolkit.config.read import Loaded
 from mlops_toolkit.config.yaml_text import shown
 from mlops_toolkit.deploy.targets import Place
-from mlops_toolkit.errors import UsageError
+from mlops_toolkit.errors import EnvironmentFailure, UsageError
+from mlops_toolkit.history.base import History
 from mlops_toolkit.plug import did_you_mean
 from mlops_toolkit.world import World
 
@@ -99,6 +100,18 @@ def every(configurations: Sequence[Loaded], environment: str, model: str, leg: s
     if not found:
         choose(configurations, environment, model, leg=leg)
     yield from found
+
+
+def opened(where: Where, world: World, *, needed: bool) -> History | None:
+    """The model's history. Where it is only needed to say what became of it, one that cannot be had is None."""
+    try:
+        history = world.history(where.loaded.folder / STATE, where.loaded.config.history.at)
+        history.entries()
+    except (EnvironmentFailure, UsageError):
+        if needed:
+            raise
+        return None
+    return history
 
 
 def secrets(where: Where, env: Mapping[str, str], *, needed: bool = True) -> dict[str, str]:

@@ -193,6 +193,11 @@ class Forge(Protocol):
         `in_progress`, and nothing is written where it stands."""
         ...
 
+    def deployments(self, environment: str, name: str) -> tuple[tuple[str, str], ...] | None:
+        """(order, latest state) of the records of this name, the newest first, to the first that says that it is live; () where there are
+        none or the forge keeps none, None where they cannot be read (`deployments: write` lets a job do both). A state may be one that is not ours; "" of a record that has none yet."""
+        ...
+
     def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
         """A pull request with a file changed, made or brought up to date. change: from its text to what it shall be; what it raises is raised.
         Neither url nor reason where the file says so already."""

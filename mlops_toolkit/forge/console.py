@@ -48,6 +48,9 @@ class Console:
     def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
         return Posted()
 
+    def deployments(self, environment: str, name: str) -> tuple[tuple[str, str], ...] | None:
+        return ()
+
     def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
         return Posted(reason="there is no forge here to propose a change on")
 

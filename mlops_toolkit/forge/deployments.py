@@ -48,6 +48,18 @@ def _put(forge: GitHub, rest: Rest, deployment: Deployment, state: Reached, text
             _say(forge, rest, number, "inactive", f"replaced by {deployment.version or deployment.commit[:7]}", deployment)
 
 
+def known(forge: GitHub, rest: Rest, environment: str, name: str) -> tuple[tuple[str, str], ...]:
+    """(order, latest state) of the newest records of a name, to the first that says that it is live. Raises Refused."""
+    listed = rest.get(forge.path("deployments"), list, needs=NEEDS, environment=environment, per_page=PAGE)
+    mine = {number: told for each in listed if (number := _number(each)) and (told := _payload(each)).get("name") == name}
+    found: list[tuple[str, str]] = []
+    for number in sorted(mine, reverse=True)[:LOOKED_AT]:
+        found.append((str(mine[number].get("order") or ""), _state(forge, rest, number)[0]))
+        if found[-1][1] == "success":
+            break
+    return tuple(found)
+
+
 def _create(forge: GitHub, rest: Rest, deployment: Deployment) -> int:
     """Nothing is merged for it, and no check asked: which release may run was decided by its own verdict."""
     made = rest.send(

@@ -86,6 +86,12 @@ class GitHub:
         except board.Refused as refused:
             return Posted(reason=f"the deployment is not recorded: {refused.reason}", hint=refused.hint)
 
+    def deployments(self, environment: str, name: str) -> tuple[tuple[str, str], ...] | None:
+        try:
+            return None if self.rest is None else deployments.known(self, self.rest, environment, name)
+        except board.Refused:
+            return None
+
     def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
         if self.rest is None:
             return Posted(reason=f"the change is not proposed: {UNABLE.reason}", hint=UNABLE.hint)

@@ -46,7 +46,7 @@ class Memory:
     alarms: dict[str, Section] = field(default_factory=dict)
     started: dict[str, str] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
-    deployments: list[tuple[Deployment, Reached, str]] = field(default_factory=list)
+    deployments_told: list[tuple[Deployment, Reached, str]] = field(default_factory=list)
     merges: dict[str, tuple[int, ...]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     proposals: dict[str, tuple[Proposal, str]] = field(default_factory=dict)
@@ -84,8 +84,12 @@ class Memory:
     def deployment(self, deployment: Deployment, state: Reached, text: str) -> Posted:
         if self.refuse:
             return Posted(reason=self.refuse.reason, hint=self.refuse.hint)
-        self.deployments.append((deployment, state, text))
+        self.deployments_told.append((deployment, state, text))
         return Posted(url=f"memory:{deployment.environment}")
+
+    def deployments(self, environment: str, name: str) -> tuple[tuple[str, str], ...] | None:
+        mine = {one.order: state for one, state, _ in self.deployments_told if (one.environment, one.name) == (environment, name)}
+        return None if self.refuse else tuple(reversed(mine.items()))
 
     def propose(self, proposal: Proposal, change: Callable[[str], str]) -> Posted:
         if self.refuse:

@@ -10,6 +10,8 @@ from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.rollout.state import State
 from mlops_toolkit.rollout.tell import Standing
 
+LATEST = 20  # orders whose end is told
+
 
 def standing(state: State, observed: Observed | None) -> Standing:
     """observed: None where the engine or the cluster does not answer."""
@@ -28,6 +30,7 @@ def standing(state: State, observed: Observed | None) -> Standing:
         releases=releases,
         shares=dict(observed.shares) if observed else {},
         trouble=tuple(_trouble(state, releases, observed)),
+        ended=dict(list(state.ended.items())[-LATEST:]),
     )
 
 

@@ -66,6 +66,7 @@ class Standing:
     releases  every release that is known, by id, so that withdrawn ones can be named
     shares  release id -> its part of the traffic, as it is seen now
     trouble what is not as it should be, as sentences
+    ended   what became of the latest orders, by their ids, the last one last
     """
 
     live: Release | None = None
@@ -80,3 +81,4 @@ class Standing:
     releases: Mapping[str, Release] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
+    ended: Mapping[str, Outcome] = field(default_factory=dict)

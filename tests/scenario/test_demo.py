@@ -9,11 +9,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mlops_toolkit.demo import story
+from mlops_toolkit.demo.run import words
 from tests.check import ROOT
 
 
@@ -34,8 +36,10 @@ class Played:
         raise AssertionError(f"no run of {branch}")
 
 
-def demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(cwd)}
+def demo(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run where there is no Docker, unless `more` says otherwise."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_") and name != "MAKELEVEL"}
+    env = {**kept, "PYTHONPATH": str(ROOT), "HOME": str(cwd), "DOCKER_HOST": "unix:///nowhere", **more}
     return subprocess.run(
         [sys.executable, "-m", "mlops_toolkit", "demo", *arguments],
         cwd=cwd,
@@ -47,11 +51,20 @@ def demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def docker(folder: Path) -> dict[str, str]:
+    """The environment of somebody whose Docker answers."""
+    program = folder / "bin/docker"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 27.0.1\n")
+    program.chmod(0o755)
+    return {"PATH": f"{program.parent}:{os.environ['PATH']}", "DOCKER_HOST": "unix:///var/run/docker.sock"}
+
+
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """One demo for all tests of this file."""
     folder = tmp_path_factory.mktemp("demo")
-    done = demo("--dir", "digits", cwd=folder)
+    done = demo("--dir", "digits", cwd=folder, **docker(folder))
     return Played(done.returncode, done.stdout + done.stderr, folder / "digits")
 
 
@@ -94,6 +107,22 @@ def test_both_comments_and_the_page_are_shown(played: Played) -> None:
     assert not re.search(r"""(?:src|href)=["']https?:""", html)
 
 
+def test_where_docker_answers_it_offers_to_go_on_to_production(played: Played, tmp_path: Path) -> None:
+    """In the words of whoever started it; where none answers it says what is lacking, before anything is played."""
+    assert played.text.rstrip().endswith("And on to production, on this machine's Docker: mlops demo --deploy")
+    made = SimpleNamespace(env={"MAKELEVEL": "1"})
+    assert words(made, " --remove") == 'make demo ARGS="--deploy --remove"'  # type: ignore[arg-type]
+    done = demo("--deploy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "the demo's second half runs the model in Docker" in done.stderr
+    none = demo("--deploy", cwd=tmp_path, PATH="/nowhere")
+    assert (none.returncode, "there is no docker command here" in none.stderr) == (4, True)
+    elsewhere = demo("--deploy", cwd=tmp_path, **{**docker(tmp_path), "DOCKER_HOST": "ssh://gpu1"})
+    assert (elsewhere.returncode, "docker here speaks to ssh://gpu1" in elsewhere.stderr) == (4, True)
+    useless = demo("--base", "python:3.12", cwd=tmp_path)
+    assert (useless.returncode, "--base is of the second half" in useless.stderr) == (2, True)
+
+
 def test_it_leaves_a_repository_to_play_with(played: Played) -> None:
     """A clean checkout with main and the two branches, whose commits have the same ids on every machine."""
     git = ["git", "-C", str(played.folder)]
@@ -116,6 +145,6 @@ def test_it_never_writes_over_anything(tmp_path: Path) -> None:
 
 def test_the_story_fits_the_files() -> None:
     """Every change replaces text that stands exactly once in its file."""
-    for change in story.CHANGES:
+    for change in (*story.CHANGES, story.SERVE, story.BAD):
         text = (ROOT / "mlops_toolkit/demo/digits" / change.file).read_text(encoding="utf-8")
         assert text.count(change.before) == 1

@@ -3,80 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.world import proven
-from tests.world.deploy_target import Hosts, hosts
 from tests.world.fake_driver import Behaviour
-from tests.world.fake_registry import FakeRegistry
-from tests.world.project import CONFIG, GOOD, HARMLESS
-from tests.world.released import mark
-from tests.world.team import Job, Step, Team, team
+from tests.world.fleet import Fleet, fleet, hosts, judged, laptop
 
-__all__ = ["hosts"]
-
-MAY = frozenset({"pull-requests", "statuses", "contents", "deployments"})
-ROLLOUT = "rollout: {steps: [{share: 25%, hold: 30s, most: 2m}], start: 30s}, watch: 1m"
-DEPLOY = f"deploy: {{production: {{target: docker, url: 'https://spam.example.com', env: [SPAM_KEY], wait: 30s, {ROLLOUT}}}}}\n"
-
-
-@dataclass
-class Fleet:
-    """A team, the registry that it published to, and the host that its releases run on."""
-
-    team: Team
-    registry: FakeRegistry
-    hosts: Hosts
-    runs: tuple[str, str]
-
-    def release(self, run: str, tag: str, **more: Any) -> str:
-        """What `mlops publish` leaves of a run: an image with its proofs, a tag of git, a line in the record; the image's digest."""
-        commit = self.record(run)["commit"]
-        made = proven.published(self.registry.host, "acme/spam", model="spam-filter", id=run, commit=commit, seed=int(run[-4:], 16), **more)
-        published = {"image": made.registry.name, "digest": made.subject.digest, "tags": [tag], "as": "image", "at": "2026-11-24T10:00:00Z"}
-        mark(self.team.project.remote, run, tag, published=[published])
-        self.team.project.git("tag", tag, commit)
-        self.team.project.git("push", "-q", "origin", f"refs/tags/{tag}")
-        return made.subject.digest
-
-    def job(self, tag: str | None = None, **options: Any) -> Job:
-        job = self.team.job(self.team.tag(tag) if tag else self.team.push(), **options)
-        job.env["SPAM_KEY"] = "s3cr3t-of-the-server"
-        return job
-
-    def deploy(self, tag: str, *, code: int = 0, **inputs: str) -> Step:
-        return self.job(tag).within("deploy", code=code, **inputs)
-
-    def record(self, run: str) -> dict[str, Any]:
-        made: dict[str, Any] = json.loads(self.team.history("show", f"mlops-history:runs/{run[:4]}-{run[4:6]}/{run}/run.json"))
-        return made
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a team with two judged models on main, merged by pull requests 11 and 12."""
-    folder = tmp_path_factory.mktemp("team")
-    with team(folder, {"mlops.yaml": f"{CONFIG}comment: {{charts: false}}\n{DEPLOY}"}, may=MAY) as made:
-        for number, wrong in ((11, GOOD - 1), (12, HARMLESS)):
-            made.project.commit(f"A model (#{number})", {"src/wrong.txt": f"{wrong}\n"})
-            made.reviewed(made.push())
-    return folder
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, judged: Path, hosts: Hosts) -> Iterator[Fleet]:
-    with FakeRegistry().serving() as registry, team(tmp_path, like=judged, may=MAY) as made:
-        first, second = (str(line["i"]) for line in made.index())
-        found = Fleet(made, registry, hosts, (first, second))
-        for number, run in ((11, first), (12, second)):
-            made.github.add_pull(number, head="f" * 40, merged=found.record(run)["commit"], state="closed")
-        yield found
-    assert made.github.violations == []
+__all__ = ["fleet", "hosts", "judged"]
 
 
 def test_a_tag_goes_to_production_is_replaced_and_gone_back_to_and_everybody_is_told(fleet: Fleet) -> None:
@@ -176,22 +109,3 @@ def test_what_runs_where_is_said_for_people_and_programs(fleet: Fleet, capsys: p
     assert (found["live"]["version"], found["live"]["run"], found["final"], found["under-way"]) == ("v1.0.0", run, True, None)
     fleet.hosts.away = True
     assert "cannot be asked: the host does not answer" in laptop(job, "status", code=4).out
-
-
-def laptop(job: Job, *words: str, code: int = 0) -> Step:
-    """The command line as a person gives it, in the same checkout."""
-    import contextlib
-    import io
-    import os
-
-    from mlops_toolkit.cli import main
-
-    out, err, here = io.StringIO(), io.StringIO(), Path.cwd()
-    os.chdir(job.root)
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            ended = main(list(words))
-    finally:
-        os.chdir(here)
-    assert ended == code, err.getvalue() + out.getvalue()
-    return Step(ended, out.getvalue(), err.getvalue(), {}, "")

@@ -18,23 +18,34 @@ from mlops_toolkit.rollout.execute import Executor
 from mlops_toolkit.rollout.order import Order, Release
 from mlops_toolkit.rollout.state import fold
 from mlops_toolkit.rollout.status import standing
-from tests.world.fake_driver import Behaviour, World
+from tests.world.fake_driver import Behaviour, Killed, World
 
 ROW = "tests.world.deploy_target:open_target"
 
 
 @dataclass
 class Hosts:
-    """All that is deployed, by name. behaves: an image -> how its instances do; away: no host answers; orders: those that were given."""
+    """All that is deployed, by name.
+
+    behaves  an image -> how its instances do; away: no host answers; orders: those that were given
+    left     what happens to whoever follows an order when its agent is killed (`world.kill_at`); the agent is started again by `goes_on`
+    """
 
     worlds: dict[str, World] = field(default_factory=dict)
     behaves: Callable[[Release], Behaviour] = field(default=lambda _: Behaviour())
     away: bool = False
+    left: Callable[[], None] = field(default=lambda: None)
     orders: list[Order] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
 
     def world(self, name: str) -> World:
         return self.worlds.setdefault(name, World())
+
+    def goes_on(self, name: str) -> None:
+        """The agent's container is started again, and nobody follows it."""
+        world = self.world(name)
+        world.kill_at = -1
+        Executor(world.place(), "its agent", lambda _: None).run(None)
 
 
 HOSTS = Hosts()
@@ -57,8 +68,14 @@ class InMemory:
         if order.release is not None:
             world.behaviours[order.release.id] = self.hosts.behaves(order.release)
         said: list[str] = []
-        Executor(world.place(), f"order {order.id}", lambda event: said.append(dumps(event))).run(order)
+        killed = False
+        try:
+            Executor(world.place(), f"order {order.id}", lambda event: said.append(dumps(event))).run(order)
+        except Killed:
+            killed = True
         yield from filter(None, map(heard, said))
+        if killed:
+            self.hosts.left()
 
     def status(self) -> Standing:
         self._reach()

@@ -140,19 +140,20 @@ def published(
     key: PrivateKey | None = KEY,
     decision: provenance.Decision = PASSED,
     prove_it: bool = True,
+    marks: Mapping[str, str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     **more: Any,
 ) -> Proven:
-    """Push it, prove it, tag it. more: what else of the run's record."""
+    """Push it, prove it, tag it. marks: annotations beside the usual ones; more: what else of the run's record."""
     registry = Registry(host, repository, login, sleep=sleep)
     recorded = run(**more)
-    marks = {
+    said = {
         "vnd.mlops.model.digest": recorded.trained.digest if recorded.trained else "",
         "vnd.mlops.run": recorded.id,
         "vnd.mlops.verdict": decision.word,
         "org.opencontainers.image.revision": recorded.commit or "",
     }
-    subject, platforms = image(registry, marks)
+    subject, platforms = image(registry, {**said, **(marks or {})})
     made = bill(registry.name, subject.digest)
     told = provenance.Published(registry.name, subject.digest, "v1.2.3", base=BASE, sbom=digest_of(made))
     documents = [provenance.statement(recorded, told, BUILDER), provenance.verdict(recorded, recorded.gate, result(), decision, told)]

@@ -26,7 +26,8 @@ def png(image: np.ndarray, side: int = 64) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
-model = np.load("model/digits.npz")
+(arrays,) = Path("model").rglob("digits.npz")
+model = np.load(arrays)
 settings = json.loads(str(model["settings"]))
 images, target = scans()
 view = seen(images, settings)

@@ -43,7 +43,7 @@ def _wanted(step: Step) -> Iterator[str]:
     for each in ACTIONS[step.action].permissions if step.action else ():
         silent = each.startswith("pull-requests") and step.given.get("comment") == "false"
         asks_nobody = (
-            step.action == "deploy" and "rollback" in step.given and each.startswith("packages")
+            step.action == "deploy" and not {"rollback", "status"}.isdisjoint(step.given) and each.startswith("packages")
         )  # the target keeps what it goes back to
         if not silent and not asks_nobody and (not closes or each.startswith("statuses")):
             yield each

@@ -112,7 +112,7 @@ def test_of_a_job_that_publishes_the_registry_s_right_is_a_note_for_another_regi
     assert (finding.level, finding.message) == ("problem", "the job publish lacks `contents: write`")
 
 
-@pytest.mark.parametrize(("template", "packages"), [("deploy.yml", True), ("rollback.yml", False)])
+@pytest.mark.parametrize(("template", "packages"), [("deploy.yml", True), ("rollback.yml", False), ("status.yml", False)])
 def test_of_a_job_that_deploys_every_right_is_known_and_the_registry_s_is_a_note(template: str, packages: bool) -> None:
     text = (ROOT / "workflows-templates" / template).read_text()
     assert [f for f in findings(text) if "lacks" in f.message] == []
