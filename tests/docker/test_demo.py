@@ -21,12 +21,13 @@ import requests
 
 from mlops_toolkit.demo import engine, production
 from mlops_toolkit.demo.traffic import PATH, question, scans
-from mlops_toolkit.errors import Cancelled, UsageError
+from mlops_toolkit.errors import Cancelled, EnvironmentFailure, UsageError
 from mlops_toolkit.oci.reference import Reference
 from tests.check import ROOT
 from tests.docker.deploying import Studio
 from tests.world import images
 from tests.world.registry import Running
+from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -132,6 +133,31 @@ def test_whoever_stops_it_leaves_nothing_and_two_at_once_are_refused(machine: Ma
         stopped()
     assert machine.there() == {}
     assert "it ended before its end\nremoved from Docker: 1 container" in out.getvalue()
+
+
+def test_a_registry_of_its_own_is_started_where_none_is_named(
+    machine: Machine, open_registry: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of Debian's registry stands in for the official image; one that cannot be pulled is named, with the way out."""
+    config = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": "/data"}}, "http": {"addr": ":5000"}}
+    layers = [images.debian_layer([*images.LIBRARIES, "docker-registry"]), images.layer({"config.yml": json.dumps(config)})]
+    run = {"Entrypoint": ["/usr/bin/docker-registry", "serve", "/config.yml"], "ExposedPorts": {"5000/tcp": {}}}
+    digest = images.put(images.client(open_registry.host, "registry"), "2", {"amd64": layers}, config=run)
+    monkeypatch.setattr(engine, "REGISTRY", f"{open_registry.host}/registry@{digest}")
+    host = engine.found(machine.env).registry()
+    wait_for(lambda: answered(f"http://{host}/v2/"), 60)
+    assert len(machine.there()["container"]) == 1
+    monkeypatch.setattr(engine, "REGISTRY", "127.0.0.1:1/registry:2")
+    with pytest.raises(EnvironmentFailure, match="which is one, cannot be had") as caught:
+        engine.found(machine.env).registry()
+    assert "--registry HOST:PORT" in (caught.value.hint or "")
+
+
+def answered(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
 
 
 @pytest.mark.parametrize(("word", "said"), [("--base", "the base image"), ("--proxy", "the proxy's image")])

@@ -112,4 +112,8 @@ def test_a_tag_goes_to_production_and_the_button_brings_the_one_before_it_back(p
     assert production.answers() == one
     states = [states for _, states in engine.github.deployments.told("production")]
     assert states == [["in_progress", "success", "inactive"], ["in_progress", "success", "inactive"], ["in_progress", "success"]]
-    assert engine.github.deployments.made[-1]["ref"] == engine.github.deployments.made[0]["ref"]
+    made, statuses = engine.github.deployments.made, engine.github.deployments.statuses
+    assert made[-1]["ref"] == made[0]["ref"]
+    live = [one for each in made for one in statuses[each["id"]] if one["state"] == "success"]
+    assert {one["environment_url"] for one in live} == {f"http://127.0.0.1:{production.port}"}
+    assert all(re.search(r"/actions/runs/\d+", one["log_url"]) for one in live)
