@@ -80,6 +80,7 @@ def document(done: Done) -> dict[str, Any]:
         if outcome and failed
         else None,
         "steps": [text for _, text in done.story.lines],
+        "log": list(done.story.log),
         "not-told": [reason for reason, _ in done.troubles],
     }
 
@@ -144,6 +145,9 @@ def summary(done: Done) -> str:
     if done.story.lines:
         steps = "\n".join(f"- {sign} {inline(text, 300)}" for sign, text in done.story.lines)
         parts.append(f"<details><summary>What happened</summary>\n\n{steps}\n</details>")
+    if done.story.log:
+        said = "\n".join(f"- {inline(line, 300)}" for line in done.story.log)
+        parts.append(f"<details><summary>The last that it said</summary>\n\n{said}\n</details>")
     return "\n\n".join(parts) + "\n"
 
 

@@ -12,7 +12,12 @@ from mlops_toolkit.rollout.tell import Outcome
 
 Effect = Literal["bring", "start", "golden", "route", "shadow", "stop", "forget"]
 Verdict = Literal["pass", "fail", "inconclusive"]
-LOOK = 1.0  # seconds between two looks, where nothing else is known
+SOON, LOOK = 0.1, 1.0  # seconds between two looks, at least and at most
+
+
+def soon(elapsed: float) -> float:
+    """Seconds to the next look at what takes `elapsed` seconds by now: an eighth of that, so that nobody waits long for what is quick."""
+    return min(LOOK, max(SOON, elapsed / 8))
 
 
 @dataclass(frozen=True)

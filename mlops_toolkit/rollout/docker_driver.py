@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.rollout import counted, docker_images, docker_spec, files, proxy
+from mlops_toolkit.rollout import counted, docker_images, docker_spec, files, proxy, said
 from mlops_toolkit.rollout.docker_ground import Ground
 from mlops_toolkit.rollout.docker_spec import LABEL, Spec, names
 from mlops_toolkit.rollout.driver import Health, Instance, Observed, ReleaseFailure, Sample
@@ -133,6 +133,12 @@ class DockerDriver:
         broken = sum(now[box.slot].broken for box in boxes if box.slot in now)  # what the client never got an answer to
         return replace(got, requests=got.requests + broken, failed=got.failed + broken)
 
+    def words(self, release: Release) -> Sequence[str]:
+        boxes = [box for box in self.boxes() if box.release == release.id]
+        ill = next((box for box in boxes if not box.runs), None) or next((box for box in boxes if self.asked(box, "/v2/health/ready") is None), None)
+        chosen = ill or next(iter(boxes), None)
+        return self.engine.logs(chosen.id, said.READ) if chosen is not None else []
+
     def stop(self, release: Release) -> None:
         subnet, kind = self.ground.subnet(), self.ground.kind()
         front = self.ground.proxy(subnet, kind) if subnet is not None and kind is not None else None
@@ -160,14 +166,13 @@ class DockerDriver:
 
     def secrets(self, release: Release) -> dict[str, str]:
         """The values of the variables that its instances get."""
-        said = files.get(self.state / "env" / f"{release.id}.json")
-        return {str(key): str(value) for key, value in json.loads(said).items()} if said else {}
+        kept = files.get(self.state / "env" / f"{release.id}.json")
+        return {str(key): str(value) for key, value in json.loads(kept).items()} if kept else {}
 
     def _put(self, front: proxy.Proxy, boxes: Sequence[Box], shares: Mapping[str, float]) -> None:
         there = {box.slot: box for box in boxes if box.told["State"]["Running"]}
         replicas = {name: sum(box.release == name for box in there.values()) for name in shares}
-        newest = max(there.values(), key=lambda box: str(box.told["Created"]), default=None)
-        weight = proxy.weights(shares, replicas, newest.release if newest else None)
+        weight = proxy.weights(shares, replicas, next(iter(shares), None))
         drained = {route.slot for route in front.routes()}
         front.put(
             [

@@ -86,7 +86,8 @@ class Driver(Protocol):
         ...
 
     def route(self, shares: Mapping[str, float]) -> None:
-        """Give each release its part of the traffic (they sum to 1), without failing one request; a share of 0 is in no traffic at all.
+        """Give each release its part of the traffic (they sum to 1; the newest is named first: what was made last says only a clock that may
+        be wrong), without failing one request; a share of 0 is in no traffic at all.
 
         An empty mapping takes the traffic from all: a first release that went wrong leaves nothing behind that could answer.
         Where shares cannot be had exactly (a few replicas behind a Service) the nearest that is not more for the newest.
@@ -99,6 +100,10 @@ class Driver(Protocol):
 
     def sample(self, release: Release) -> Sample:
         """Its counters."""
+        ...
+
+    def words(self, release: Release) -> Sequence[str]:
+        """The last lines of its log (of an instance that is not ready, where there is one), as they are: hostile text, any number up to a hundred."""
         ...
 
     def stop(self, release: Release) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.rollout import said
 from mlops_toolkit.rollout.accept import accepted, called, short
 from mlops_toolkit.rollout.actions import Action, Do, End, Look, Wait, Write
 from mlops_toolkit.rollout.busy import Busy
@@ -18,7 +19,7 @@ from mlops_toolkit.rollout.clock import Moment
 from mlops_toolkit.rollout.codec import to_json
 from mlops_toolkit.rollout.counters import Counters
 from mlops_toolkit.rollout.driver import Observed, ReleaseFailure
-from mlops_toolkit.rollout.order import Order
+from mlops_toolkit.rollout.order import Order, Release
 from mlops_toolkit.rollout.place import Place
 from mlops_toolkit.rollout.plan import planned
 from mlops_toolkit.rollout.state import Doing, State, fold, stamp
@@ -172,6 +173,8 @@ class Executor:
             self._add({"what": "begins", "order": doing.order.id, "step": action.step, "text": action.text})
             self.say(action.step.split(":")[0], "begins", action.text, {"key": action.step})
         self._ours()
+        if action.effect == "stop" and doing.back is not None and action.release is not None and action.release.id == doing.release.id:
+            self._last_words(action.release)
         try:
             data = self._effect(action)
         except ReleaseFailure as error:
@@ -206,6 +209,15 @@ class Executor:
             case "stop", release if release is not None:
                 driver.stop(release)
         return {"times": did.times + 1 if did else 1}
+
+    def _last_words(self, release: Release) -> None:
+        """What it said before it was taken back: told before it ends, with which its log goes, and after the traffic was saved."""
+        try:
+            words = said.last(self.place.driver.words(release))
+        except (EnvironmentFailure, ReleaseFailure):
+            return
+        if words:
+            self.say("log", "goes-on", f"the last that {called(release)} said:", {"release": release.id, "lines": words})
 
     def _samples(self) -> dict[str, Any]:
         doing = self._doing()

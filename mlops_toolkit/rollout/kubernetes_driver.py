@@ -141,6 +141,14 @@ class KubernetesDriver:
             raise ReleaseFailure(cause.name, cause.text)
         raise EnvironmentFailure("still-starting", f"{sum(started)} of {len(pods)} pods of {release.id} answered their golden examples")
 
+    def words(self, release: Release) -> Sequence[str]:
+        pods = self._pods().get(release.id, [])
+        chosen = next((pod for pod in pods if not cluster_things.ready(pod)), None) or next(iter(pods), None)
+        if chosen is None:
+            return []
+        pod, container = chosen["metadata"]["name"], self.manifests.of(release.id).get("container", "model")
+        return (self.cluster.log(pod, container) or self.cluster.log(pod, container, previous=True)).splitlines()
+
     def stop(self, release: Release) -> None:
         """Delete its Deployment: each pod answers what it has (the server's own grace), then ends. Its manifests stay."""
         if self._shares_now().get(release.id):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.rollout import files
 from mlops_toolkit.rollout.clock import Clock, Moment
 from mlops_toolkit.rollout.codec import dumps
 from mlops_toolkit.rollout.driver import Lock
@@ -119,8 +120,12 @@ class FileLock:
     def _write(self, owner: str, seconds: float, since: str, now: Moment) -> None:
         held = {"owner": owner, "since": since, "boot": now.boot, "until": now.seconds + seconds, "seconds": seconds}
         new = self.folder / f"{RECORD}.new"
-        new.write_text(dumps(held), encoding="utf-8")
-        new.replace(self.folder / RECORD)
+        try:
+            new.write_text(dumps(held), encoding="utf-8")
+            new.replace(self.folder / RECORD)
+        except OSError as error:
+            if error.errno not in files.FULL or not files.over(self.folder / RECORD, dumps(held)):
+                raise
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:

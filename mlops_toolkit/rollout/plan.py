@@ -8,7 +8,7 @@ where it can be seen; only what cannot be seen (that golden examples were right,
 from __future__ import annotations
 
 from mlops_toolkit.rollout.accept import called, short
-from mlops_toolkit.rollout.actions import Action, Do, End, Look, Wait
+from mlops_toolkit.rollout.actions import Action, Do, End, Look, Wait, soon
 from mlops_toolkit.rollout.back import backward
 from mlops_toolkit.rollout.clock import Moment
 from mlops_toolkit.rollout.driver import Instance, Observed
@@ -92,12 +92,14 @@ def _ready(state: State, doing: Doing, instance: Instance, look: Look, now: Mome
                 doing, "not-ready", f"{name} is not ready again after {look.unready:.0f} s: {instance.why or 'it does not say why'}"
             )
         return Wait("start", f"{name} is not ready: {instance.why}".rstrip(": "))
-    if now.since(did["start"].at) > doing.order.start:
+    taken = now.since(did["start"].at)
+    if taken > doing.order.start:
         hint = "if it needs longer to load, give it more time to start"
         return back(
             doing, "does-not-start", f"{name} is not ready after {doing.order.start:g} s: {instance.why or 'it does not say why'}", hint
         )
-    return Wait("start", f"{name} starts: {instance.ready} of {instance.wanted} ready" + (f" ({instance.why})" if instance.why else ""))
+    text = f"{name} starts: {instance.ready} of {instance.wanted} ready" + (f" ({instance.why})" if instance.why else "")
+    return Wait("start", text, soon(taken))
 
 
 def _all_down(doing: Doing, observed: Observed) -> bool:

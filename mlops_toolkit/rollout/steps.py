@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops_toolkit.rollout.accept import called
-from mlops_toolkit.rollout.actions import Action, Do, Look, Wait, Write
+from mlops_toolkit.rollout.actions import Action, Do, Look, Wait, Write, soon
 from mlops_toolkit.rollout.clock import Moment
 from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.rollout.state import Doing, State
@@ -49,11 +49,11 @@ def leave(state: State, look: Look, now: Moment, stays: str | None, quiet: float
         release = state.release(identifier) or Release(identifier, "")
         asked = doing.did.get(f"stop:{identifier}")
         if asked is not None and (instance.health == "stopping" or now.since(asked.at) < PAUSE):
-            return Wait("stop", f"{called(release)} ends")
+            return Wait("stop", f"{called(release)} ends", soon(now.since(asked.at)))
         if asked is not None and asked.times >= TRIES:
             continue
         if asked is None and instance.health != "failed" and instance.in_flight != 0 and quiet < doing.order.drain:
             waits = "" if instance.in_flight is None else f": {instance.in_flight} requests wait"
-            return Wait("drain", f"{called(release)} answers what it has{waits}")
+            return Wait("drain", f"{called(release)} answers what it has{waits}", soon(quiet))
         return Do(f"stop:{identifier}", "stop", release, text=f"stop {called(release)}")
     return None

@@ -42,7 +42,8 @@ class Outcome:
 class Event:
     """A line of what an order does.
 
-    step   `order`, `bring`, `start`, `golden`, `shadow`, `share`, `judge`, `switch`, `drain`, `watch`, `stop`, `back`, `forget`, `engine`, `end`
+    step   `order`, `bring`, `start`, `golden`, `shadow`, `share`, `judge`, `switch`, `drain`, `watch`, `stop`, `back`, `log` (the last `lines` of a
+           release that is taken back), `forget`, `engine`, `end`
     state  begins, goes-on (a note about it), done, failed (what comes next is the way back), over: the last one, with the outcome
     text   a sentence for people; data: the same for programs
     at     seconds since 1970 by the target's clock

@@ -318,6 +318,10 @@ class FakeDriver:
             f"{running.at}",
         )
 
+    def words(self, release: Release) -> Sequence[str]:
+        self._asked("words", 0.0)
+        return [f'{{"message": "\x1b[2Jthe last of {release.id}"}}'] if release.id in self.world.running else []
+
     def stop(self, release: Release) -> None:
         self._asked("stop")
         assert not self.world.shares.get(release.id), "what is stopped has no traffic any more"

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,12 +150,13 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def loading(port: int, path: str, body: object, folder: Path, **options: object) -> Iterator[Loaded]:
-    """Ask at 127.0.0.1:port from another process until the block ends; options: of the command line (`kept=4`, `pause=0.01`)."""
+def loading(port: int, path: str, body: object, folder: Path, *, inside: Sequence[str] = (), **options: object) -> Iterator[Loaded]:
+    """Ask at 127.0.0.1:port from another process until the block ends; options: of the command line (`kept=4`, `pause=0.01`); inside: what
+    starts that process where it is to live (`nsenter …`)."""
     file = folder / "asked.json"
     file.write_text(json.dumps(body))
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "tests.world.load", "--port", str(port), "--path", path, "--body", str(file), *words]
+    command = [*inside, sys.executable, "-m", "tests.world.load", "--port", str(port), "--path", path, "--body", str(file), *words]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout

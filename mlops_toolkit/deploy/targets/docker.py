@@ -221,7 +221,7 @@ class DockerTarget:
 
     def _followed(self, cli: Cli, title: str) -> Iterator[Event]:
         """What it says, to the end of the order, through restarts of its container and of the host."""
-        known, away = 0, time.monotonic()
+        known, away, again = 0, time.monotonic(), False
         while True:
             with cli.follow(title) as process:
                 for number, line in enumerate(process.lines()):
@@ -234,17 +234,20 @@ class DockerTarget:
                     yield event
                     if event.state == "over":
                         return
-            self._looked(cli, title, time.monotonic() - away)
+            again = self._looked(cli, title, time.monotonic() - away, again)
             time.sleep(1.0)
 
-    def _looked(self, cli: Cli, title: str, silent: float) -> None:
-        """Why the agent says nothing: it is started again, unless it has ended for good."""
+    def _looked(self, cli: Cli, title: str, silent: float, again: bool) -> bool:
+        """Why the agent says nothing: Docker starts it again, unless it has ended for good. Then we do, once, which is `again`: on a disk that
+        was full its last words are lost, and of an order that is over it says what became of it."""
         done = cli.run(
             "container", "inspect", "--format", "{{.State.Status}} {{.HostConfig.RestartPolicy.Name}} {{.State.ExitCode}}", title
         )
         if done.status == 0:
             status, policy, code = [*done.text.split(), "", "", ""][:3]
             if status == "exited" and policy == "no":
+                if not again and cli.run("start", title).status == 0:
+                    return True
                 raise EnvironmentFailure("agent-ended", f"the agent on the host ended (exit status {code}): {_last(cli, title)}")
         elif b"no such" in done.stderr.lower():
             raise EnvironmentFailure("agent-gone", f"the agent's container {title} is gone", hint="`mlops status` says what is live there")
@@ -252,6 +255,7 @@ class DockerTarget:
             raise EnvironmentFailure(
                 "target-unreachable", f"the host was away for {silent:.0f} s", hint="the order goes on there by itself: `mlops status`"
             )
+        return again
 
 
 def _last(cli: Cli, title: str) -> str:

@@ -1,0 +1,244 @@
+"""What can go wrong around a deployment on a Docker host, each brought about for real on an engine of our own, under load: tests and benchmark play them.
+
+Every one deploys a good release 1 first, and then another one while clients ask and the trouble comes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mlops_toolkit.deploy.targets import Event, Outcome
+from mlops_toolkit.errors import EnvironmentFailure, MlopsError
+from mlops_toolkit.rollout.order import Order, Release, Step
+from tests.docker.deploying import ASKED, PATH, Host, Studio
+from tests.docker.engine import Door, Own, door, full, own_engine, own_host
+from tests.world.load import Loaded, loading
+from tests.world.waiting import wait_for
+
+SHARE = 0.25  # of the canary
+FULL = 30.0  # seconds that a disk is full at most
+SLOW = 300.0  # seconds that a machine which is busy may need for what takes a few
+
+
+class Given(threading.Thread):
+    """An order that is followed beside us, as a CI job does it. outcome, error: one of the two at its end."""
+
+    def __init__(self, host: Host, order: Order) -> None:
+        super().__init__(daemon=True)
+        self.host, self.order = host, order
+        self.events: list[Event] = []
+        self.error: MlopsError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            for event in self.host.target().give(self.order):
+                self.events.append(event)
+        except MlopsError as error:
+            self.error = error
+
+    def until(self, step: str, state: str = "done") -> Event:
+        """The first such event, once it came."""
+        found = wait_for(lambda: self.seen(step, state) or not self.is_alive(), SLOW)
+        assert isinstance(found, Event), (self.events[-1:], self.error)
+        return found
+
+    def seen(self, step: str, state: str) -> Event | None:
+        return next((one for one in list(self.events) if (one.step, one.state) == (step, state)), None)
+
+    def end(self) -> Outcome | None:
+        """Its outcome; None where it had none."""
+        self.join(SLOW)
+        assert not self.is_alive(), self.events[-1:]
+        return self.events[-1].outcome if self.events else None
+
+
+@dataclass
+class Came:
+    """What a trouble came to.
+
+    outcome, error  of the order; load: what clients met with; live: the one release that the host knows and routes to
+    away            from when to when nothing could answer, by the clock of `load`; None: never
+    """
+
+    load: Loaded
+    outcome: Outcome | None = None
+    error: MlopsError | None = None
+    live: str = ""
+    away: tuple[float, float] | None = None
+    events: Sequence[Event] = ()
+    notes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def result(self) -> str:
+        return self.outcome.result if self.outcome else self.error.name if self.error else "?"
+
+    @property
+    def outside(self) -> list[dict[str, object]]:
+        """Requests that failed while something could have answered."""
+        begin, end = self.away or (0.0, 0.0)
+        return [one for one in self.load.failed if not begin - 0.5 <= one["at"] <= end]
+
+
+@dataclass
+class Stage:
+    """Where they are played. one: the good release that is live."""
+
+    own: Own
+    host: Host
+    studio: Studio
+    registry: Door
+    folder: Path
+    one: Release
+
+    def release(self, version: str, kind: str = "good", **spec: object) -> Release:
+        return self.studio.release(version, kind, answer=int(version), port=self.host.port, **spec)
+
+    def order(self, release: Release, **more: object) -> Order:
+        return self.host.order(release, **{"steps": (Step(SHARE, 2.0, 30.0),), "watch": 2.0, **more})
+
+    @contextmanager
+    def load(self) -> Iterator[Loaded]:
+        with loading(self.host.port, PATH, ASKED, self.folder, inside=self.own.inside()) as load:
+            yield load
+
+    def settled(self) -> str:
+        """The id of the one release that is known, routed to, and there. AssertionError where it is not exactly one."""
+        standing = wait_for(lambda: (found := self.host.target().status()).under_way is None and found, SLOW)
+        assert standing.live is not None
+        seen = self.own.within(lambda: self.host.driver().observe())
+        assert seen.shares == {standing.live.id: 1.0}, seen
+        assert set(seen.instances) == {standing.live.id}, seen
+        assert standing.trouble == (), standing
+        return str(standing.live.id)
+
+    def answers(self) -> bool:
+        """Whether a client gets an answer now."""
+
+        def ask() -> bool:
+            import requests
+
+            try:
+                return requests.post(f"http://127.0.0.1:{self.host.port}{PATH}", json=ASKED, timeout=2).status_code == 200
+            except requests.RequestException:
+                return False
+
+        return self.own.within(ask)
+
+
+@contextmanager
+def stage(studio: Studio, folder: Path, **engine: object) -> Iterator[Stage]:
+    """An engine, a way to the registry, and release 1 live there. engine: of `own_engine`."""
+    with own_engine(**engine) as own, door(own, studio.registry.host) as registry, own_host(own, folder) as host:  # type: ignore[arg-type]
+        one = studio.release("1", answer=1, port=host.port)
+        outcome = Given(host, host.order(one)).end()
+        assert outcome is not None
+        assert outcome.result == "deployed", outcome
+        yield Stage(own, host, studio, registry, folder, one)
+
+
+def _interrupted(on: Stage, trouble: Callable[[], None]) -> Came:
+    """A good release whose canary is interrupted by something that ends everything; the clients wait until it is there again."""
+    two = on.release("2")
+    with on.load() as load:
+        begun = time.monotonic()
+        given = Given(on.host, on.order(two))
+        given.until("share")
+        down = time.monotonic()
+        trouble()
+        on.own.begin()
+        wait_for(on.answers, SLOW)
+        up = time.monotonic()
+        outcome = given.end()
+        time.sleep(0.5)
+    return Came(load, outcome, given.error, on.settled(), (down - begun, up - begun + 1), given.events, {"away": up - down})
+
+
+def engine_restarts(on: Stage) -> Came:
+    """Docker is restarted in the middle of a canary, as an update does it; all containers end with it."""
+    return _interrupted(on, on.own.end)
+
+
+def power_lost(on: Stage) -> Came:
+    """The host loses its power in the middle of a canary."""
+    return _interrupted(on, on.own.lose_power)
+
+
+def disk_full_before(on: Stage) -> Came:
+    """No room for the new release's image."""
+    with on.load() as load, full(on.own.data):
+        given = Given(on.host, on.order(on.release("2"), start=8.0))
+        outcome = given.end()
+    return Came(load, outcome, given.error, on.settled(), None, given.events)
+
+
+def disk_fills(on: Stage, kind: str) -> Came:
+    """The disk with journal and proxy's files is full from the canary's beginning until the traffic was where it belongs, or for a while."""
+    two = on.release("2", kind)
+    with on.load() as load:
+        given = Given(on.host, on.order(two, start=10.0))
+        given.until("share")
+        with full(on.own.data):
+            begun = time.monotonic()
+            while given.is_alive() and time.monotonic() - begun < FULL and on.host.driver().observe().shares != {on.one.id: 1.0}:
+                time.sleep(0.1)
+            taken = time.monotonic() - begun
+        outcome = given.end()
+    return Came(load, outcome, given.error, on.settled(), None, given.events, {"back": taken})
+
+
+def registry_gone_before(on: Stage) -> Came:
+    """No registry answers when the order is given."""
+    on.registry.shut()
+    with on.load() as load:
+        given = Given(on.host, on.order(on.release("2")))
+        outcome = given.end()
+    on.registry.open()
+    return Came(load, outcome, given.error, on.settled(), None, given.events)
+
+
+def registry_gone_amid(on: Stage) -> Came:
+    """The registry goes away in the middle of the new image's layers."""
+    two = on.release("2")
+    on.registry.shut()
+    on.registry.open(most=4000)
+    with on.load() as load:
+        given = Given(on.host, on.order(two))
+        outcome = given.end()
+    assert not on.registry.is_open
+    on.registry.open()
+    return Came(load, outcome, given.error, on.settled(), None, given.events)
+
+
+def registry_gone_after(on: Stage) -> Came:
+    """The registry is gone once the image is there, for the whole rollout, and for a rollback after it from nothing."""
+    two = on.release("2")
+    with on.load() as load:
+        given = Given(on.host, on.order(two))
+        given.until("order", "begins")
+        on.registry.shut()
+        assert given.end() is not None
+        back = Given(on.host, on.host.order(None, kind="rollback", reason="a wish"))
+        outcome = back.end()
+    on.registry.open()
+    return Came(load, outcome, given.error or back.error, on.settled(), None, [*given.events, *back.events])
+
+
+def two_at_once(on: Stage) -> Came:
+    """Two jobs give two releases in the same moment."""
+    two, three = on.release("2"), on.release("3")
+    with on.load() as load:
+        both = [Given(on.host, on.order(one)) for one in (two, three)]
+        ends = [one.end() for one in both]
+    outcomes = sorted((one for one in ends if one is not None), key=lambda one: one.result)
+    assert [one.result for one in outcomes] == ["deployed", "refused"], (ends, [one.error for one in both])
+    assert outcomes[1].name == "busy"
+    live = on.settled()
+    assert outcomes[0].live is not None
+    assert live == outcomes[0].live.id
+    return Came(load, outcomes[0], None, live, None, both[0].events)
