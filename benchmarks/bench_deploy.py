@@ -1,196 +1,187 @@
-"""Deployments on a Docker host under load: what becomes of clients and releases, against what people do otherwise.
+"""Deployments on a Docker host under load: what becomes of clients and releases, in good and in bad times, against what people do otherwise.
 
-    python benchmarks/bench_deploy.py [--write FILE] [--only KIND …]
+    python benchmarks/bench_deploy.py [--write FILE] [--only ROW …]
 
 One host, one model of one instance, six clients that ask every 20 ms from another process (four keep their connections). A failed request is
-whatever is not a whole 200. *switch or back*: seconds from the order until all traffic is where it belongs; a release that never got any has none. The
-rollback finds the old container removed. Rivals in the same run: `docker compose up` (where there is compose), stop-then-start of a
-container, and nginx with a reload.
-Needs a Docker engine, docker-registry, and Debian's packages. Exits 1 where a good rollout fails a request, a bad one more than the canary's
-share, or a scenario does not end in exactly one release.
+whatever is not a whole 200. *seconds*: from the order until all traffic is where it belongs, as whoever gives it sees it. A rollback finds the
+old container removed, and may take ten. Troubles are brought about on an engine of the benchmark's own, in a network namespace of its own.
+Rivals in the same run: `docker compose up` where there is compose, stop-then-start, and blue-green by hand with nginx.
+Needs root, a Docker engine, docker-registry, and Debian's packages. Exits 1 where a promise is broken: a good rollout that fails a request while
+something could answer, a bad one more than the canary's share, or an end in anything but one known release.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlops_toolkit.deploy.targets import Event
+from benchmarks import deploy_rivals
+from benchmarks.deploy_rivals import Row
 from mlops_toolkit.oci.reference import Reference
-from mlops_toolkit.rollout.order import Release, Step
-from tests.docker.deploying import ASKED, DOCKER, KINDS, PATH, Host, Studio, docker, free_port, hosting
+from mlops_toolkit.rollout.order import Order, Step
+from tests.docker import troubles
+from tests.docker.deploying import ASKED, KINDS, PATH, Host, Studio, docker, hosting
+from tests.docker.troubles import SHARE, Came, Stage
 from tests.world import images
 from tests.world.load import loading
 from tests.world.registry import running
-from tests.world.waiting import wait_for
 
-SHARE = 0.25  # of the canary's step
+BACK = 10.0  # seconds that a rollback may take
+FAILS = ("slow", "failing", "leaking")  # kinds that only traffic shows
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one scenario came to. seconds: of the switch, or of the way back."""
+class Heard:
+    """An order that was followed to its end: what became of it, and seconds from giving it to the end of each step."""
 
-    what: str
-    ended: str
-    requests: int
-    failed: int
-    seconds: float | None
-    fine: bool
+    result: str
+    live: str | None
+    seconds: dict[str, float]
 
 
-def seconds(events: list[Event], step: str) -> float | None:
-    """From the beginning of an order to the end of a step."""
-    begun = next((one.at for one in events if one.step == "order"), None)
-    ended = next((one.at for one in events if one.step == step and one.state == "done"), None)
-    return None if begun is None or ended is None else ended - begun
+def given(host: Host, order: Order) -> Heard:
+    begun, heard, outcome = time.monotonic(), {}, None
+    for event in host.target().give(order):
+        if event.state == "done":
+            heard[event.step] = time.monotonic() - begun
+        outcome = event.outcome or outcome
+    return Heard(outcome.result if outcome else "?", outcome.live.id if outcome and outcome.live else None, heard)
 
 
-def ours(host: Host, studio: Studio, folder: Path, kinds: Sequence[str]) -> Iterator[Row]:
-    """Every scenario one after the other on one host."""
-    good = studio.release("1", answer=1, port=host.port)
-    list(host.target().give(host.order(good)))
-    for number, kind in enumerate(kinds):
-        release = studio.release(str(number + 2), kind, answer=number + 2, port=host.port, memory=256 * 2**20)
-        with loading(host.port, PATH, ASKED, folder) as load:
-            events = list(host.target().give(host.order(release, steps=(Step(SHARE, 2.0, 45.0),))))
-        outcome = events[-1].outcome
-        shares = host.driver().observe().shares
-        known = outcome is not None and outcome.live is not None and shares == {outcome.live.id: 1.0}
-        allowed = 0 if kind in ("good", "broken", "exits", "wrong") else int(SHARE * load.requests)
-        wanted = "deployed" if kind == "good" else "rolled-back"
-        fine = known and outcome is not None and outcome.result == wanted and len(load.failed) <= allowed
-        taken = seconds(events, "switch" if kind == "good" else "back")
-        yield Row(f"{kind} release", outcome.result if outcome else "?", load.requests, len(load.failed), taken, fine)
-    with loading(host.port, PATH, ASKED, folder) as load:
-        begun = time.monotonic()
-        events = list(host.target().give(host.order(None, kind="rollback", reason="the benchmark's")))
-        whole = time.monotonic() - begun
-    taken = seconds(events, "switch") or whole
-    yield Row(
-        "rollback, container gone",
-        events[-1].outcome.result if events[-1].outcome else "?",
-        load.requests,
-        len(load.failed),
-        taken,
-        not load.failed,
-    )
+def releases(studio: Studio, folder: Path, wanted: Callable[[str], bool]) -> Iterator[Row]:
+    """Every kind of release one after the other on one host, and a rollback at the end."""
+    kinds = [kind for kind in KINDS if wanted(kind)]
+    if not kinds and not wanted("rollback"):
+        return
+    with hosting(docker, folder) as host:
+        given(host, host.order(studio.release("1", answer=1, port=host.port)))
+        given(host, host.order(studio.release("2", answer=2, port=host.port)))
+        for number, kind in enumerate(kinds, 3):
+            release = studio.release(str(number), kind, answer=number, port=host.port, memory=256 * 2**20)
+            with loading(host.port, PATH, ASKED, folder) as load:
+                heard = given(host, host.order(release, steps=(Step(SHARE, 2.0, 45.0),)))
+            known = heard.live is not None and host.driver().observe().shares == {heard.live: 1.0}
+            allowed = int(SHARE * load.requests) if kind in FAILS else 0
+            fine = known and heard.result == ("deployed" if kind == "good" else "rolled-back") and len(load.failed) <= allowed
+            yield Row(f"{kind} release", heard.result, load.requests, len(load.failed), heard.seconds.get("switch" if kind == "good" else "back"), fine)  # fmt: skip
+        if wanted("rollback"):
+            with loading(host.port, PATH, ASKED, folder) as load:
+                heard = given(host, host.order(None, kind="rollback", reason="the benchmark's"))
+            taken = heard.seconds.get("switch")
+            fine = heard.result == "deployed" and not load.failed and taken is not None and taken <= BACK
+            yield Row("rollback, container gone", heard.result, load.requests, len(load.failed), taken, fine)
 
 
-def nginx(studio: Studio, folder: Path) -> Iterator[Row]:
-    """The same driver with nginx before it: what a reload costs."""
+def nginx(studio: Studio, folder: Path, wanted: Callable[[str], bool]) -> Iterator[Row]:
+    """The same driver with nginx before it: what a reload costs clients that keep connections, which is told and not held against it."""
+    if not wanted("nginx"):
+        return
     with hosting(docker, folder) as host:
         one, two = (studio.release(str(n), answer=n, port=host.port, proxy="nginx", proxy_image=studio.nginx) for n in (1, 2))
-        list(host.target(proxy="nginx").give(host.order(one)))
-        with loading(host.port, PATH, ASKED, folder, pause=0.002) as load:
-            events = list(host.target(proxy="nginx").give(host.order(two)))
-        yield Row("nginx, a reload a step", "deployed", load.requests, len(load.failed), seconds(events, "switch"), True)
+        for release in (one, two):
+            with loading(host.port, PATH, ASKED, folder) as load:
+                heard = given(host, host.order(release))
+        fine = heard.result == "deployed" and all(one["kind"] == "kept" for one in load.failed)
+        yield Row("nginx instead of HAProxy: a reload a step", heard.result, load.requests, len(load.failed), heard.seconds.get("switch"), fine)  # fmt: skip
 
 
-def started(image: str, name: str, port: int) -> None:
-    docker("run", "--detach", "--name", name, "--publish", f"127.0.0.1:{port}:8080", "--tmpfs", "/tmp", "--read-only", image)  # noqa: S108
+@dataclass(frozen=True)
+class Trouble:
+    """A row. results: that it may end in; share: of the requests that may fail while something could answer."""
+
+    key: str
+    what: str
+    play: Callable[[Stage], Came]
+    results: tuple[str, ...] = ("deployed",)
+    share: float = 0.0
 
 
-def answers(port: int) -> bool:
-    import requests
-
-    with contextlib.suppress(requests.RequestException):
-        return requests.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2).status_code == 200
-    return False
-
-
-def plain(studio: Studio, folder: Path) -> Iterator[Row]:
-    """Stop the old container, start the new one."""
-    port, name = free_port(), "bench-plain"
-    one, two = studio.release("1", answer=1), studio.release("2", answer=2)
-    docker("pull", "--quiet", two.image)
-    started(one.image, name, port)
-    try:
-        wait_for(lambda: answers(port), 120)
-        with loading(port, PATH, ASKED, folder) as load:
-            time.sleep(1)
-            begun = time.monotonic()
-            docker("rm", "--force", name)
-            started(two.image, name, port)
-            wait_for(lambda: answers(port), 120)
-            taken = time.monotonic() - begun
-        yield Row("docker rm, docker run", "deployed", load.requests, len(load.failed), taken, True)
-    finally:
-        docker("rm", "--force", name)
+PLAIN = (
+    Trouble("two-at-once", "two deploys at once: one is refused", troubles.two_at_once),
+    Trouble("registry-before", "no registry when the order is given", troubles.registry_gone_before, ("registry-unreachable",)),
+    Trouble("registry-amid", "the registry goes in the middle of the image", troubles.registry_gone_amid, ("registry-unreachable",)),
+    Trouble("registry-after", "the registry goes after the image is there: rollout, and a rollback", troubles.registry_gone_after),
+    Trouble("engine", "Docker restarts in the canary, all containers with it", troubles.engine_restarts),
+    Trouble("power", "the host loses its power in the canary", troubles.power_lost),
+)
+LIVE = (Trouble("live-restore", "Docker restarts in the canary, with `live-restore`", troubles.engine_restarts),)
+DISK = (
+    Trouble("disk-before", "no room for the new image", troubles.disk_full_before, ("disk-full",)),
+    Trouble("disk-good", "the disk is full from the canary on, good release", partial(troubles.disk_fills, kind="good"), ("deployed", "rolled-back")),
+    Trouble("disk-failing", "the disk is full from the canary on, failing release", partial(troubles.disk_fills, kind="failing"), ("rolled-back",), SHARE),
+)  # fmt: skip
+CLOCK = (Trouble("clock", "the clock jumps an hour forward in the canary, two back in the watch", troubles.clock_jumps),)
+STAGES: tuple[tuple[tuple[Trouble, ...], dict[str, object]], ...] = (
+    (PLAIN, {}), (LIVE, {"live_restore": True}), (DISK, {"disk": troubles.SMALL}), (CLOCK, {}),
+)  # fmt: skip
 
 
-def compose(studio: Studio, folder: Path) -> Iterator[Row]:
-    """`docker compose up` with another image."""
-    if subprocess.run([DOCKER, "compose", "version"], capture_output=True, check=False).returncode:
-        return
-    port, file = free_port(), folder / "compose.yaml"
-
-    def up(release: Release) -> None:
-        file.write_text(f"services:\n  model:\n    image: {release.image}\n    ports: ['127.0.0.1:{port}:8080']\n")
-        docker("compose", "--file", str(file), "up", "--detach", "--wait")
-
-    up(studio.release("1", answer=1))
-    try:
-        wait_for(lambda: answers(port), 120)
-        with loading(port, PATH, ASKED, folder) as load:
-            time.sleep(1)
-            begun = time.monotonic()
-            up(studio.release("2", answer=2))
-            wait_for(lambda: answers(port), 120)
-            taken = time.monotonic() - begun
-        yield Row("docker compose up", "deployed", load.requests, len(load.failed), taken, True)
-    finally:
-        docker("compose", "--file", str(file), "down")
+def bad_times(studio: Studio, folder: Path, wanted: Callable[[str], bool]) -> Iterator[Row]:
+    """Each trouble, those that need the same engine on one."""
+    for rows, options in STAGES:
+        chosen = [one for one in rows if wanted(one.key)]
+        if not chosen:
+            continue
+        with troubles.stage(troubles.clock_studio(studio, folder / "clock") if rows is CLOCK else studio, folder, **options) as on:
+            for one in chosen:
+                try:
+                    came = one.play(on)
+                except AssertionError:  # it did not end in one known release
+                    traceback.print_exc()
+                    yield Row(one.what, "?", 0, 0, None, False)
+                    continue
+                outside = len(came.outside)
+                fine = came.result in one.results and outside <= one.share * came.load.requests
+                away = f", {came.notes['away']:.1f} s away" if "away" in came.notes else ""
+                yield Row(one.what + away, came.result, came.load.requests, len(came.load.failed), None, fine, outside)
 
 
 def table(rows: list[Row]) -> str:
     """As Markdown."""
-    lines = ["| scenario | ended | requests | failed | switch or back, s |", "|---|---|--:|--:|--:|"]
-    lines += [
-        f"| {one.what} | {one.ended} | {one.requests:,} | {one.failed:,} | {'–' if one.seconds is None else f'{one.seconds:.1f}'} |"
-        for one in rows
-    ]
+    lines = ["| scenario | ended | requests | failed | of them while something could answer | seconds |", "|---|---|--:|--:|--:|--:|"]
+    for one in rows:
+        outside = one.failed if one.outside is None else one.outside
+        taken = "–" if one.seconds is None else f"{one.seconds:.1f}"
+        lines.append(f"| {one.what} | {one.ended} | {one.requests:,} | {one.failed:,} | {outside:,} | {taken} |")
     return "\n".join(lines)
 
 
 def main() -> int:
+    keys = [*KINDS, "rollback", "nginx", *(one.key for rows, _ in STAGES for one in rows), *deploy_rivals.RIVALS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--write", type=Path, help="where the table goes")
-    parser.add_argument("--only", nargs="*", choices=list(KINDS), help="these kinds of release alone")
+    parser.add_argument("--only", nargs="*", choices=keys, help="these rows alone")
     args = parser.parse_args()
-    rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="bench-deploy-"))
     (folder / "registry").mkdir()
+
+    def wanted(key: str) -> bool:
+        return args.only is None or key in args.only
+
+    rows: list[Row] = []
     with running(folder / "registry") as registry:
         digest = images.put(images.client(registry.host, "base"), "1", {"amd64": [images.debian_layer()]})
         studio = Studio.opened(registry, folder / "releases", Reference.parse(f"{registry.host}/base:1@{digest}"))
-        with hosting(docker, folder) as host:
-            rows += told(ours(host, studio, folder, args.only or list(KINDS)))
-        rivals: list[Callable[[Studio, Path], Iterator[Row]]] = [nginx, plain, compose]
-        for rival in rivals:
-            rows += told(rival(studio, folder))
+        for part in (releases, nginx, bad_times, deploy_rivals.rivals):
+            for row in part(studio, folder, wanted):
+                print(f"{'ok  ' if row.fine else 'FAIL'} {row}", flush=True)
+                rows.append(row)
     text = table(rows)
     print(text)
     if args.write:
         args.write.write_text(text + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return int(not all(one.fine for one in rows))
-
-
-def told(rows: Iterator[Row]) -> Iterator[Row]:
-    for row in rows:
-        print(f"{'ok  ' if row.fine else 'FAIL'} {row}", flush=True)
-        yield row
 
 
 if __name__ == "__main__":

@@ -135,7 +135,9 @@ class DockerDriver:
 
     def words(self, release: Release) -> Sequence[str]:
         boxes = [box for box in self.boxes() if box.release == release.id]
-        ill = next((box for box in boxes if not box.runs), None) or next((box for box in boxes if self.asked(box, "/v2/health/ready") is None), None)
+        ill = next((box for box in boxes if not box.runs), None) or next(
+            (box for box in boxes if self.asked(box, "/v2/health/ready") is None), None
+        )
         chosen = ill or next(iter(boxes), None)
         return self.engine.logs(chosen.id, said.READ) if chosen is not None else []
 

@@ -24,7 +24,7 @@ def last(lines: Sequence[str], most: int = LINES) -> list[str]:
 
 def _message(line: str) -> str:
     try:
-        told = json.loads(line)
+        told = json.loads(line, strict=False)
     except (ValueError, RecursionError):
         return line
     if not isinstance(told, dict):

@@ -79,7 +79,12 @@ class Own:
         """As a host's start does it; answers when this returns."""
         program = require("docker", "dockerd", "nsenter", "unshare", "ip")["dockerd"]
         words = [f"--data-root={self.data}", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid"]
-        words += [f"--host=unix://{self.socket}", f"--live-restore={str(self.live_restore).lower()}", "--log-level=warn"]
+        words += [
+            f"--host=unix://{self.socket}",
+            f"--live-restore={str(self.live_restore).lower()}",
+            "--log-level=warn",
+            "--max-download-attempts=2",
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(self.inside(program, *words), stdout=log, stderr=log)
         wait_for(self._answers, 90)
@@ -100,7 +105,9 @@ class Own:
 
     def lose_power(self) -> None:
         """Everything of it is gone at once: engine, containers, and whoever stood between."""
-        pids = [int(pid) for one in self.docker("ps", "--quiet").split() for pid in [self.docker("inspect", "--format", "{{.State.Pid}}", one)]]
+        pids = [
+            int(pid) for one in self.docker("ps", "--quiet").split() for pid in [self.docker("inspect", "--format", "{{.State.Pid}}", one)]
+        ]
         for pid in [*pids, *self._ours()]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -156,7 +163,7 @@ def _away(own: Own) -> None:
         own.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             own.process.wait(60)
-    for pid in own._ours():  # noqa: SLF001 -- what a broken test left
+    for pid in own._ours():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     own.keeper.terminate()

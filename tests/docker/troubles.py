@@ -5,22 +5,27 @@ Every one deploys a good release 1 first, and then another one while clients ask
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_toolkit.deploy.targets import Event, Outcome
-from mlops_toolkit.errors import EnvironmentFailure, MlopsError
+from mlops_toolkit.errors import MlopsError
+from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.rollout.order import Order, Release, Step
 from tests.docker.deploying import ASKED, PATH, Host, Studio
 from tests.docker.engine import Door, Own, door, full, own_engine, own_host
+from tests.needs import require
+from tests.world import images
 from tests.world.load import Loaded, loading
 from tests.world.waiting import wait_for
 
 SHARE = 0.25  # of the canary
+SMALL = 500 << 20  # bytes of a disk that an image or two fill
 FULL = 30.0  # seconds that a disk is full at most
 SLOW = 300.0  # seconds that a machine which is busy may need for what takes a few
 
@@ -87,17 +92,20 @@ class Came:
 
 @dataclass
 class Stage:
-    """Where they are played. one: the good release that is live."""
+    """Where they are played, one after the other. live: the id of the good release that has the traffic."""
 
     own: Own
     host: Host
     studio: Studio
     registry: Door
     folder: Path
-    one: Release
+    live: str
+    made: int = 1
 
-    def release(self, version: str, kind: str = "good", **spec: object) -> Release:
-        return self.studio.release(version, kind, answer=int(version), port=self.host.port, **spec)
+    def release(self, kind: str = "good", **spec: object) -> Release:
+        """A new one, of the next version."""
+        self.made += 1
+        return self.studio.release(str(self.made), kind, answer=self.made, port=self.host.port, **spec)
 
     def order(self, release: Release, **more: object) -> Order:
         return self.host.order(release, **{"steps": (Step(SHARE, 2.0, 30.0),), "watch": 2.0, **more})
@@ -115,7 +123,8 @@ class Stage:
         assert seen.shares == {standing.live.id: 1.0}, seen
         assert set(seen.instances) == {standing.live.id}, seen
         assert standing.trouble == (), standing
-        return str(standing.live.id)
+        self.live = str(standing.live.id)
+        return self.live
 
     def answers(self) -> bool:
         """Whether a client gets an answer now."""
@@ -131,6 +140,9 @@ class Stage:
         return self.own.within(ask)
 
 
+Play = Callable[[Stage], Came]
+
+
 @contextmanager
 def stage(studio: Studio, folder: Path, **engine: object) -> Iterator[Stage]:
     """An engine, a way to the registry, and release 1 live there. engine: of `own_engine`."""
@@ -139,12 +151,12 @@ def stage(studio: Studio, folder: Path, **engine: object) -> Iterator[Stage]:
         outcome = Given(host, host.order(one)).end()
         assert outcome is not None
         assert outcome.result == "deployed", outcome
-        yield Stage(own, host, studio, registry, folder, one)
+        yield Stage(own, host, studio, registry, folder, one.id)
 
 
 def _interrupted(on: Stage, trouble: Callable[[], None]) -> Came:
     """A good release whose canary is interrupted by something that ends everything; the clients wait until it is there again."""
-    two = on.release("2")
+    two = on.release()
     with on.load() as load:
         begun = time.monotonic()
         given = Given(on.host, on.order(two))
@@ -172,20 +184,20 @@ def power_lost(on: Stage) -> Came:
 def disk_full_before(on: Stage) -> Came:
     """No room for the new release's image."""
     with on.load() as load, full(on.own.data):
-        given = Given(on.host, on.order(on.release("2"), start=8.0))
+        given = Given(on.host, on.order(on.release(), start=8.0))
         outcome = given.end()
     return Came(load, outcome, given.error, on.settled(), None, given.events)
 
 
 def disk_fills(on: Stage, kind: str) -> Came:
     """The disk with journal and proxy's files is full from the canary's beginning until the traffic was where it belongs, or for a while."""
-    two = on.release("2", kind)
+    two = on.release(kind)
     with on.load() as load:
         given = Given(on.host, on.order(two, start=10.0))
         given.until("share")
         with full(on.own.data):
             begun = time.monotonic()
-            while given.is_alive() and time.monotonic() - begun < FULL and on.host.driver().observe().shares != {on.one.id: 1.0}:
+            while given.is_alive() and time.monotonic() - begun < FULL and on.host.driver().observe().shares != {on.live: 1.0}:
                 time.sleep(0.1)
             taken = time.monotonic() - begun
         outcome = given.end()
@@ -196,7 +208,7 @@ def registry_gone_before(on: Stage) -> Came:
     """No registry answers when the order is given."""
     on.registry.shut()
     with on.load() as load:
-        given = Given(on.host, on.order(on.release("2")))
+        given = Given(on.host, on.order(on.release()))
         outcome = given.end()
     on.registry.open()
     return Came(load, outcome, given.error, on.settled(), None, given.events)
@@ -204,7 +216,7 @@ def registry_gone_before(on: Stage) -> Came:
 
 def registry_gone_amid(on: Stage) -> Came:
     """The registry goes away in the middle of the new image's layers."""
-    two = on.release("2")
+    two = on.release()
     on.registry.shut()
     on.registry.open(most=4000)
     with on.load() as load:
@@ -217,7 +229,7 @@ def registry_gone_amid(on: Stage) -> Came:
 
 def registry_gone_after(on: Stage) -> Came:
     """The registry is gone once the image is there, for the whole rollout, and for a rollback after it from nothing."""
-    two = on.release("2")
+    two = on.release()
     with on.load() as load:
         given = Given(on.host, on.order(two))
         given.until("order", "begins")
@@ -229,9 +241,73 @@ def registry_gone_after(on: Stage) -> Came:
     return Came(load, outcome, given.error or back.error, on.settled(), None, [*given.events, *back.events])
 
 
+def clock_jumps(on: Stage) -> Came:
+    """The clock of agent and instances jumps an hour forward in the canary, and two back in the watch. Another order in between is refused.
+
+    The stage's studio is `clock_studio`. notes: seconds that canary and watch lasted by our own clock, and by how much the agent's had jumped.
+    """
+    heard: dict[str, float] = {}
+    two = on.release()
+    with on.load() as load, _clock(on.host) as put:
+        given = Given(on.host, on.order(two, steps=(Step(SHARE, 4.0, 60.0),), watch=6.0))
+        before = given.until("share")
+        heard["share"] = time.monotonic()
+        put("3600")
+        other = Given(on.host, on.order(on.release())).end()
+        after = given.until("judged")
+        heard["judged"] = time.monotonic()
+        given.until("switch")
+        heard["switch"] = time.monotonic()
+        put("-3600")
+        given.until("watched")
+        heard["watched"] = time.monotonic()
+        outcome = given.end()
+    assert other is not None
+    assert (other.result, other.name) == ("refused", "busy"), other
+    notes = {"canary": heard["judged"] - heard["share"], "watch": heard["watched"] - heard["switch"]}
+    ahead = (after.at or 0.0) - (before.at or 0.0) - notes["canary"]
+    return Came(load, outcome, given.error, on.settled(), None, given.events, {**notes, "jump": ahead})
+
+
+@contextmanager
+def _clock(host: Host) -> Iterator[Callable[[str], None]]:
+    """Sets what the containers' clocks are wrong by, in those that run and in those that come; they read it at every look at the time."""
+    said, over = [""], threading.Event()
+
+    def keep() -> None:
+        while not over.wait(0.2):
+            for container in [*host.containers("agent"), *host.containers("instance")] if said[0] else []:
+                with suppress(OSError, AssertionError):  # one that just ended
+                    pid = host.docker("inspect", "--format", "{{.State.Pid}}", container)
+                    place = Path(f"/proc/{pid}/root/dev/shm/clock")
+                    if pid != "0" and (not place.exists() or place.read_text() != said[0]):
+                        place.write_text(said[0])
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    try:
+        yield lambda offset: said.__setitem__(0, offset)
+    finally:
+        over.set()
+        thread.join()
+
+
+def clock_studio(studio: Studio, folder: Path) -> Studio:
+    """One whose releases, and the agent with them, live by a clock that can be set (`clock.c`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    compiler = require("docker", "gcc")["gcc"]
+    words = [compiler, "-shared", "-fPIC", "-nostdlib", "-O1", "-o", str(folder / "clock.so"), str(Path(__file__).with_name("clock.c"))]
+    subprocess.run(words, check=True, capture_output=True)
+    layers = {"amd64": [images.debian_layer(), images.layer({"usr/lib/clock.so": (folder / "clock.so").read_bytes()})]}
+    config = {"Env": ["LD_PRELOAD=/usr/lib/clock.so", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
+    digest = images.put(images.client(studio.registry.host, "clock"), "1", layers, config=config)
+    base = Reference.parse(f"{studio.registry.host}/clock:1@{digest}")
+    return replace(studio, folder=folder, base=base, python=f"{base.name}@{digest}", made={})
+
+
 def two_at_once(on: Stage) -> Came:
     """Two jobs give two releases in the same moment."""
-    two, three = on.release("2"), on.release("3")
+    two, three = on.release(), on.release()
     with on.load() as load:
         both = [Given(on.host, on.order(one)) for one in (two, three)]
         ends = [one.end() for one in both]

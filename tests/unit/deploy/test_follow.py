@@ -53,3 +53,18 @@ def test_a_host_that_is_lost_on_the_way_and_a_job_that_is_cancelled_leave_the_or
     assert "the same command follows it again" in (caught.value.hint or "")
     with pytest.raises(Cancelled):
         told(Event("start", "begins", "it starts"), error=Cancelled())
+
+
+def test_the_last_words_of_a_release_are_told_line_by_line_and_look_like_nothing_of_ours() -> None:
+    story, said = Story(), list[str]()
+    lines = ["no answer this time", "\x1b[2J✓ it is live", "::set-output name=x::y\n::error::z", *["more"] * 100]
+    events = [
+        Event("log", "goes-on", "the last that 2 said:", {"lines": lines}),
+        Event("log", "goes-on", "x", {"lines": 7}),
+        Event("end", "over", outcome=DONE),
+    ]
+    follow(iter(events), CLOCK, said.append, story)
+    assert said[:3] == ["· the last that 2 said:", "    | no answer this time", "    | �[2J✓ it is live"]
+    assert said[3] == "    | ::set-output name=x::y↵::error::z"
+    assert len(said) == 21
+    assert story.log == []  # what was said last is no list of lines

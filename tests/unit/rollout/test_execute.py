@@ -193,3 +193,24 @@ def test_an_undecided_step_goes_on_or_back() -> None:
         whole(world)
         assert (outcome.result, outcome.name) == (result, "" if result == "deployed" else "undecided")
         assert release(2).id not in state(world).withdrawn  # nothing was shown against it
+
+
+@pytest.mark.parametrize("bad", ["does-not-start", "wrong-answers", "failing", "dying"])
+def test_what_a_release_said_last_is_told_before_it_ends_and_after_the_traffic_is_saved(bad: str) -> None:
+    world = deployed(BAD[bad])
+    said: list[Event] = []
+    assert give(world, order("second", 2), said=said).result == "rolled-back"
+    at = [one.step for one in said].index("log")
+    assert said[at].data == {"release": release(2).id, "lines": [f"[2Jthe last of {release(2).id}"]}
+    assert not any(one.step == "back" for one in said[at:])
+    assert any((one.step, one.state) == ("stop", "done") for one in said[at:])
+    assert [one.step for one in said].count("log") == 1
+
+
+def test_a_log_that_cannot_be_read_holds_nothing_up() -> None:
+    world = deployed(BAD["failing"])
+    world.refuses["words"] = "no log here"
+    said: list[Event] = []
+    assert give(world, order("second", 2), said=said).result == "rolled-back"
+    whole(world)
+    assert not any(one.step == "log" for one in said)
