@@ -156,10 +156,18 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def placed(text: str, page: str) -> str:
+    """A page with this table in place of its own."""
+    lines = page.splitlines()
+    marks = [at for at, line in enumerate(lines) if line.startswith("|")]
+    before, after = (lines[: marks[0]], lines[marks[-1] + 1 :]) if marks else ([*lines, ""] if lines else [], [])
+    return "\n".join([*before, text, *after]) + "\n"
+
+
 def main() -> int:
     keys = [*KINDS, "rollback", "nginx", *(one.key for rows, _ in STAGES for one in rows), *deploy_rivals.RIVALS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--write", type=Path, help="where the table goes")
+    parser.add_argument("--write", type=Path, help="the page whose table this is")
     parser.add_argument("--only", nargs="*", choices=keys, help="these rows alone")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-deploy-"))
@@ -179,7 +187,7 @@ def main() -> int:
     text = table(rows)
     print(text)
     if args.write:
-        args.write.write_text(text + "\n", encoding="utf-8")
+        args.write.write_text(placed(text, args.write.read_text(encoding="utf-8") if args.write.exists() else ""), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return int(not all(one.fine for one in rows))
 

@@ -136,7 +136,7 @@ def by_hand(studio: Studio, folder: Path) -> Iterator[Row]:
     try:
         wait_for(lambda: answers(ports[0]), START)
         docker(
-            "run", "--detach", "--name", "bench-nginx", "--network", "host", "--volume", f"{conf}:/conf:ro", "--tmpfs", "/tmp",  # noqa: S108
+            "run", "--detach", "--user", "10001:10001", "--name", "bench-nginx", "--network", "host", "--volume", f"{conf}:/conf:ro", "--tmpfs", "/tmp",  # noqa: S108
             "--entrypoint", "/usr/sbin/nginx", studio.nginx, "-c", "/conf/nginx.conf",
         )  # fmt: skip
         wait_for(lambda: answers(port), START)

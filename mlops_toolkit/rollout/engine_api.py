@@ -13,6 +13,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import EnvironmentFailure
@@ -36,7 +37,7 @@ class EngineRefusal(EnvironmentFailure):
 @dataclass
 class Engine:
     """A Docker engine behind a socket. Every call raises EnvironmentFailure `no-docker` where it does not answer (or `no-docker-right`: it may
-    not be spoken to), `disk-full` where it has no room; EngineRefusal for what it refuses; and may be repeated.
+    not be spoken to; `engine-moved`: not through this socket ever again), `disk-full` where it has no room; EngineRefusal for what it refuses; and may be repeated.
     """
 
     path: str = SOCKET
@@ -147,7 +148,16 @@ class Engine:
             return EnvironmentFailure(
                 "no-docker-right", "this user may not speak to the Docker engine", where=self.path, hint="add the user to the group docker"
             )
+        if isinstance(error, ConnectionRefusedError) and self._moved():
+            return EnvironmentFailure("engine-moved", "Docker was started anew, and its socket with it: this container has the old one", where=self.path, hint="Docker starts it again with the new one")  # fmt: skip
         return EnvironmentFailure("no-docker", f"the Docker engine does not answer: {error or type(error).__name__}", where=self.path, hint="is it started?")  # fmt: skip
+
+    def _moved(self) -> bool:
+        """Whether the socket that we see is no file any more: a container that outlives its engine keeps the one that it was given."""
+        try:
+            return Path(self.path).stat().st_nlink == 0
+        except OSError:
+            return False
 
     def _refused(self, status: int, raw: bytes) -> EnvironmentFailure:
         try:

@@ -28,6 +28,7 @@ from mlops_toolkit.rollout.tell import Event, Outcome
 
 HELD = 15.0  # seconds for which a lock is anybody's after its owner hangs
 LONGEST = 600.0  # seconds, at least, that the way back tries to reach the engine, before it is left to whoever comes next
+ENDS = ("lock-lost", "engine-moved")  # what no second try of this process changes
 SAID = 10.0  # seconds between two lines that say the same with other numbers
 
 
@@ -106,7 +107,7 @@ class Executor:
         try:
             return self._once()
         except EnvironmentFailure as error:
-            if error.name == "lock-lost":
+            if error.name in ENDS:
                 raise
             self._failed(error)
             return None

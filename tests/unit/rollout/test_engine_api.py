@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import socket
 import socketserver
 import tempfile
 import threading
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.rollout import docker_images
+from mlops_toolkit.rollout import docker_images, engine_api
 from mlops_toolkit.rollout.driver import ReleaseFailure
 from mlops_toolkit.rollout.engine_api import Engine, EngineRefusal
 from mlops_toolkit.rollout.order import Release
@@ -118,3 +120,20 @@ def test_two_streams_are_parted_and_terminals_are_not_moved() -> None:
     with engine({"/info": (409, b"\x1b{")}) as (one, _), pytest.raises(EngineRefusal) as caught:
         one.call("GET", "/info")
     assert (caught.value.status, caught.value.words) == (409, " {")
+
+
+def test_a_container_that_outlived_its_engine_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket that it was given is no file any more, so that nobody will ever answer there."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "socket"
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(place))
+        with pytest.raises(EnvironmentFailure) as caught:
+            Engine(str(place)).call("GET", "/info")
+        assert caught.value.name == "no-docker"
+        about = list(place.stat())
+        about[3] = 0  # st_nlink: as a mounted file has it that was removed
+        monkeypatch.setattr(engine_api.Path, "stat", lambda _: os.stat_result(about))
+        with pytest.raises(EnvironmentFailure) as caught:
+            Engine(str(place)).call("GET", "/info")
+        assert caught.value.name == "engine-moved"
