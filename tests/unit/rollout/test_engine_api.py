@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure
-from mlops_toolkit.rollout import docker_images, engine_api
+from mlops_toolkit.rollout import docker_images
 from mlops_toolkit.rollout.driver import ReleaseFailure
 from mlops_toolkit.rollout.engine_api import Engine, EngineRefusal
 from mlops_toolkit.rollout.order import Release
@@ -133,7 +133,7 @@ def test_a_container_that_outlived_its_engine_is_told_so(monkeypatch: pytest.Mon
         assert caught.value.name == "no-docker"
         about = list(place.stat())
         about[3] = 0  # st_nlink: as a mounted file has it that was removed
-        monkeypatch.setattr(engine_api.Path, "stat", lambda _: os.stat_result(about))
+        monkeypatch.setattr(Path, "stat", lambda _: os.stat_result(about))
         with pytest.raises(EnvironmentFailure) as caught:
             Engine(str(place)).call("GET", "/info")
         assert caught.value.name == "engine-moved"

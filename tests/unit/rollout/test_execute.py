@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlops_toolkit.errors import EnvironmentFailure
 from mlops_toolkit.rollout.execute import Executor
+from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.rollout.tell import Event, Outcome
 from tests.unit.rollout.orders import give, order, release, state, whole
 from tests.world.fake_driver import Behaviour, Killed, World
@@ -221,12 +221,13 @@ def test_a_log_that_cannot_be_read_holds_nothing_up() -> None:
 def test_an_agent_whose_engine_is_another_one_now_ends_for_the_next_one_to_go_on() -> None:
     world = deployed()
 
-    class Moved(type(world.place().driver)):  # type: ignore[misc]
-        def golden(self, _: object) -> None:
-            raise EnvironmentFailure("engine-moved", "another socket")
-
     place = world.place()
-    moved = Executor(replace(place, driver=Moved(place.driver.process)), "one", lambda _: None)
+
+    def gone(_: Release) -> None:
+        raise EnvironmentFailure("engine-moved", "another socket")
+
+    place.driver.golden = gone  # type: ignore[method-assign, assignment]
+    moved = Executor(place, "one", lambda _: None)
     with pytest.raises(EnvironmentFailure, match="another socket"):
         moved.run(order("second", 2))
     assert give(world, None).result == "deployed"

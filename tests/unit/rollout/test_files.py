@@ -18,7 +18,7 @@ def full(monkeypatch: pytest.MonkeyPatch, code: int = errno.ENOSPC) -> None:
     def refused(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(files.os, "fsync", refused)
+    monkeypatch.setattr(os, "fsync", refused)
 
 
 def test_what_is_put_is_there_and_nothing_else(tmp_path: Path) -> None:
