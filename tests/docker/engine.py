@@ -29,6 +29,7 @@ from tests.world.waiting import wait_for
 
 T = TypeVar("T")
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET, linux/sched.h
+OUTSIDE = "198.51.100.1"  # of the host, as clients elsewhere know it: 127.0.0.1 is answered by a process of Docker's, which ends with it
 DISK = 3 << 30
 
 
@@ -146,7 +147,8 @@ def own_engine(*, disk: int = DISK, live_restore: bool = False) -> Iterator[Own]
     own.keeper = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
     try:
         wait_for(lambda: Path(own.network).readlink() != Path("/proc/self/ns/net").readlink())
-        subprocess.run(own.inside("ip", "link", "set", "lo", "up"), check=True, capture_output=True)
+        for words in (["link", "set", "lo", "up"], ["address", "add", f"{OUTSIDE}/32", "dev", "lo"]):
+            subprocess.run(own.inside("ip", *words), check=True, capture_output=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", str(own.data)], check=True, capture_output=True)
         own.begin()
         yield own

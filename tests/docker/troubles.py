@@ -18,7 +18,7 @@ from mlops_toolkit.errors import MlopsError
 from mlops_toolkit.oci.reference import Reference
 from mlops_toolkit.rollout.order import Order, Release, Step
 from tests.docker.deploying import ASKED, PATH, Host, Studio
-from tests.docker.engine import Door, Own, door, full, own_engine, own_host
+from tests.docker.engine import OUTSIDE, Door, Own, door, full, own_engine, own_host
 from tests.needs import require
 from tests.world import images
 from tests.world.load import Loaded, loading
@@ -112,7 +112,7 @@ class Stage:
 
     @contextmanager
     def load(self) -> Iterator[Loaded]:
-        with loading(self.host.port, PATH, ASKED, self.folder, inside=self.own.inside()) as load:
+        with loading(self.host.port, PATH, ASKED, self.folder, inside=self.own.inside(), host=OUTSIDE) as load:
             yield load
 
     def settled(self) -> str:
@@ -133,7 +133,7 @@ class Stage:
             import requests
 
             try:
-                return requests.post(f"http://127.0.0.1:{self.host.port}{PATH}", json=ASKED, timeout=2).status_code == 200
+                return requests.post(f"http://{OUTSIDE}:{self.host.port}{PATH}", json=ASKED, timeout=2).status_code == 200
             except requests.RequestException:
                 return False
 
