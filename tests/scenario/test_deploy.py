@@ -39,6 +39,9 @@ def test_a_tag_goes_to_production_is_replaced_and_gone_back_to_and_everybody_is_
     ]
     (told,) = fleet.team.github.bodies(12)
     assert "✅ spam-filter: live in production since" in told
+    assert "[where it runs](https://spam.example.com)" in told
+    assert "[what was done](" in told
+    records(fleet)
     assert fleet.record(first)["deployed"][0]["until"] is not None
     assert [one["until"] for one in fleet.record(second)["deployed"]] == [None]
 
@@ -56,6 +59,18 @@ def test_a_tag_goes_to_production_is_replaced_and_gone_back_to_and_everybody_is_
 
     refused = fleet.deploy("v1.1.0", code=2)
     assert "was taken back: German mails are all spam" in refused.err
+
+
+def records(fleet: Fleet) -> None:
+    """A deployment's record leads to the environment while it is live, and to its job; the one it replaced says so."""
+    github = fleet.team.github.deployments
+    *_, first, second = (github.statuses[made["id"]] for made in github.made)
+    assert [one["environment_url"] for one in second] == ["", "https://spam.example.com"]
+    assert all("/actions/runs/" in one["log_url"] for one in second)
+    assert first[-1]["state"] == "inactive"
+    assert first[-1]["log_url"] == ""
+    assert "replaced by v1.1.0" in first[-1]["description"]
+    assert {(made["task"], made["environment"], made["production_environment"]) for made in github.made} == {("deploy", "production", True)}
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def everything(fleet: Fleet) -> Any:
     return states(fleet), fleet.team.history("rev-parse", "mlops-history"), [github.bodies(number) for number in (11, 12)]
 
 
+@pytest.mark.long
 def test_the_same_job_run_again_is_refused_and_tells_it_all_the_same(two: Fleet) -> None:
     job = left(two, bad=True)
     two.hosts.goes_on("spam-filter")
@@ -113,6 +114,7 @@ def test_a_release_that_became_live_after_its_job_died_is_told_as_that(two: Flee
     assert "✅ spam-filter: live in production since" in two.team.github.bodies(12)[0]
 
 
+@pytest.mark.long
 def test_a_rollback_from_a_laptop_is_told_to_github_by_whoever_looks_next(two: Fleet) -> None:
     """A laptop tells the history; GitHub, which still says that v1.1.0 is live, hears of it from the next job."""
     two.deploy("v1.1.0")
@@ -149,20 +151,3 @@ def test_a_token_that_may_only_read_changes_no_exit_code(two: Fleet) -> None:
     assert "the history does not say that v1.1.0" in done.err
     assert done.outputs["exit"] == "0"
     assert everything(two) == before
-
-
-def test_the_record_of_a_deployment_leads_to_the_environment_and_to_the_job(two: Fleet) -> None:
-    two.deploy("v1.1.0")
-    github = two.team.github.deployments
-    first, second = (github.statuses[made["id"]] for made in github.made)
-    assert [one["environment_url"] for one in second] == ["", "https://spam.example.com"]
-    assert all("/actions/runs/" in one["log_url"] for one in second)
-    assert first[-1]["state"] == "inactive"
-    assert first[-1]["log_url"] == ""
-    assert "replaced by v1.1.0" in first[-1]["description"]
-    assert {(made["task"], made["environment"], made["production_environment"]) for made in github.made} == {("deploy", "production", True)}
-    (told,) = two.team.github.bodies(12)
-    assert "✅ spam-filter: live in production since" in told
-    assert "[where it runs](https://spam.example.com)" in told
-    assert "[what was done](" in told
-    assert two.team.github.bodies(11) != [], "the pull request of the release before it was told when that was live"
