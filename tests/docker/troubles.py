@@ -27,7 +27,7 @@ from tests.world.waiting import wait_for
 SHARE = 0.25  # of the canary
 SMALL = 500 << 20  # bytes of a disk that an image or two fill
 FULL = 30.0  # seconds that a disk is full at most
-SLOW = 300.0  # seconds that a machine which is busy may need for what takes a few
+SLOW = 600.0  # seconds that a machine which is busy may need for what takes a few
 
 
 class Given(threading.Thread):
@@ -108,7 +108,7 @@ class Stage:
         return self.studio.release(str(self.made), kind, answer=self.made, port=self.host.port, **spec)
 
     def order(self, release: Release, **more: object) -> Order:
-        return self.host.order(release, **{"steps": (Step(SHARE, 2.0, 30.0),), "watch": 2.0, **more})
+        return self.host.order(release, **{"steps": (Step(SHARE, 2.0, 30.0),), "watch": 2.0, "start": SLOW, **more})
 
     @contextmanager
     def load(self) -> Iterator[Loaded]:
@@ -148,7 +148,7 @@ def stage(studio: Studio, folder: Path, **engine: object) -> Iterator[Stage]:
     """An engine, a way to the registry, and release 1 live there. engine: of `own_engine`."""
     with own_engine(**engine) as own, door(own, studio.registry.host) as registry, own_host(own, folder) as host:  # type: ignore[arg-type]
         one = studio.release("1", answer=1, port=host.port)
-        outcome = Given(host, host.order(one)).end()
+        outcome = Given(host, host.order(one, start=SLOW)).end()
         assert outcome is not None
         assert outcome.result == "deployed", outcome
         yield Stage(own, host, studio, registry, folder, one.id)
@@ -184,7 +184,7 @@ def power_lost(on: Stage) -> Came:
 def disk_full_before(on: Stage) -> Came:
     """No room for the new release's image."""
     with on.load() as load, full(on.own.data):
-        given = Given(on.host, on.order(on.release(), start=8.0))
+        given = Given(on.host, on.order(on.release()))
         outcome = given.end()
     return Came(load, outcome, given.error, on.settled(), None, given.events)
 
@@ -193,7 +193,7 @@ def disk_fills(on: Stage, kind: str) -> Came:
     """The disk with journal and proxy's files is full from the canary's beginning until the traffic was where it belongs, or for a while."""
     two = on.release(kind)
     with on.load() as load:
-        given = Given(on.host, on.order(two, start=10.0))
+        given = Given(on.host, on.order(two))
         given.until("share")
         with full(on.own.data):
             begun = time.monotonic()
