@@ -20,7 +20,9 @@ PORT = 8080  # of the server in the image
 TMP = "64Mi"
 LEAST = {"cpu": "100m", "memory": "128Mi"}  # that a pod asks for, where nothing is said
 # seconds between two looks of each probe, how long one may take, how many may fail
-STARTUP, READINESS, LIVENESS = (2, 30), (2, 5, 3), (10, 10, 6)
+READINESS, LIVENESS = (2, 5, 3), (10, 10, 6)
+# The startup probe waits in one process for a server that is not there yet: for so many seconds of the time that it may take.
+WAIT, STARTUP = 10, 30
 
 
 def spec(name: str, image: str, options: Deploy, *, env: str | None = None, python: str = "python3") -> dict[str, Any]:
@@ -116,10 +118,10 @@ def container(image: str, options: Deploy, *, env: str | None, python: str) -> O
         "securityContext": restricted_container(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- the one writable folder of the pod, in its memory
         "startupProbe": {
-            "exec": {"command": [python, "-m", "mlops_toolkit.serve.probe", "--port", str(PORT)]},
-            "periodSeconds": STARTUP[0],
-            "timeoutSeconds": STARTUP[1],
-            "failureThreshold": max(3, math.ceil(options.rollout.start.seconds / STARTUP[0])),
+            "exec": {"command": [python, "-m", "mlops_toolkit.serve.probe", "--port", str(PORT), "--wait", str(WAIT)]},
+            "periodSeconds": 1,
+            "timeoutSeconds": STARTUP,
+            "failureThreshold": max(3, math.ceil(options.rollout.start.seconds / WAIT)),
         },
         "readinessProbe": _asked("/v2/health/ready", READINESS),
         "livenessProbe": _asked("/v2/health/live", LIVENESS),

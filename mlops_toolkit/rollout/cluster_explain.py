@@ -8,13 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+OUT_OF_MEMORY = "it needs more memory than its limit: the system ended it"
 MOST = 300  # letters of somebody else's text
 # words of registries that no second try changes
 _FOR_EVER = re.compile(
     r"not found|manifest unknown|name unknown|unauthori[sz]ed|denied|forbidden|no match for platform|invalid reference|InvalidImageName",
     re.I,
 )
-_ANSWER = re.compile(r"^.*?(?:failed to resolve reference|failed to pull and unpack image) \"[^\"]*\": ", re.S)
+_GONE = re.compile(
+    r"not found|manifest unknown|no match for platform|invalid reference|InvalidImageName", re.I
+)  # of these, those of the image
+_ANSWER = re.compile(
+    r"^.*(?:failed to resolve reference|failed to pull and unpack image) \"[^\"]*\": (?:failed to do request: \w+ \"[^\"]*\": )?", re.S
+)
 _SHORT = re.compile(r"Insufficient ([\w./-]*\w)")
 _QUOTA = re.compile(r"exceeded quota: (?P<quota>[^,]+), requested: (?P<asked>.*?), used: (?P<used>.*?), limited: (?P<limit>.*)", re.S)
 _RESOURCES = {"cpu": "processors", "memory": "memory", "nvidia.com/gpu": "GPUs", "amd.com/gpu": "GPUs"}
@@ -22,11 +28,15 @@ _RESOURCES = {"cpu": "processors", "memory": "memory", "nvidia.com/gpu": "GPUs",
 
 @dataclass(frozen=True)
 class Cause:
-    """What keeps a release from running. for_ever: nothing here changes by waiting; name: as ReleaseFailure has it."""
+    """What keeps a release from running.
+
+    for_ever: nothing here changes by waiting; name: as ReleaseFailure has it; blamed: whether the release is at fault, and not what is around it.
+    """
 
     name: str
     text: str
     for_ever: bool = False
+    blamed: bool = True
     log_of: tuple[str, bool] | None = None  # the pod whose log says more, and whether that of its previous container
 
 
@@ -68,7 +78,7 @@ def _refused(deployment: Mapping[str, Any]) -> Cause | None:
             if quota:
                 asked, used, limit = (clean(quota[part], 80) for part in ("asked", "used", "limit"))
                 text = f"the quota {clean(quota['quota'], 60)} has no room: {asked} are asked for, {used} are used, of {limit}"
-                return Cause("quota", text, for_ever=True)
+                return Cause("quota", text, for_ever=True, blamed=False)
             if "PodSecurity" in said:
                 return Cause(
                     "admission-refused", f"the namespace's pod security refuses it: {clean(_after(said, 'PodSecurity'))}", for_ever=True
@@ -86,7 +96,7 @@ def _of_pod(pod: Mapping[str, Any]) -> Cause | None:
     status = pod.get("status", {})
     for one in status.get("conditions") or []:
         if one.get("type") == "PodScheduled" and one.get("status") == "False" and one.get("reason") == "Unschedulable":
-            return Cause("unschedulable", _unschedulable(str(one.get("message", ""))))
+            return Cause("unschedulable", _unschedulable(str(one.get("message", ""))), blamed=False)
     for one in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         cause = _of_container(name, one)
         if cause is not None:
@@ -109,7 +119,8 @@ def _of_container(pod: str, one: Mapping[str, Any]) -> Cause | None:
     reason, said = str(waiting.get("reason", "")), str(waiting.get("message", ""))
     if reason in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"):
         text = f"the node cannot pull {clean(str(one.get('image', '')), 200)}: {clean(_ANSWER.sub('', said)) or reason}"
-        return Cause("image-gone", text, for_ever=bool(_FOR_EVER.search(f"{reason} {said}")))
+        whole = f"{reason} {said}"
+        return Cause("image-gone", text, for_ever=bool(_FOR_EVER.search(whole)), blamed=bool(_GONE.search(whole)))
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
         return Cause(
             "does-not-start", f"its container cannot be made: {clean(said) or reason}", for_ever=reason == "CreateContainerConfigError"
@@ -119,11 +130,21 @@ def _of_container(pod: str, one: Mapping[str, Any]) -> Cause | None:
     if not ended or one.get("ready"):
         return None
     if ended.get("reason") == "OOMKilled":
-        return Cause("out-of-memory", "it needs more memory than its limit: the system ended it", for_ever=restarts >= 1)
+        return Cause("out-of-memory", OUT_OF_MEMORY, for_ever=restarts >= 1)
     if reason == "CrashLoopBackOff" or restarts >= 2 or (now_ended and restarts >= 1):
         text = f"it ends by itself, with {ended.get('exitCode')}, {restarts + now_ended} times"
         return Cause("does-not-start", text, for_ever=restarts + now_ended >= 2, log_of=(pod, not now_ended))
     return None
+
+
+def ended(pods: Iterable[Mapping[str, Any]]) -> str:
+    """Why containers that run again ended before, of the first that did; "" where none did."""
+    for pod in pods:
+        for one in pod.get("status", {}).get("containerStatuses") or []:
+            last = (one.get("lastState") or {}).get("terminated") or {}
+            if last:
+                return OUT_OF_MEMORY if last.get("reason") == "OOMKilled" else f"it ended by itself, with {last.get('exitCode')}"
+    return ""
 
 
 def _of_probe(events: Iterable[Mapping[str, Any]]) -> Cause | None:

@@ -23,6 +23,13 @@ def as_kept(there: Object, spec: Mapping[str, Any]) -> bool:
     return (there["metadata"].get("annotations") or {}).get(SPEC) == digest(spec)
 
 
+def enough(spec: Mapping[str, Any], beside: int) -> int:
+    """How many pods take all traffic over from `beside` pods: what it has at rest, and where its number follows the load, as many as now answer."""
+    rest = int(spec.get("replicas", 1))
+    most = [int(one["spec"]["maxReplicas"]) for one in spec.get("shared", []) if one["kind"] == "HorizontalPodAutoscaler"]
+    return max(rest, min(beside, *most)) if most else rest
+
+
 def ready(pod: Object) -> bool:
     """Whether a Service hands it traffic."""
     conditions = pod.get("status", {}).get("conditions") or []

@@ -52,6 +52,8 @@ class Counters:
         elapsed = now.since(began.at)
         watch = self._watch[1]
         watch.add(new, old, restarts.get(doing.release.id, 0), restarts.get(doing.before or "", 0))
+        instance = observed.instances.get(doing.release.id)
+        watch.why = instance.why if instance is not None else ""
         self._judged = watch.judged(elapsed)
         return self._judged
 

@@ -26,7 +26,11 @@ class ReleaseFailure(Exception):
 
 @dataclass(frozen=True)
 class Instance:
-    """The instances of one release together. why: in words, where it is not ready; in_flight: requests that wait for an answer, None: unknown."""
+    """The instances of one release together.
+
+    why: in words, where it is not ready, or was not before it began anew; cause: the same as a name (`image-gone`, `quota`, …), "" unknown; blamed: whether it is the release's own
+    doing, and not that of a registry, a quota or a full machine; in_flight: requests that wait for an answer, None: unknown.
+    """
 
     release: str
     health: Health
@@ -35,6 +39,8 @@ class Instance:
     restarts: int = 0
     why: str = ""
     in_flight: int | None = None
+    cause: str = ""
+    blamed: bool = True
 
 
 @dataclass(frozen=True)

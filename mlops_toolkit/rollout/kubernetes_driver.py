@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -60,14 +61,15 @@ class KubernetesDriver:
             return Instance(release, "stopping", wanted, ready, restarts, f"{len(pods)} pods are ending", self._in_flight(pods, release))
         if wanted == 0:
             return Instance(release, "absent", 0, 0, restarts)
-        why = ""
+        why, name, blamed = cluster_explain.ended(living) if restarts else "", "", True
         health: Health = "ready"
         if ready < wanted:
             cause = self._cause(release, deployment, living)
             why = cause.text if cause else f"{ready} of {wanted} pods are ready"
+            name, blamed = (cause.name, cause.blamed) if cause else ("", True)
             health = "ready" if share and ready else "failed" if cause is not None and cause.for_ever and not ready else "starting"
         waiting = self._in_flight(living, release) if not share and ready else None
-        return Instance(release, health, wanted, ready, restarts, why, waiting)
+        return Instance(release, health, wanted, ready, restarts, why, waiting, name, blamed)
 
     def _cause(self, release: str, deployment: Object, pods: Sequence[Object]) -> cluster_explain.Cause | None:
         names = {pod["metadata"]["name"] for pod in pods if not cluster_things.ready(pod)}
@@ -81,7 +83,7 @@ class KubernetesDriver:
             said = cluster_explain.last_words(
                 self.cluster.log(pod, self.manifests.of(release).get("container", "model"), previous=previous)
             )
-        return cluster_explain.Cause(cause.name, f"{cause.text}; its last words: {said}" if said else cause.text, cause.for_ever)
+        return dataclasses.replace(cause, text=f"{cause.text}; its last words: {said}", log_of=None) if said else cause
 
     def _shares(self, service: Object | None, deployments: Mapping[str, Object], pods: Mapping[str, Sequence[Object]]) -> dict[str, float]:
         route = self.cluster.get("HTTPRoute", self.name)
@@ -189,9 +191,10 @@ class KubernetesDriver:
         there = self._deployments().get(release)
         if there is None:
             raise EnvironmentFailure("not-there", f"{release} has no Deployment {self._of(release)}: it cannot get the traffic")
-        if int(there["spec"].get("replicas", 1)) < int(spec.get("replicas", 1)):
-            self._scale(int(spec["replicas"]), spec)
-        self._ready_pods(release, int(spec.get("replicas", 1)))
+        enough = cluster_things.enough(spec, self._most_beside(release))
+        if int(there["spec"].get("replicas", 1)) < enough:
+            self._scale(enough, spec)
+        self._ready_pods(release, enough)
         for thing in spec.get("shared", []):
             if thing["kind"] != "HTTPRoute":
                 self._apply(cluster_things.selecting(thing, {NAME: self.name, RELEASE: release}, release))
@@ -201,6 +204,13 @@ class KubernetesDriver:
             self._no_autoscaling()
             if int(there["spec"].get("replicas", 1)) > int(spec.get("replicas", 1)):  # what a canary's step added
                 self._scale(int(spec["replicas"]), spec)
+
+    def _most_beside(self, release: str) -> int:
+        """How many pods there should be of whoever has traffic beside it."""
+        deployments, shares = self._deployments(), self._shares_now()
+        return max(
+            (int(one["spec"].get("replicas", 1)) for other, one in deployments.items() if other != release and shares.get(other)), default=0
+        )
 
     def _to_nobody(self) -> None:
         """The Service stays, with its address, and selects no pod."""
@@ -377,8 +387,8 @@ class KubernetesDriver:
         while not done():
             if self._clock() > end:
                 one = self.observe().instances.get(release)
-                if one is not None and one.health == "failed":
-                    raise ReleaseFailure("does-not-start", one.why)
+                if one is not None and one.health == "failed" and one.blamed:
+                    raise ReleaseFailure(one.cause or "does-not-start", one.why)
                 raise EnvironmentFailure("pods-not-ready", f"{words}{f' ({one.why})' if one and one.why else ''}")
             self._sleep(LOOK)
 

@@ -75,7 +75,8 @@ def _ready(state: State, doing: Doing, instance: Instance, look: Look, now: Mome
     new, did = doing.release, doing.did
     name, beside = called(new), called(state.release(doing.before))
     if instance.health == "failed":
-        return back(doing, "does-not-start" if "golden" not in did else "died", f"{name} does not run: {instance.why or 'it ended'}")
+        cause = instance.cause or ("does-not-start" if "golden" not in did else "died")
+        return back(doing, cause, f"{name} does not run: {instance.why or 'it ended'}", withdraw=instance.blamed)
     if instance.health == "absent" and ("start" not in did or "golden" in did or now.since(did["start"].at) > GRACE):
         if "start" in did and did["start"].times >= 3:
             return back(doing, "does-not-stay", f"{name} was started three times and was gone again each time")
@@ -95,9 +96,8 @@ def _ready(state: State, doing: Doing, instance: Instance, look: Look, now: Mome
     taken = now.since(did["start"].at)
     if taken > doing.order.start:
         hint = "if it needs longer to load, give it more time to start"
-        return back(
-            doing, "does-not-start", f"{name} is not ready after {doing.order.start:g} s: {instance.why or 'it does not say why'}", hint
-        )
+        late = f"{name} is not ready after {doing.order.start:g} s: {instance.why or 'it does not say why'}"
+        return back(doing, instance.cause or "does-not-start", late, hint, withdraw=instance.blamed)
     text = f"{name} starts: {instance.ready} of {instance.wanted} ready" + (f" ({instance.why})" if instance.why else "")
     return Wait("start", text, soon(taken))
 

@@ -131,6 +131,7 @@ class Watch:
         self.looks, self.part_looks = Looks(self.alpha), Looks(self.alpha)
         self.restarts: tuple[int, int] | None = None
         self.restarted = (0, 0)
+        self.why = ""  # in words, why the new one was started again
         self.memory: list[tuple[float, float]] = []
 
     def add(self, new: Sample | None, old: Sample | None, restarts: int, restarts_old: int) -> None:
@@ -165,7 +166,8 @@ class Watch:
         found = []
         new, old = self.restarted
         if new > old:
-            found.append(Finding("restarts", "fail", f"it was restarted {new} times, the one before {old} times", {"new": new, "old": old}))
+            text = f"it was restarted {new} times, the one before {old} times" + (f": {self.why}" if self.why else "")
+            found.append(Finding("restarts", "fail", text, {"new": new, "old": old}))
         limit = self.limits.memory
         if limit is not None and self.memory:
             now = self.memory[-1][1]

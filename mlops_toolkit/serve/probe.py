@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MODELS = "/models"
 ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address to listen on, and where that is reached from here
 BUSY = (429, 503)
+LOADING = "is being loaded"  # as the server says it (models.Served.reason)
+LOOK = 0.1  # seconds between two looks at a server that is not there yet
 LONGEST = 500  # characters of what a server said
 
 
@@ -110,6 +112,25 @@ def probe(roots: Sequence[Path], asker: Asker) -> list[dict[str, Any]]:
         newest[place.name] = place
     asked = found if asker.settings.versions == "all" else list(newest.values())
     return [_model(place, asker) for place in sorted(asked, key=lambda one: (one.name, places.order(one.version)))]
+
+
+def patient(roots: Sequence[Path], asker: Asker, wait: float) -> list[dict[str, Any]]:
+    """`probe`, begun again for up to so many seconds while the server does not listen yet, or still loads.
+
+    One process that waits costs a starting server less than one every second, and has what it needs in memory when the server is there. A model
+    that was refused is not waited for: it stays so.
+    """
+    import numpy  # noqa: F401, ICN001 -- while there is time
+
+    end = min(time.monotonic() + wait, asker.end - 1.0)
+    while True:
+        try:
+            return probe(roots, asker)
+        except Wrong as wrong:
+            loads = wrong.name == "no-answer" or (wrong.name == "not-ready" and LOADING in wrong.message)
+            if not loads or time.monotonic() + LOOK > end:
+                raise
+        time.sleep(LOOK)
 
 
 def _model(place: places.Place, asker: Asker) -> dict[str, Any]:
@@ -210,6 +231,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--models", nargs="+", type=Path, default=[Path(MODELS)], metavar="FOLDER", help=f"what it serves (default: {MODELS})"
     )
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for all of it (default: 30)")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long a server that does not listen yet, or loads, is waited for (default: 0)",
+    )
     parser.add_argument("--cert", help="a certificate to show, where the server asks for one (default: the server's own)")
     parser.add_argument("--key", help="its key")
     args = parser.parse_args(argv)
@@ -221,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         made = settings_.read(argparse.Namespace(), os.environ)
         made = made if args.port is None else replace(made, port=args.port)
         certificate = (args.cert, args.key) if args.cert else None
-        models = probe(args.models, Asker(made, time.monotonic() + args.timeout, certificate))
+        models = patient(args.models, Asker(made, time.monotonic() + args.timeout, certificate), args.wait)
     except (Wrong, MlopsError) as failed:
         error = {"name": failed.name, "message": failed.message}
     except Exception as failed:  # noqa: BLE001 -- whoever reads the line is a program: what cannot be asked is not ready

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from mlops_toolkit.rollout.order import Limits, Order, Release, Step
 from mlops_toolkit.rollout.place import Place
 from mlops_toolkit.rollout.state import State, fold
 from mlops_toolkit.rollout.tell import Event, Outcome
+from tests.cluster.models import Models
 from tests.world.cluster import Kubernetes
 from tests.world.load import Loaded, loading
 
@@ -37,7 +40,7 @@ class Site:
 
     kubernetes: Kubernetes
     cluster: Cluster
-    image: Callable[..., str]
+    image: Models
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -54,9 +57,9 @@ class Site:
         spec = manifests.spec(NAME, image, Deploy(target="kubernetes", namespace=self.namespace, **{"resources": CPU, **options}))
         return Release(image.rsplit(":", 1)[1][:12], image, f"v{version}.0.0", spec=spec)
 
-    def order(self, release: Release | None, *shares: float, **more: Any) -> Order:
-        """A canary of these shares, each held three seconds at least; without any, blue-green."""
-        steps = tuple(Step(share, 3.0, 8.0) for share in shares)
+    def order(self, release: Release | None, *shares: float, hold: float = 3.0, **more: Any) -> Order:
+        """A canary of these shares, each held so many seconds at least; without any, blue-green."""
+        steps = tuple(Step(share, hold, hold + 5.0) for share in shares)
         kind = "deploy" if release else "rollback"
         known = {"id": f"{kind}-{time.time_ns()}", "strategy": "canary" if shares else "blue-green", **QUICK, **more}
         return Order(name=NAME, environment="test", kind=kind, release=release, steps=steps, **known)  # type: ignore[arg-type]
@@ -83,6 +86,17 @@ class Site:
         ):
             yield found
 
+    @contextlib.contextmanager
+    def without_registry(self) -> Iterator[None]:
+        """The nodes' way to it is cut."""
+        port = int(self.image("1").partition("/")[0].rpartition(":")[2])
+        rule = ("OUTPUT", "-p", "tcp", "-d", "127.0.0.1", "--dport", str(port), "-j", "REJECT", "--reject-with", "tcp-reset")
+        subprocess.run(["iptables", "-w", "-I", *rule], check=True, timeout=60)
+        try:
+            yield
+        finally:
+            subprocess.run(["iptables", "-w", "-D", *rule], check=True, timeout=60)
+
     def is_one(self, release: Release) -> None:
         """It alone runs, has the traffic, and is what the journal says is live; nobody holds the lock."""
         seen, state = self.driver.observe(), self.state()
@@ -91,6 +105,17 @@ class Site:
         assert (state.live, state.doing) == (release.id, None)
         assert LeaseLock(self.cluster, NAME).take("the test", 1.0) is None
         LeaseLock(self.cluster, NAME).release("the test")
+
+
+@contextlib.contextmanager
+def opened(kubernetes: Kubernetes, image: Models) -> Iterator[Site]:
+    """In a namespace of its own, with restricted pod security, that goes afterwards."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    kubernetes.kubectl("create", "namespace", name)
+    kubernetes.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    with kubernetes.api(name) as cluster:
+        yield Site(kubernetes, cluster, image)
+    kubernetes.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def versions(found: Loaded) -> dict[str, int]:

@@ -22,7 +22,7 @@ def test_good_and_bad_releases_and_the_way_back(site: Site) -> None:
         assert site.run(site.order(two, 0.5)).result == "deployed"
         site.is_one(two)
         for bad, name, words in (
-            (site.release("3", "wrong"), "does-not-start", "golden examples"),
+            (site.release("3", "wrong"), "wrong-answers", "golden examples"),
             (site.release("4", "crash"), "does-not-start", "no kernel image is available"),
         ):
             outcome = site.run(site.order(bad, 0.5))

@@ -7,56 +7,20 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from mlops_toolkit.config.deploying import Deploy, Resources, RolloutOptions
+from mlops_toolkit.config.deploying import Resources, RolloutOptions
 from mlops_toolkit.config.quantities import Duration
-from mlops_toolkit.deploy.targets import Event, Outcome, Place, open_target
-from mlops_toolkit.forge.memory import Memory
-from mlops_toolkit.rollout.order import Limits, Order, Release
-from mlops_toolkit.system.clock import SystemClock
-from tests.cluster.site import CPU, NAME, Site
+from mlops_toolkit.deploy.targets import open_target
+from tests.cluster.giving import order, outcome, place
+from tests.cluster.site import NAME, Site
 from tests.needs import require
-from tests.world.cluster import Kubernetes
 from tests.world.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
-
-
-def place(kubernetes: Kubernetes, namespace: str, folder: Path, target: str, **options: Any) -> Place:
-    """As `deploy:` of mlops.yaml would say it; the kubeconfig comes in a variable, as a secret of CI does."""
-    known = {"resources": CPU, "kubeconfig": "env://KUBECONFIG_CONTENT", "namespace": namespace, **options}
-    env = {**os.environ, "KUBECONFIG_CONTENT": kubernetes.kubeconfig.read_text(), "SECRET": "top secret"}
-    env["PATH"] = f"{os.environ.get('MLOPS_TEST_TOOLS', '')}/bin:{env['PATH']}"
-    secrets = {one: env[one] for one in known.get("env", ())}
-    at: Callable[[str], str] = lambda key: f"mlops.yaml, {key}"
-    made = Deploy(target=target, **known)  # type: ignore[arg-type]
-    return Place("test", NAME, made, at, folder, folder, env, secrets, SystemClock(), lambda _: None, Memory(), print)
-
-
-def order(target: Any, version: str, image: str | None, **more: Any) -> Order:
-    release = None if image is None else Release(image.rsplit(":", 1)[1][:12], image, version, spec=dict(target.spec(image)))
-    known: dict[str, Any] = {
-        "strategy": "blue-green",
-        "watch": 2.0,
-        "drain": 5.0,
-        "start": 90.0,
-        "limits": Limits(latency=None, predictions=None),
-    }
-    return Order(f"order-{time.time_ns()}", NAME, "test", "deploy" if image else "rollback", release, **{**known, **more})
-
-
-def outcome(events: list[Event]) -> Outcome:
-    last = events[-1]
-    assert last.state == "over", events
-    assert last.outcome is not None
-    return last.outcome
 
 
 def test_a_job_carries_it_out(site: Site, tmp_path: Path) -> None:

@@ -114,6 +114,30 @@ def test_a_server_that_is_not_ready_lets_nobody_in(tmp_path: Path) -> None:
         assert "is not what was saved" in told["error"]["message"]
 
 
+def test_a_server_that_starts_is_waited_for(tmp_path: Path) -> None:
+    """By one process, which answers as soon as the server does; a model that answers wrong is not waited for."""
+    folder = tmp_path / "models"
+    place = model(folder)
+    with serving(folder) as process:
+        port = process.port
+    asked = [sys.executable, "-m", "mlops_toolkit.serve.probe", "--port", str(port), "--models", str(folder), "--wait", "25"]
+    waits = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    with serving(folder, options=("--port", str(port))) as process:
+        out, _ = waits.communicate(timeout=60)
+        assert (waits.returncode, json.loads(out)["ok"]) == (0, True), out
+    other = tmp_path / "other/m/1"
+    shutil.copytree(place, other)
+    spoil(other)
+    with serving(tmp_path / "other", ready=False) as process:
+        process.until("is refused")
+        begun = time.monotonic()
+        code, told = probe(process.port, "--models", str(tmp_path / "other"), "--wait", "25")
+        assert (code, told["error"]["name"]) == (1, "not-ready"), told
+        assert time.monotonic() - begun < 20
+    code, told = probe(port, "--models", str(folder), "--wait", "0.3")
+    assert (code, told["error"]["name"]) == (1, "no-answer"), told
+
+
 def damage(place: Path) -> None:
     file = next(one for one in sorted(place.rglob("*")) if one.is_file() and one.name != manifest.NAME)
     file.write_bytes(file.read_bytes() + b" ")

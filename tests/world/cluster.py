@@ -71,6 +71,13 @@ class Kubernetes:
             for program in reversed(programs):
                 os.kill(self.pid(program), signal.SIGCONT)
 
+    def restart_node(self) -> None:
+        """Its kubelet and container runtime are killed, and started again as they were."""
+        for program in ("kubelet", "containerd"):
+            words = Path(f"/proc/{self.pid(program)}/cmdline").read_text().rstrip("\0").split("\0")
+            self.again(program, *words)
+        wait_for(lambda: " Ready" in self.kubectl("get", "nodes", check=False), 60)
+
     def again(self, program: str, *words: str, **env: str) -> None:
         """End one of its processes, and start it anew."""
         os.kill(self.pid(program), signal.SIGKILL)
@@ -83,19 +90,25 @@ class Kubernetes:
 @pytest.fixture(scope="module")
 def kubernetes(open_registry: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
     """A cluster that pulls from `open_registry`. Of a file, and not of all: another worker's file may wait for its turn with it."""
+    with started(open_registry.host, tmp_path_factory.mktemp("cluster"), tmp_path_factory.mktemp("tools")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def started(registry: str, folder: Path, tools: Path) -> Iterator[Kubernetes]:
+    """One that pulls from HOST:PORT, once no other runs on this machine. folder, tools: empty ones for its state and its programs."""
     script = Path(os.environ.get("MLOPS_TEST_TOOLS", "/nowhere")) / "cluster"
     if not script.exists():
         missing("cluster", "there is no program `cluster` in MLOPS_TEST_TOOLS")
     if os.geteuid() != 0:
         missing("cluster", "a node is started by root")
     require("cluster", *PROGRAMS)
-    folder = tmp_path_factory.mktemp("cluster")
-    script = reachable(script, tmp_path_factory.mktemp("tools"))
+    script = reachable(script, tools)
     with ONE_A_MACHINE.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        started = subprocess.run(
+        begun = subprocess.run(
             [str(script), "start", str(folder)],
-            env={**os.environ, "REGISTRY": open_registry.host},
+            env={**os.environ, "REGISTRY": registry},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,8 +116,8 @@ def kubernetes(open_registry: Running, tmp_path_factory: pytest.TempPathFactory)
             check=False,
         )
         try:
-            if started.returncode:
-                missing("cluster", f"Kubernetes did not start: {started.stdout[-500:]}")
+            if begun.returncode:
+                missing("cluster", f"Kubernetes did not start: {begun.stdout[-500:]}")
             yield Kubernetes(folder, script)
         finally:
             pids = [int(one.read_text()) for one in folder.glob("*.pid")]

@@ -88,6 +88,39 @@ def test_a_cause_is_told_in_words(deployment: Any, pods: Any, events: Any, name:
     assert words in found.text
 
 
+@pytest.mark.parametrize(
+    ("deployment", "pods", "blamed"),
+    [
+        ({}, [waiting("ImagePullBackOff", PULL)], True),
+        ({}, [waiting("ErrImagePull", DOWN)], False),
+        ({}, [waiting("ErrImagePull", "pull access denied, 401 Unauthorized")], False),
+        ({}, [waiting("ErrImagePull", "failed to extract layer: write /x: no space left on device")], False),
+        ({}, [unschedulable(GPU)], False),
+        (refused(QUOTA), [], False),
+        (refused(SECURITY), [], True),
+        ({}, [waiting("CrashLoopBackOff", "", 2, exitCode=3, reason="Error")], True),
+    ],
+)
+def test_a_release_is_blamed_for_what_it_does_itself_alone(deployment: Any, pods: Any, blamed: bool) -> None:
+    """It is not withdrawn where a registry, a quota or a machine without room keeps it from running."""
+    found = explain.of(deployment, pods, [])
+    assert found is not None
+    assert found.blamed is blamed
+
+
+def test_the_registrys_answer_is_told_without_the_addresses_around_it() -> None:
+    found = explain.of({}, [waiting("ErrImagePull", DOWN)], [])
+    assert found is not None
+    assert found.text == "the node cannot pull reg.example:5000/m@sha256:00: dial tcp 10.0.0.9:5000: connect: connection refused"
+
+
+def test_why_a_container_began_anew_is_told_when_it_runs_again() -> None:
+    again = waiting("", "", 1, exitCode=137, reason="OOMKilled")
+    assert explain.ended([waiting(""), again]) == "it needs more memory than its limit: the system ended it"
+    assert explain.ended([waiting("", "", 1, exitCode=9, reason="Error")]) == "it ended by itself, with 9"
+    assert explain.ended([waiting("")]) == ""
+
+
 def test_what_cannot_change_is_told_first() -> None:
     found = explain.of({}, [unschedulable(GPU), waiting("ImagePullBackOff", PULL)], [])
     assert found is not None

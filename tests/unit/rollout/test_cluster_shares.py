@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_toolkit.rollout.cluster_shares import divided
+from mlops_toolkit.rollout.cluster_things import enough
 
 
 @given(st.floats(0.001, 0.999), st.integers(1, 12), st.integers(1, 12), st.integers(1, 30))
@@ -26,3 +27,10 @@ def test_the_new_one_never_gets_more_than_asked(share: float, old: int, most_new
 )
 def test_as_people_would_count_it(share: float, old: int, new: int, most: int, wanted: tuple[int, int]) -> None:
     assert divided(share, old, new, most) == wanted
+
+
+@pytest.mark.parametrize(("largest", "beside", "wanted"), [(None, 5, 2), (4, 0, 2), (4, 3, 3), (4, 9, 4)])
+def test_a_release_takes_over_with_as_many_pods_as_its_autoscaler_would_have(largest: int | None, beside: int, wanted: int) -> None:
+    """Where there is none, with those that it is to have."""
+    scaler = {"kind": "HorizontalPodAutoscaler", "spec": {"maxReplicas": largest}}
+    assert enough({"replicas": 2, "shared": [{"kind": "Service"}, *([scaler] if largest else [])]}, beside) == wanted
