@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MODELS = "/models"
 ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address to listen on, and where that is reached from here
 BUSY = (429, 503)
-LOADING = "is being loaded"  # as the server says it (models.Served.reason)
+LOADING = ("is being loaded", "is not loaded yet")  # as the server says it (models.Served.reason)
 LOOK = 0.1  # seconds between two looks at a server that is not there yet
 LONGEST = 500  # characters of what a server said
 
@@ -120,14 +120,14 @@ def patient(roots: Sequence[Path], asker: Asker, wait: float) -> list[dict[str, 
     One process that waits costs a starting server less than one every second, and has what it needs in memory when the server is there. A model
     that was refused is not waited for: it stays so.
     """
-    import numpy  # noqa: F401, ICN001 -- while there is time
+    import numpy  # noqa: F401 -- while there is time
 
     end = min(time.monotonic() + wait, asker.end - 1.0)
     while True:
         try:
             return probe(roots, asker)
         except Wrong as wrong:
-            loads = wrong.name == "no-answer" or (wrong.name == "not-ready" and LOADING in wrong.message)
+            loads = wrong.name == "no-answer" or (wrong.name == "not-ready" and any(one in wrong.message for one in LOADING))
             if not loads or time.monotonic() + LOOK > end:
                 raise
         time.sleep(LOOK)

@@ -14,7 +14,7 @@ from mlops_toolkit.deploy.targets import open_target
 from mlops_toolkit.rollout.order import Release
 from mlops_toolkit.rollout.tell import Event
 from tests.cluster.giving import order, place
-from tests.cluster.site import CPU, NAME, Site
+from tests.cluster.site import NAME, Site
 from tests.world.crds import definition
 from tests.world.waiting import wait_for
 
