@@ -72,10 +72,14 @@ def test_this_job_carries_it_out(site: Site, tmp_path: Path) -> None:
 
 
 def test_helm_left_half_done_is_put_right(site: Site, tmp_path: Path) -> None:
-    """Helm is killed in the middle of an upgrade: the next deployment says so, goes back to what ran, and deploys; a bad one goes back by itself."""
+    """Helm is killed in the middle of an upgrade: the next deployment says so, goes back to what ran, and deploys; a bad one goes back by itself.
+    The second release answers only with the model's variable, which stands in a Secret and in nothing that Helm keeps or writes.
+    """
     helm = require("cluster", "helm")["helm"]
     start = RolloutOptions(start=Duration("60s", 60.0))
-    target = open_target(place(site.kubernetes, site.namespace, tmp_path, "helm", rollout=start, resources=Resources(cpu=0.6)))
+    target = open_target(
+        place(site.kubernetes, site.namespace, tmp_path, "helm", rollout=start, resources=Resources(cpu=0.6), env=("SECRET",))
+    )
     linted = subprocess.run(
         [helm, "lint", "--strict", "charts/mlops-model", "--set", "image=a/b@sha256:" + "0" * 64],
         capture_output=True,
@@ -84,7 +88,7 @@ def test_helm_left_half_done_is_put_right(site: Site, tmp_path: Path) -> None:
     )
     assert linted.returncode == 0, linted.stdout
     assert outcome(list(target.give(order(target, "v1.0.0", site.image("1"))))).result == "deployed"
-    given = order(target, "v2.0.0", site.image("2"))
+    given = order(target, "v2.0.0", site.image("2", "env"))
     rendered = target.render(given, tmp_path / "out")
     kinds = {one["kind"] for one in yaml.safe_load_all(rendered[1].read_text())}
     assert kinds == {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"}
@@ -98,6 +102,11 @@ def test_helm_left_half_done_is_put_right(site: Site, tmp_path: Path) -> None:
     told = list(target.give(given))
     assert re.search(r"revision 2 of m was left pending-upgrade .* back to revision 1", told[0].text), told
     assert outcome(told).result == "deployed"
+    kept = subprocess.run(
+        [helm, "get", "all", NAME, "--namespace", site.namespace], env=env, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"{NAME}-env" in kept
+    assert "top secret" not in kept + "".join(path.read_text() for path in rendered)
     told = list(target.give(order(target, "v3.0.0", site.image("4", "crash"), start=25.0)))
     assert outcome(told).result == "rolled-back"
     assert "no kernel image is available" in outcome(told).reason, told

@@ -39,6 +39,7 @@ class Behaviour:
     spam: float = 0.5
     leak: float = 0.0  # bytes a second
     dies: float = math.inf
+    blamed: bool = True  # whether it is its own doing that it crashes
 
 
 @dataclass
@@ -260,7 +261,7 @@ class FakeDriver:
             ready = int(health == "ready")
             in_flight = 0 if not world.shares.get(identifier) else 3
             why = {"failed": "it ended with code 1", "starting": "no answer yet"}.get(health, "")
-            found[identifier] = Instance(identifier, health, 1, ready, running.restarts, why, in_flight)  # type: ignore[arg-type]
+            found[identifier] = Instance(identifier, health, 1, ready, running.restarts, why, in_flight, "", running.behaviour.blamed)  # type: ignore[arg-type]
         return Observed(found, {key: share for key, share in world.shares.items() if share > 0})
 
     def bring(self, release: Release) -> None:

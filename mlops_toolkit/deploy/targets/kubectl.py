@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import tempfile
@@ -149,4 +150,6 @@ def give_secrets(reached: Kubectl, place: Place) -> None:
         message = f"there is a Secret {name} in {reached.namespace} that is not ours"
         raise UsageError("not-ours", message, where=place.at("env"), hint=hint)
     about = {"name": name, "namespace": reached.namespace, "labels": labels(place.name, "env")}
-    reached.apply([{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "stringData": dict(place.secrets)}])
+    # as `data`, and not as `stringData`: of that the API server forgets whose the keys are, and one that is no longer said would stay
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in place.secrets.items()}
+    reached.apply([{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "data": data}])
