@@ -21,8 +21,8 @@ TMP = "64Mi"
 LEAST = {"cpu": "100m", "memory": "128Mi"}  # that a pod asks for, where nothing is said
 # seconds between two looks of each probe, how long one may take, how many may fail
 READINESS, LIVENESS = (2, 5, 3), (10, 10, 6)
-# The startup probe waits in one process for a server that is not there yet: for so many seconds of the time that it may take.
-WAIT, STARTUP = 10, 30
+# The startup probe waits in one process for a server that is not there yet: for WAIT seconds, and has all of its own time after that.
+WAIT, STARTUP = 10, 40
 
 
 def spec(name: str, image: str, options: Deploy, *, env: str | None = None, python: str = "python3") -> dict[str, Any]:

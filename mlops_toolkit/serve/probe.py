@@ -33,7 +33,7 @@ MODELS = "/models"
 ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address to listen on, and where that is reached from here
 BUSY = (429, 503)
 LOADING = ("is being loaded", "is not loaded yet")  # as the server says it (models.Served.reason)
-LOOK = 0.1  # seconds between two looks at a server that is not there yet
+LOOK, SELDOM = 0.1, 1.0  # seconds between two looks at a server that is not there yet, and at most at one that loads: it logs each
 LONGEST = 500  # characters of what a server said
 
 
@@ -122,15 +122,17 @@ def patient(roots: Sequence[Path], asker: Asker, wait: float) -> list[dict[str, 
     """
     import numpy  # noqa: F401 -- while there is time
 
-    end = min(time.monotonic() + wait, asker.end - 1.0)
+    end, pause = min(time.monotonic() + wait, asker.end - 1.0), LOOK
     while True:
         try:
             return probe(roots, asker)
         except Wrong as wrong:
             loads = wrong.name == "no-answer" or (wrong.name == "not-ready" and any(one in wrong.message for one in LOADING))
-            if not loads or time.monotonic() + LOOK > end:
+            if not loads or time.monotonic() + pause > end:
                 raise
-        time.sleep(LOOK)
+            again = LOOK if wrong.name == "no-answer" else min(2 * pause, SELDOM)
+        time.sleep(pause)
+        pause = again
 
 
 def _model(place: places.Place, asker: Asker) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def order(target: Any, version: str, image: str | None, **more: Any) -> Order:
         "strategy": "blue-green",
         "watch": 2.0,
         "drain": 5.0,
-        "start": 90.0,
+        "start": 180.0,
         "limits": Limits(latency=None, predictions=None),
     }
     return Order(f"order-{time.time_ns()}", NAME, "test", "deploy" if image else "rollback", release, **{**known, **more})

@@ -32,7 +32,7 @@ ASKED = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [
 PATH = "/v2/models/m/infer"
 CPU = Resources(cpu=0.6)  # on a node of two
 # Of an order, where nothing is said about them; versions of the model say which they are, and a loaded machine says nothing of latency.
-QUICK: dict[str, Any] = {"watch": 2.0, "drain": 5.0, "start": 90.0, "limits": Limits(latency=None, predictions=None)}
+QUICK: dict[str, Any] = {"watch": 2.0, "drain": 5.0, "start": 180.0, "limits": Limits(latency=None, predictions=None)}
 
 
 @dataclass

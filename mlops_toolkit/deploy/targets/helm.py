@@ -32,6 +32,7 @@ from mlops_toolkit.system import proc
 CHART = Path(__file__).resolve().parent.parent / "chart"
 HELD = 15.0  # seconds for which the Lease is ours after we die
 MORE = 60.0  # seconds beyond those in which pods must start, for all that is around them
+BACK = 120.0  # seconds that the way back has, at least
 GOOD = ("deployed", "superseded")
 
 
@@ -185,11 +186,13 @@ class HelmTarget:
             return _helm(reached, *words, timeout=start + MORE)
 
     def _restored(self, reached: Kubectl, revision: int | None, start: float) -> None:
-        """EnvironmentFailure `helm-failed`: then nothing is as it should be, and Helm's words say why."""
-        if revision is None:
-            done = _helm(reached, "uninstall", self.name, "--wait", "--timeout", f"{start:.0f}s", timeout=start + MORE)
-        else:
-            done = _helm(reached, "rollback", self.name, str(revision), "--wait", "--timeout", f"{start:.0f}s", timeout=start + MORE)
+        """EnvironmentFailure `helm-failed`: then nothing is as it should be, and Helm's words say why.
+
+        start: of what goes; what comes back once started well, and is not left half done because that was short.
+        """
+        seconds = max(start, BACK)
+        words = ["uninstall", self.name] if revision is None else ["rollback", self.name, str(revision)]
+        done = _helm(reached, *words, "--wait", "--timeout", f"{seconds:.0f}s", timeout=seconds + MORE)
         if done.status:
             raise EnvironmentFailure(
                 "helm-failed", f"Helm cannot go back: {done.trouble}", where=self.name, hint=f"`helm history {self.name}` says more"
