@@ -131,10 +131,9 @@ def _of_container(pod: str, one: Mapping[str, Any]) -> Cause | None:
         return None
     if ended.get("reason") == "OOMKilled":
         return Cause("out-of-memory", OUT_OF_MEMORY, for_ever=restarts >= 1)
-    if reason == "CrashLoopBackOff" or restarts >= 2 or (now_ended and restarts >= 1):
-        text = f"it ends by itself, with {ended.get('exitCode')}, {restarts + now_ended} times"
-        return Cause("does-not-start", text, for_ever=restarts + now_ended >= 2, log_of=(pod, not now_ended))
-    return None
+    times = restarts + now_ended
+    text = f"it ends by itself, with {ended.get('exitCode')}, {'once' if times == 1 else f'{times} times'}"
+    return Cause("does-not-start", text, for_ever=times >= 2, log_of=(pod, not now_ended))
 
 
 def ended(pods: Iterable[Mapping[str, Any]]) -> str:

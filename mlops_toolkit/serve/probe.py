@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MODELS = "/models"
 ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address to listen on, and where that is reached from here
 BUSY = (429, 503)
-LOADING = ("is being loaded", "is not loaded yet")  # as the server says it (models.Served.reason)
+LOADING = ("is being loaded", "is not loaded yet", "nothing was looked for yet")  # as the server says it (models.Served.reason)
 LOOK, SELDOM = 0.1, 1.0  # seconds between two looks at a server that is not there yet, and at most at one that loads: it logs each
 LONGEST = 500  # characters of what a server said
 

@@ -57,7 +57,15 @@ def probed(said: str) -> dict[str, Any]:
         (refused(QUOTA), [], [], "quota", True, "the quota small has no room: pods=1 are asked for, pods=1 are used, of pods=1"),
         (refused(SECURITY), [], [], "admission-refused", True, "pod security refuses it"),
         (refused(HOOK), [], [], "admission-refused", True, "only signed images"),
-        ({}, [waiting("CrashLoopBackOff", "", 2, exitCode=3, reason="Error")], [], "does-not-start", True, "ends by itself, with 3"),
+        ({}, [waiting("CrashLoopBackOff", "", 2, exitCode=3, reason="Error")], [], "does-not-start", True, "with 3, 2 times"),
+        (
+            {},
+            [waiting("", "", 1, exitCode=3, reason="Error")],
+            [probed("refused")],
+            "does-not-start",
+            False,
+            "ends by itself, with 3, once",
+        ),
         (
             {},
             [waiting("CrashLoopBackOff", "", 1, exitCode=137, reason="OOMKilled")],
