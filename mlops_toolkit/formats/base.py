@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# The order in which a model is asked for: wrappers of scikit-learn's kind before scikit-learn itself.
+# The order in which a model is asked for: wrappers of scikit-learn's kind before scikit-learn itself, Keras (whose models are torch's
+# modules where torch computes them) before torch.
 FORMATS: dict[str, str] = {
     "onnx": "mlops_toolkit.formats.onnx:FORMAT",
     "xgboost": "mlops_toolkit.formats.xgboost:FORMAT",
     "lightgbm": "mlops_toolkit.formats.lightgbm:FORMAT",
     "skops": "mlops_toolkit.formats.skops:FORMAT",
-    "safetensors": "mlops_toolkit.formats.torch:FORMAT",
     "keras": "mlops_toolkit.formats.keras:FORMAT",
+    "safetensors": "mlops_toolkit.formats.torch:FORMAT",
     "saved-model": "mlops_toolkit.formats.saved_model:FORMAT",
     "handler": "mlops_toolkit.formats.handler:FORMAT",
 }

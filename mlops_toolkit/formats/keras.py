@@ -1,7 +1,12 @@
-"""Keras 3's `.keras` file, loaded in safe mode: a layer that carries code of its own (a Lambda) is refused."""
+"""Keras 3's `.keras` file, loaded in safe mode: a layer that carries code of its own (a Lambda, a wrapped torch module) is refused."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.signature import Arrays, Signature
 
 FILE = "model.keras"
+BACKENDS = ("tensorflow", "torch", "jax")
 
 
 class Keras:
@@ -18,14 +24,14 @@ class Keras:
 
     name, framework = "keras", "keras"
     words: tuple[str, ...] = ()
-    packages = ("keras", "numpy")  # and the backend that is installed
+    packages = ("keras", "numpy")  # and the backend that it was trained with
 
     def takes(self, model: Any) -> bool:
         return kind_of(model, "keras") and callable(getattr(model, "predict_on_batch", None))
 
     def write(self, model: Any, folder: Path, wanted: Wanted) -> Part:
         model.save(folder / FILE)
-        part = Part(self.name, FILE)
+        part = Part(self.name, FILE, {"backend": str(package("keras", "keras").backend.backend())})
         try:
             self.read(folder, part)
         except InvalidFile as error:
@@ -37,7 +43,8 @@ class Keras:
         return part
 
     def read(self, folder: Path, part: Part) -> Any:
-        keras = package("keras", "keras")
+        with _backend(part.options.get("backend")):
+            keras = package("keras", "keras")
         try:
             return keras.saving.load_model(folder / part.file, safe_mode=True, compile=False)
         except (ValueError, TypeError, OSError, KeyError) as error:
@@ -63,6 +70,23 @@ class Keras:
             return {name: np.asarray(value) for name, value in zip(ours, several, strict=True)}
 
         return answer
+
+
+@contextlib.contextmanager
+def _backend(name: object) -> Iterator[None]:
+    """Keras is imported with the backend that the model was saved with, where nobody has chosen another and that one is installed.
+
+    Keras reads the variable once, when it is imported; without it it takes TensorFlow, which an image of another backend does not have.
+    """
+    chosen = "keras" in sys.modules or os.environ.get("KERAS_BACKEND")
+    if chosen or name not in BACKENDS or importlib.util.find_spec(str(name)) is None:
+        yield
+        return
+    os.environ["KERAS_BACKEND"] = str(name)
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_BACKEND"]
 
 
 FORMAT = Keras()

@@ -70,8 +70,9 @@ class Described:
             listed = [(model.name, list(versions(model)), model.newest) for model in self._models.known.values()]
             shown = [openapi.shown(name, answering, newest.loaded) for name, answering, newest in sorted(listed) if newest is not None]
             token = bool(self._settings.token or self._settings.token_file)
-            made = orjson.dumps(openapi.description(shown, version=__version__, token=token, repository=self._settings.repository))
-            self._kept["openapi"] = made
+            settings = self._settings
+            told = openapi.description(shown, version=__version__, token=token, repository=settings.repository, opened=settings.open)
+            made = self._kept["openapi"] = orjson.dumps(told)
         return made
 
     def page(self) -> tuple[bytes, bytes]:

@@ -66,11 +66,13 @@ def shown(name: str, versions: Sequence[str], loaded: Loaded) -> Shown:
     return Shown(name, tuple(versions), signature, *first)
 
 
-def description(models: Sequence[Shown], *, version: str, token: bool = False, repository: bool = False) -> dict[str, Any]:
+def description(
+    models: Sequence[Shown], *, version: str, token: bool = False, repository: bool = False, opened: Sequence[str] = ()
+) -> dict[str, Any]:
     """The document for /openapi.json; the same models give the same document.
 
-    token: whether requests need a bearer token (health, metrics and the page may be open all the same). repository: whether clients may
-    load and unload models.
+    token: whether requests need a bearer token; opened: of `health`, `metrics` and `page`, what is answered without. repository: whether
+    clients may load and unload models.
     """
     paths: dict[str, Any] = dict(_server())
     parts: dict[str, Any] = {"Error": _error()}
@@ -100,7 +102,18 @@ def description(models: Sequence[Shown], *, version: str, token: bool = False, r
     if token:
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]
+        for path in paths:
+            if _kind(path) in opened:
+                for operation in paths[path].values():
+                    operation["security"] = []
     return made
+
+
+def _kind(path: str) -> str:
+    """Of the paths that may be open to everybody, what they are called in the settings."""
+    if path.startswith("/v2/health/") or path.endswith("/ready"):
+        return "health"
+    return {"/metrics": "metrics", "/": "page", "/openapi.json": "page"}.get(path, "")
 
 
 def _error() -> dict[str, Any]:
@@ -250,10 +263,12 @@ def _predict(model: Shown, key: str) -> dict[str, Any]:
     content = _json({"$ref": f"#/components/schemas/{key}.rows"}, asked)
     flat = all(len(tensor.shape) == 1 for tensor in inputs)
     if flat or (only is not None and len(only.shape) == 2 and only.labels):
-        content["text/csv"] = {"schema": {"type": "string", "description": "a first line of names, then a row each"}}
+        content["text/csv"] = {"schema": {"type": "string", "minLength": 2, "description": "a first line of names, then a row each"}}
     if flat:
         fields = {tensor.name: {"type": "string", **({"format": "binary"} if tensor.files else {})} for tensor in inputs}
-        content["multipart/form-data"] = {"schema": {"type": "object", "required": list(fields), "properties": fields}}
+        # of a model with one input a field may be called anything
+        asks = {"required": list(fields)} if only is None else {"minProperties": 1}
+        content["multipart/form-data"] = {"schema": {"type": "object", "properties": fields, **asks}}
     if only is not None and flat and only.dtype == "BYTES":
         kind = "*/*" if only.files else "text/plain"
         content[kind] = {"schema": {"type": "string", "description": "one example as the whole body"}}

@@ -24,8 +24,13 @@ def scalar(tensor: Tensor, *, out: bool = False) -> Schema:
     if kind.kind in "iu":
         info = np.iinfo(kind)
         return {"type": "integer", "minimum": int(info.min), "maximum": int(info.max)}
-    high = float(np.finfo(kind).max)
-    bounds: Schema = {} if kind.itemsize == 8 else {"minimum": -high, "maximum": high}
+    bounds: Schema = {}
+    if kind.itemsize < 8:
+        most = np.finfo(kind).max
+        high = (
+            float(most) + float(most - np.nextafter(most, kind.type(0))) / 2
+        )  # what lies below is rounded to the largest number that there is, not to infinity
+        bounds = {"exclusiveMinimum": -high, "exclusiveMaximum": high}
     return {"type": ["number", "null"] if out or tensor.missing else "number", **bounds}
 
 
@@ -97,14 +102,18 @@ def _tensor(tensor: Tensor, *, out: bool) -> Schema:
         "required": ["binary_data_size"],
         "properties": {"binary_data_size": {"type": "integer", "minimum": 0}},
     }
-    shape = [{"type": "integer", "minimum": 1} if length is None else {"const": length} for length in tensor.shape]
+    any_ = {"type": "integer", "minimum": 1}
+    # of answers less is said: there are readers of OpenAPI that take prefixItems in one for an error
+    lengths: Schema = (
+        {"items": any_} if out else {"prefixItems": [any_ if length is None else {"const": length} for length in tensor.shape]}
+    )
     return {
         "type": "object",
         "description": noted(tensor),
         "required": ["name", "shape", "datatype"],
         "properties": {
             "name": {"const": tensor.name},
-            "shape": {"type": "array", "prefixItems": shape, "minItems": len(shape), "maxItems": len(shape)},
+            "shape": {"type": "array", **lengths, "minItems": len(tensor.shape), "maxItems": len(tensor.shape)},
             "datatype": {"const": tensor.dtype},
             "data": {"description": "row-major, flat" + ("" if out else " or nested"), **_any(forms)},
         },

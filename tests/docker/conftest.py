@@ -28,7 +28,6 @@ from tests.world.registry import Running, open_registry
 __all__ = ["open_registry"]
 # As a careful platform runs it: nothing may be written, nobody may become somebody else, memory ends somewhere.
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "1g", "--pids-limit", "200")
-FRAMEWORKS, TENSORFLOW = ("sklearn-pipeline", "xgboost", "torch-module"), ("keras",)
 
 
 @pytest.fixture(scope="session")

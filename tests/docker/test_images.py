@@ -14,7 +14,7 @@ from mlops_toolkit.errors import CommandFailed
 from mlops_toolkit.image import docker as built
 from mlops_toolkit.image import engine
 from mlops_toolkit.image.wanted import Pushed, Wanted
-from tests.docker.conftest import FRAMEWORKS, TENSORFLOW, Container, arrays, asked
+from tests.docker.conftest import Container, arrays, asked
 from tests.world import images
 
 pytestmark = pytest.mark.docker
@@ -26,10 +26,14 @@ def at(wanted: Wanted, made: Pushed) -> str:
     return f"{wanted.repository.name}@{made.digest}"
 
 
-@pytest.mark.parametrize("name", [*FRAMEWORKS, *TENSORFLOW, "topics"])
+# Served by TensorFlow itself, whose packages take minutes to bring and to pack.
+TENSORFLOW = [pytest.param(name, marks=pytest.mark.long) for name in ("keras-itself", "tensorflow-module")]
+
+
+@pytest.mark.parametrize("name", ["sklearn-pipeline", "xgboost", "torch-module", "keras", "topics", *TENSORFLOW])
 def test_a_container_answers_as_the_training_process_did(name: str, saved: Path, published: Publish, start: Start) -> None:
-    """scikit-learn, XGBoost, PyTorch, Keras and a text handler with a package, on real data: labels and texts exactly, numbers to what single
-    precision carries; run read-only, without rights, as nobody.
+    """scikit-learn, XGBoost, PyTorch, Keras, a SavedModel and a text handler with a package, on real data: labels and texts exactly, numbers to
+    what single precision carries; run read-only, without rights, as nobody.
     """
     container = start(at(*published(name)))
     container.until_ready()

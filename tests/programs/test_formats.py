@@ -29,16 +29,19 @@ TORCH: dict[str, tuple[str, str, str]] = {
     "lightgbm": ("lightgbm", "lightgbm", "Booster"),
     "torch-module": ("safetensors", "onnx", "InferenceSession"),
     "torch-builder": ("safetensors", "onnx", "Bag"),
+    "keras-on-torch": ("keras", "keras", "Sequential"),
 }
 TENSORFLOW: dict[str, tuple[str, str, str]] = {
     "keras": ("keras", "onnx", "Sequential"),
+    "keras-itself": ("keras", "keras", "Sequential"),
     "tensorflow-module": ("saved-model", "saved-model", "_UserObject"),
 }
 
 
-def python(program: str, script: str, *arguments: str, cwd: Path, expected: int = 0) -> str:
-    """What a script prints under the environment of a program, in a process of its own."""
+def python(program: str, script: str, *arguments: str, cwd: Path, expected: int = 0, **more: str) -> str:
+    """What a script prints under the environment of a program, in a process of its own. more: variables for it."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {"KERAS_HOME": str(cwd / ".keras"), **more}
     words = [str(environment(program) / "python"), str(HERE / "frameworks" / script), *arguments]
     done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == expected, done.stdout[-3000:] + done.stderr[-3000:]
@@ -47,7 +50,7 @@ def python(program: str, script: str, *arguments: str, cwd: Path, expected: int 
 
 def train(folder: Path) -> None:
     """All of them, each in a folder below this one."""
-    python("frameworks", "train.py", str(folder), *TORCH, cwd=folder)
+    python("frameworks", "train.py", str(folder), *TORCH, cwd=folder, KERAS_BACKEND="torch")
     python("tensorflow", "train.py", str(folder), *TENSORFLOW, cwd=folder)
 
 
@@ -92,9 +95,10 @@ def test_a_fresh_process_answers_as_the_training_process_did(
 
 
 def test_what_would_run_code_is_not_saved(tmp_path: Path) -> None:
-    """Of each framework the one thing that carries code: an estimator of one's own, a Lambda layer, a graph that writes files."""
-    for program, kinds in (("frameworks", ("sklearn", "torch")), ("tensorflow", ("keras", "tensorflow"))):
-        for line in python(program, "hostile.py", *kinds, cwd=tmp_path).splitlines():
+    """Of each framework what carries code: an estimator of one's own, a Lambda layer, a module in a layer, a graph that writes files."""
+    rows = {"frameworks": ("torch", "sklearn", "torch", "keras_of_torch"), "tensorflow": ("tensorflow", "keras", "tensorflow")}
+    for program, (backend, *kinds) in rows.items():
+        for line in python(program, "hostile.py", *kinds, cwd=tmp_path, KERAS_HOME="/nowhere", KERAS_BACKEND=backend).splitlines():
             said = json.loads(line)
             assert said["error"] in ("executing-format", "no-way-back"), said
     assert not list(tmp_path.iterdir())  # nothing was saved, and nothing ran

@@ -50,6 +50,14 @@ def keras() -> Any:
     return k.Sequential([k.Input((3,)), k.layers.Lambda(lambda x: x * 2), k.layers.Dense(2)])
 
 
+def keras_of_torch() -> Any:
+    """A module of torch in a layer of Keras: its file holds a pickle."""
+    import keras as k
+    import torch as t
+
+    return k.Sequential([k.Input((3,)), k.layers.TorchModuleWrapper(t.nn.Linear(3, 2))])
+
+
 def tensorflow() -> Any:
     import tensorflow as tf
 

@@ -210,6 +210,24 @@ def trained(net: Any, x: Any, y: Any) -> None:
 
 @model
 def keras() -> Made:
+    return dense()
+
+
+@model
+def keras_itself() -> Made:
+    """The same, served by Keras: no conversion is asked for."""
+    asked, rows, answers = dense()
+    return {**asked, "onnx": False}, rows, answers
+
+
+@model
+def keras_on_torch() -> Made:
+    """The same, computed by PyTorch, whose modules such models are too."""
+    asked, rows, answers = dense()
+    return {**asked, "onnx": False}, rows, answers
+
+
+def dense() -> Made:
     import keras as k
 
     x, y = digits("float32")

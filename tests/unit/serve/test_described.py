@@ -37,6 +37,14 @@ class Model:
     def predict(self, inputs):
         return {"length": [len(one) for one in inputs["file"]]}
 """
+SINGLE = """
+class Model:
+    def load(self, folder):
+        pass
+
+    def predict(self, inputs):
+        return {"sum": inputs["input"].clip(-1, 1).sum(axis=1)}
+"""
 WORDS = ["", "a", "größer", "x" * 300, "\0", '"', "\u2028", "NaN", "1"]
 
 
@@ -69,7 +77,8 @@ def instance(schema: Any, dice: random.Random, whole: Any) -> Any:
         edges = [schema.get("minimum", -(2**63)), schema.get("maximum", 2**63 - 1), 1, 2, 3]
         return dice.choice([edge for edge in edges if schema.get("minimum", edge) <= edge <= schema.get("maximum", edge)])
     if kind == "number":
-        return dice.choice([0, -1, 0.5, 1e-300, schema.get("minimum", -1e308), schema.get("maximum", 1e308)])
+        high = float(np.nextafter(schema.get("exclusiveMaximum", 1e308), 0))
+        return dice.choice([0, -1, 0.5, 1e-300, -high, high])
     return {"boolean": dice.random() < 0.5, "null": None, "string": dice.choice(WORDS)}[kind]
 
 
@@ -82,18 +91,22 @@ def test_what_is_made_of_the_description_is_answered_as_described(tmp_path: Path
     }
     (tmp_path / "models").mkdir()
     (tmp_path / "frame").mkdir()
-    for name, code, example in (("frame", FRAME, frame), ("files", FILES, [b"\x89PNG\0", b""])):
+    for name, code, example in (
+        ("frame", FRAME, frame),
+        ("files", FILES, [b"\x89PNG\0", b""]),
+        ("single", SINGLE, np.ones((2, 3), np.float32)),
+    ):
         (tmp_path / "predict.py").write_text(code)
         mlops.save(
             tmp_path / "predict.py",
             tmp_path / "models" / name,
             example=example,
-            labels=None if name == "files" else {"score": ["no", "yes"], "label": ["no", "yes"]},
+            labels=None if name != "frame" else {"score": ["no", "yes"], "label": ["no", "yes"]},
         )
     statuses: dict[int, int] = {}
     dice = random.Random(5)
     with serving(tmp_path / "models") as process:
-        for name in ("frame", "files"):
+        for name in ("frame", "files", "single"):
             process.until(f"model {name}")
         with Connection(process.port) as first:
             document = first.ask("GET", "/openapi.json").json()

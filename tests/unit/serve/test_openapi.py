@@ -15,6 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mlops_toolkit.formats.load import load
 from mlops_toolkit.serve import openapi, people, schemas, tensors
+from mlops_toolkit.serve.app import route_of
 from mlops_toolkit.serve.people import Shape
 from mlops_toolkit.serve.refusals import Refused
 from tests.unit.formats.saved import save
@@ -29,6 +30,17 @@ def test_the_description_is_valid(names: list[str]) -> None:
     OpenAPIV31SpecValidator(json.loads(json.dumps(made))).validate()
     assert ("/predict" in made["paths"]) is (len(names) == 1)
     assert "/v2/models/tokens%20%28%C3%BC%2Fx%29/versions/{version}/infer" in made["paths"] or "tokens" not in names
+
+
+def test_what_is_open_to_everybody_is_described_as_open() -> None:
+    """By the routes that answer without a token, not by a list of their own."""
+    made = openapi.description(
+        [openapi.Shown("m", ("1",), ALL["frame"])], version="1", token=True, repository=True, opened=["health", "page"]
+    )
+    for path, operations in made["paths"].items():
+        route, *_ = route_of(path.encode())
+        for operation in operations.values():
+            assert operation.get("security") == ([] if route.open in ("health", "page") else None), path
 
 
 def test_a_saved_models_golden_example_is_the_example(tmp_path: Path) -> None:
