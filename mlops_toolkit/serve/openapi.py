@@ -267,7 +267,7 @@ def _predict(model: Shown, key: str) -> dict[str, Any]:
     if flat:
         fields = {tensor.name: {"type": "string", **({"format": "binary"} if tensor.files else {})} for tensor in inputs}
         # of a model with one input a field may be called anything
-        asks = {"required": list(fields)} if only is None else {"minProperties": 1}
+        asks: dict[str, Any] = {"required": list(fields)} if only is None else {"minProperties": 1}
         content["multipart/form-data"] = {"schema": {"type": "object", "properties": fields, **asks}}
     if only is not None and flat and only.dtype == "BYTES":
         kind = "*/*" if only.files else "text/plain"

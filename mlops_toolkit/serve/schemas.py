@@ -27,9 +27,7 @@ def scalar(tensor: Tensor, *, out: bool = False) -> Schema:
     bounds: Schema = {}
     if kind.itemsize < 8:
         most = np.finfo(kind).max
-        high = (
-            float(most) + float(most - np.nextafter(most, kind.type(0))) / 2
-        )  # what lies below is rounded to the largest number that there is, not to infinity
+        high = float(most) + float(most - np.nextafter(most, kind.type(0))) / 2  # below it: rounded to the largest number, not to infinity
         bounds = {"exclusiveMinimum": -high, "exclusiveMaximum": high}
     return {"type": ["number", "null"] if out or tensor.missing else "number", **bounds}
 
