@@ -36,7 +36,7 @@ def test_a_container_answers_as_the_training_process_did(name: str, saved: Path,
     what single precision carries; run read-only, without rights, as nobody.
     """
     container = start(at(*published(name)))
-    container.until_ready()
+    container.until_ready(300)  # TensorFlow takes its time to be imported
     rows, wanted = asked(saved, name)
     found = container.infer(name, rows)
     for output, value in wanted.items():

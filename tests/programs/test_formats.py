@@ -65,13 +65,14 @@ def answered(saved: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What each answers in either form; those that are served as ONNX in a process of their own, where no framework may be imported."""
     found = {}
     for program, models in (("frameworks", TORCH), ("tensorflow", TENSORFLOW)):
-        onnx = [name for name, row in models.items() if row[1] == "onnx"]
-        for form, names in (("native", list(models)), ("served", onnx), ("served", [name for name in models if name not in onnx])):
-            said = python(program, "answer.py", form, *(str(saved / name) for name in names), cwd=saved)
+        onnx = [f"served:{saved / name}" for name, row in models.items() if row[1] == "onnx"]
+        others = [f"{form}:{saved / name}" for name in models for form in ("native", "served") if f"{form}:{saved / name}" not in onnx]
+        for asked in (onnx, others):
+            said = python(program, "answer.py", *asked, cwd=saved)
             for line in said.splitlines():
                 if line.startswith("{"):
                     one = json.loads(line)
-                    found[one["model"], form] = one
+                    found[one["model"], one["form"]] = one
     return found
 
 

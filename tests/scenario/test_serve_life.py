@@ -263,9 +263,9 @@ def test_memory_stays_what_it_is(tmp_path: Path) -> None:
                 loads = [Load(process.port, raw, clients=1, fresh=place % 2 == 1) for place, raw in enumerate(kinds)]
                 for load in loads:
                     load.__enter__()
-                time.sleep(0.8)
-                model(models, f"[{next(weights)}, 1, 0, 0]")
                 time.sleep(0.4)
+                model(models, f"[{next(weights)}, 1, 0, 0]")
+                time.sleep(0.3)
                 for load in loads:
                     load.stop()
                     assert load.dropped == []

@@ -1,6 +1,6 @@
 """Load saved models in a process that knows nothing of their training; print how their answers differ from those of the training process.
 
-python answer.py native|served FOLDER…
+python answer.py native:FOLDER served:FOLDER …
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ def mlops_name(array: Any) -> str:
     return {"f": "FP", "i": "INT", "u": "UINT"}.get(array.dtype.kind, "?") + str(array.dtype.itemsize * 8)
 
 
-for name in sys.argv[2:]:
-    said = answered(Path(name), served=sys.argv[1] == "served")
-    print(json.dumps({"model": Path(name).name, **said, "imported": sorted({module.partition(".")[0] for module in sys.modules})}))
+for asked in sys.argv[1:]:
+    form, _, name = asked.partition(":")
+    said = answered(Path(name), served=form == "served")
+    print(
+        json.dumps(
+            {"model": Path(name).name, "form": form, **said, "imported": sorted({module.partition(".")[0] for module in sys.modules})}
+        )
+    )
