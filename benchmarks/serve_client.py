@@ -26,14 +26,17 @@ TICK = 0.001
 class Connection(asyncio.Protocol):
     """One that sends a request and tells what came back: its status (0: the connection ended instead) and body."""
 
-    def __init__(self, told: Callable[[Connection, int, bytes], None]) -> None:
-        self.told = told
-        self.open, self.asked, self.begun = False, False, 0.0
+    def __init__(self, told: Callable[[Connection, int, bytes], None], first: bytes = b"", begun: float = 0.0) -> None:
+        self.told, self.first = told, first  # asked as soon as it is there; a server that has too many may answer before
+        self.open, self.asked, self.begun = False, bool(first), begun
+        self.last = False  # whether the server ends it after this answer
         self.status, self.missing = 0, -1  # bytes of the body that are still to come; -1 before its head is here
         self.parts: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
         self.transport, self.open = transport, True
+        if self.first:
+            transport.write(self.first)
 
     def ask(self, raw: bytes, begun: float) -> None:
         self.begun, self.asked = begun, True
@@ -47,13 +50,14 @@ class Connection(asyncio.Protocol):
             self.parts = [rest if found else data]
             if not found:
                 return
-            self.status = int(head[9:12])
+            self.status, self.last = int(head[9:12]), b"\r\nconnection: close" in head.lower()
             self.missing = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]) - len(rest)
         else:
             self.parts.append(data)
             self.missing -= len(data)
-        if self.missing <= 0:
+        if self.missing <= 0 and self.asked:
             self.asked = False
+            self.open = self.open and not self.last
             self.told(self, self.status, b"".join(self.parts))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,6 +151,7 @@ class Arrivals:
             self.idle.append(connection)
         else:
             self.made -= 1
+            connection.transport.close()
 
     def arrive(self, at: float) -> None:
         self.out += 1
@@ -167,12 +172,11 @@ class Arrivals:
 
     async def _new(self, at: float) -> None:
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(lambda: Connection(self.told), "127.0.0.1", self.port)
+            new = lambda: Connection(self.told, self.raw, at)
+            await asyncio.get_running_loop().create_connection(new, "127.0.0.1", self.port)
         except OSError:
             self.made, self.out = self.made - 1, self.out - 1
             self.counts.add(0, b"", time.perf_counter() - at)
-        else:
-            connection.ask(self.raw, at)
 
     async def run(self, seconds: float) -> dict[str, Any]:
         begun, sent = time.perf_counter(), 0
