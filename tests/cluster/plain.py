@@ -14,7 +14,7 @@ from mlops_toolkit.deploy.manifests import READINESS, restricted_container, rest
 from tests.cluster.site import CPU, NAME, Site
 from tests.needs import require
 
-TIMEOUT = 25  # seconds that both are told to wait for a release
+TIMEOUT, LONG = 25, 180  # seconds that both are told to wait for a bad release, and for a good one
 KINDS = {"good": "a good release", "crash": "an image that cannot start", "failing": "a model that fails every third request"}
 
 
@@ -49,12 +49,12 @@ def things(image: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Tool:
-    """install, change (whether the new one is live), back. by_itself: whether one that does not come up is taken back."""
+    """install, change (for so many seconds at most; whether the new one is live), back. by_itself: whether one that does not come up is taken back."""
 
     name: str
     by_itself: bool
     install: Callable[[Site, str, Path], None]
-    change: Callable[[Site, str, Path], bool]
+    change: Callable[[Site, str, Path, int], bool]
     back: Callable[[Site, Path], None]
 
 
@@ -63,7 +63,7 @@ def _kubectl(site: Site, *words: str, stdin: str | None = None) -> bool:
     return subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=240, check=False).returncode == 0
 
 
-def _status(site: Site, seconds: int = TIMEOUT) -> bool:
+def _status(site: Site, seconds: int) -> bool:
     return _kubectl(site, "rollout", "status", f"deployment/{NAME}", f"--timeout={seconds}s")
 
 
@@ -72,9 +72,9 @@ def _applied(site: Site, image: str, _: Path) -> None:
     assert _status(site, 120)
 
 
-def _set(site: Site, image: str, _: Path) -> bool:
+def _set(site: Site, image: str, _: Path, seconds: int) -> bool:
     assert _kubectl(site, "set", "image", f"deployment/{NAME}", f"model={image}")
-    went = _status(site)
+    went = _status(site, seconds)
     if not went:
         _undone(site, Path())
     return went
@@ -99,7 +99,7 @@ def _helm(site: Site, *words: str) -> bool:
     return subprocess.run(command, env=env, capture_output=True, timeout=300, check=False).returncode == 0
 
 
-def _upgraded(site: Site, image: str, folder: Path, seconds: int = TIMEOUT) -> bool:
+def _upgraded(site: Site, image: str, folder: Path, seconds: int) -> bool:
     return _helm(
         site, "upgrade", "--install", NAME, str(_chart(folder)), "--atomic", "--timeout", f"{seconds}s", "--set-string", f"image={image}"
     )
