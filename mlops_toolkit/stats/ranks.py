@@ -104,15 +104,13 @@ class Standing:
 
 def standing(scores: npt.NDArray[Any], positive: Mask) -> Standing:
     """Of scores and kinds (n,); ValueError where a score is NaN."""
-    key, low = _sorted(scores, positive)
+    key, low = _sorted(scores)
     n, kind, below = len(key), _kind(len(scores)), np.uint64((1 << low) - 1)
     alike, ranked = _alike(key, below), np.empty(n, bool)
-    for start in range(0, n, ROWS):  # pieces that stay in the cache; what is left of each whole number is its row
-        some = key[start : start + ROWS]
-        some &= below
-        np.bitwise_and(some, np.uint64(1), out=ranked[start : start + ROWS], casting="unsafe")
-        some >>= np.uint64(1)
     rows: Rows = key.view(np.int64)
+    for start in range(0, n, ROWS):  # pieces that stay in the cache; what is left of each whole number is its row
+        key[start : start + ROWS] &= below
+        positive.take(rows[start : start + ROWS], out=ranked[start : start + ROWS], mode="clip")  # "raise" would copy it first
     if len(alike):
         last = _told_apart(scores, rows, alike)
         if last is not None:
@@ -149,20 +147,17 @@ def _with_ties(order: Ranking, ranked: Mask) -> Standing:
     )
 
 
-def _sorted(scores: npt.NDArray[Any], positive: Mask | None) -> tuple[npt.NDArray[np.uint64], int]:
-    """Sorted whole numbers: the leading bits of the score, the row and (where asked for) the kind; and how many bits are not the score's."""
-    n, more = len(scores), 0 if positive is None else 1
-    low = max(1, (n - 1).bit_length()) + more
+def _sorted(scores: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint64], int]:
+    """Sorted whole numbers: the leading bits of the score, and the row; and how many bits are the row's."""
+    n = len(scores)
+    low = max(1, (n - 1).bit_length())
     key, below = np.empty(n, np.uint64), np.uint64((1 << low) - 1)
-    rows = np.arange(min(n, ROWS), dtype=np.uint64) << np.uint64(more)
-    tail = np.empty_like(rows)
+    rows = np.arange(min(n, ROWS), dtype=np.uint64)
     for start in range(0, n, ROWS):
         some, part = scores[start : start + ROWS], key[start : start + ROWS]
-        row = np.add(rows[: len(some)], np.uint64(start << more), out=tail[: len(some)])
-        if positive is not None:
-            row |= positive[start : start + ROWS]
         _falling(some, below, part)
-        part |= row
+        part |= rows[: len(some)]  # within the piece: what comes before it stands in bits of its own
+        part |= np.uint64(start)
     key.sort()
     return key, low
 
@@ -174,7 +169,7 @@ def _kind(n: int) -> Any:
 
 def ranking(scores: npt.NDArray[Any]) -> Ranking:
     """The order of scores (n,), float32 or float64, −0.0 being 0.0. ValueError where one is NaN: it has no place in an order."""
-    key, low = _sorted(scores, None)
+    key, low = _sorted(scores)
     below = np.uint64((1 << low) - 1)
     rows = (key & below).astype(_kind(len(scores)))
     alike = _alike(key, below)
