@@ -24,7 +24,7 @@ __all__ = ["Paired", "paired", "paired_many"]
 
 Rows = npt.NDArray[Any]
 
-_BATCH = 1 << 19  # rows
+_BATCH = 1 << 16  # rows: what is copied of them stays in the cache until it is read
 
 
 def paired(metric: Metric, baseline: Sample, head: Sample, *, confidence: float = 0.95, rows: Rows | None = None) -> Paired:
@@ -57,31 +57,36 @@ def paired_many(
     joint = _joint(baseline, head) if any(metric.slope for metric in metrics) else None
     work = _Work(metrics, baseline, replace(head), joint, confidence, tolerance or {})
     asked = {"": None} if rows_by_slice is None else rows_by_slice
-    batches = list(_batches({name: rows for name, rows in asked.items() if rows is not None}))
-    several = sum(len(rows) for batch in batches for rows in batch.values()) >= head.n
+    slices = {name: rows for name, rows in asked.items() if rows is not None}
+    several = sum(map(_many, slices.values())) >= head.n
     found: dict[str, tuple[Paired, ...]] = {}
     with (
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),  # what is not finite in the end has a named state or no interval
         beside(head.n if several and work.by_rows else 0) as start,
     ):
-        whole = work.whole_of(start) if len(batches) < len(asked) else None  # first: slices look things up in it
-        for batch in batches:
-            found |= zip(batch, work.batch(list(batch.values()), start), strict=True)
+        whole = work.whole_of(start) if len(slices) < len(asked) else None  # first: slices look things up in it
+        parts = [(batch, start(work.batch, [slices[name] for name in batch])) for batch in _batches(slices)]
+        for batch, answers in parts:
+            found |= zip(batch, answers(), strict=True)
         of_all = whole() if whole else ()
     found |= {name: of_all for name, rows in asked.items() if rows is None}
     return {name: found[name] for name in asked}
 
 
-def _batches(slices: Mapping[str, Rows]) -> Iterator[dict[str, Rows]]:
-    """Slices, as indices, some together: memory is read through once for several, and not too much is copied at once."""
-    batch, many = dict[str, Rows](), 0
+def _many(rows: Rows) -> int:
+    return int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+
+
+def _batches(slices: Mapping[str, Rows]) -> Iterator[list[str]]:
+    """Slices by name, small ones some together: there are fewer things to ask for."""
+    batch, many = list[str](), 0
     for name, rows in slices.items():
-        at = np.flatnonzero(rows) if rows.dtype == bool else rows
-        if batch and many + len(at) > _BATCH:
+        size = _many(rows)
+        if batch and many + size > _BATCH:
             yield batch
-            batch, many = {}, 0
-        batch[name] = at
-        many += len(at)
+            batch, many = [], 0
+        batch.append(name)
+        many += size
     if batch:
         yield batch
 
@@ -103,8 +108,9 @@ class _Work:
         """Whether any metric needs more than the table of labels."""
         return not (self.joint and all(metric.slope for metric in self.metrics))
 
-    def batch(self, slices: Sequence[Rows], start: Start) -> list[tuple[Paired, ...]]:
-        """The comparisons on each of some slices (indices)."""
+    def batch(self, slices: Sequence[Rows]) -> list[tuple[Paired, ...]]:
+        """The comparisons on each of some slices (masks or indices)."""
+        slices = [np.flatnonzero(rows) if rows.dtype == bool else rows for rows in slices]
         if not self.by_rows:
             return [self.on(rows) for rows in slices]
         together, ends = np.concatenate(slices), np.cumsum([len(rows) for rows in slices]).tolist()
@@ -114,7 +120,7 @@ class _Work:
             part = slice(ends[which] - len(slices[which]), ends[which])
             return self.on(slices[which], (baseline.part(part), head.part(part)))
 
-        return [answer() for answer in [start(one, which) for which in range(len(slices))]]
+        return [one(which) for which in range(len(slices))]
 
     def on(self, rows: Rows, sides: tuple[Sample, Sample] | None = None) -> tuple[Paired, ...]:
         """The comparisons on some rows (indices), of which `sides` has the Samples."""
