@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -38,15 +38,30 @@ class Part(Protocol):
 
 
 Work = Callable[[Hashable, Sample | None, Sample], None]  # (subset, baseline, head)
+View = Callable[[Block], Block]
 
 
-def through(blocks: Iterable[Block], subsets: Mapping[Any, Part | None], work: Work) -> None:
-    """Call `work` for every subset of every block, of each subset in the order of the blocks; None as a subset is all rows.
+@dataclass(frozen=True)
+class Look:
+    """What is done with all blocks, as `view` shows them: `work` for every subset; None as a subset is all rows."""
+
+    subsets: Mapping[Any, Part | None]
+    work: Work
+    view: View
+
+
+def as_it_is(block: Block) -> Block:
+    """The view of all there is."""
+    return block
+
+
+def through(blocks: Iterable[Block], looks: Sequence[Look]) -> None:
+    """Go through the blocks once for all `looks`: of each subset of each in the order of the blocks.
 
     Different subsets of one block are worked on at the same time, and so is reading the next one.
     """
 
-    def one(block: Block, name: Hashable, part: Part | None) -> None:
+    def one(block: Block, work: Work, name: Hashable, part: Part | None) -> None:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             if part is None:
                 work(name, block.baseline, block.head)
@@ -57,7 +72,8 @@ def through(blocks: Iterable[Block], subsets: Mapping[Any, Part | None], work: W
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         for block in _ahead(blocks, pool):
-            for done in [pool.submit(one, block, name, part) for name, part in subsets.items()]:
+            views = [(look.view(block), look) for look in looks]
+            for done in [pool.submit(one, seen, look.work, name, part) for seen, look in views for name, part in look.subsets.items()]:
                 done.result()
 
 

@@ -12,8 +12,8 @@ from mlops_toolkit.stats import gaps
 from mlops_toolkit.stats.gaps import Group, Interval
 from mlops_toolkit.stats.metric import Metric
 from mlops_toolkit.stats.sample import Floats
-from mlops_toolkit.stats.streamed.block import Block, Part
-from mlops_toolkit.stats.streamed.measure import Added, Asked, added
+from mlops_toolkit.stats.streamed.block import Block, Part, View, as_it_is
+from mlops_toolkit.stats.streamed.measure import Added, Asked, together
 
 SPANS = "its clusters lie in other groups too, which is not told of data that does not fit into memory"
 
@@ -24,20 +24,13 @@ class Blocks(Protocol):
     def __iter__(self) -> Iterator[Block]: ...
 
 
-@dataclass(frozen=True)
-class _OneSide:
-    """The blocks of the head, or of the baseline, alone."""
+def _of_head(block: Block) -> Block:
+    return Block(block.head, None, block.parts)
 
-    blocks: Blocks
-    baseline: bool
 
-    def __iter__(self) -> Iterator[Block]:
-        return (self.of(block) for block in self.blocks)
-
-    def of(self, block: Block) -> Block:
-        side = block.baseline if self.baseline else block.head
-        assert side is not None  # noqa: S101  # asked only where there is one
-        return Block(side, None, block.parts)
+def _of_baseline(block: Block) -> Block:
+    assert block.baseline is not None  # noqa: S101  # asked only where there is one
+    return Block(block.baseline, None, block.parts)
 
 
 @dataclass(frozen=True)
@@ -81,18 +74,16 @@ def groups(
     parts: name -> the rows. some, clusters: as of `Asked`.
     """
 
-    def alone(*, baseline: bool) -> Added:
-        side = _OneSide(blocks, baseline)
-        return added(side, Asked((), (metric,), parts, clusters, side.of(some)))
+    def alone(view: View) -> tuple[View, Asked]:
+        return view, Asked((), (metric,), parts, clusters, view(some))
 
-    after = alone(baseline=False)
-    both = added(blocks, Asked((metric,), (), parts, clusters, some)) if had else None
+    asked = [alone(_of_head)]
+    if had:
+        asked += [(as_it_is, Asked((metric,), (), parts, clusters, some)), alone(_of_baseline)]
+    after, *other = together(blocks, asked)
     spans = _span([after.rows(name) for name in parts])
-    found = tuple(_group(InBlocks(metric, name, after, both), least, spans=spans) for name in parts)
-    if not had:
-        return None, found
-    before = alone(baseline=True)
-    return tuple(_group(InBlocks(metric, name, before), 0, spans=spans) for name in parts), found
+    found = tuple(_group(InBlocks(metric, name, after, other[0] if had else None), least, spans=spans) for name in parts)
+    return (tuple(_group(InBlocks(metric, name, other[1]), 0, spans=spans) for name in parts) if had else None), found
 
 
 def _group(rows: InBlocks, least: int, *, spans: bool) -> Group:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,13 +16,14 @@ from mlops_toolkit.stats.paired import from_cells
 from mlops_toolkit.stats.proportions import wilson
 from mlops_toolkit.stats.sample import Sample
 from mlops_toolkit.stats.spread import Spread
-from mlops_toolkit.stats.streamed.block import Block, Part, through
+from mlops_toolkit.stats.streamed.block import Block, Look, Part, View, Work, as_it_is, through
 from mlops_toolkit.stats.streamed.pair import Pair
 from mlops_toolkit.stats.streamed.rows import Rows
 from mlops_toolkit.stats.streamed.sides import RANKED, side
 from mlops_toolkit.stats.streamed.table import Table
 from mlops_toolkit.stats.tally import Cells, Slope, Tally
 
+T = TypeVar("T")
 OfShare = Callable[[int, int, float], tuple[float, float] | None]
 
 
@@ -94,7 +95,36 @@ def added(blocks: Iterable[Block], asked: Asked) -> Added:
 
     UsageError `not-in-blocks` for a metric that cannot be added up.
     """
-    _probe(blocks, asked)
+    return together(blocks, [(as_it_is, asked)])[0]
+
+
+def together(blocks: Iterable[Block], jobs: Sequence[tuple[View, Asked]]) -> list[Added]:
+    """`added` of several things that are asked of one view of the blocks each, in as many passes as the one that needs most."""
+    for block in blocks:
+        for view, asked in jobs:
+            _probe(view(block), asked)
+        break
+    running = [(view, _added(asked)) for view, asked in jobs]
+    made = dict[int, Added]()
+    while len(made) < len(running):
+        looks = []
+        for number, (view, passes) in enumerate(running):
+            if number in made:
+                continue
+            try:
+                looks.append(Look(*next(passes), view))
+            except StopIteration as end:
+                made[number] = end.value
+        if looks:
+            through(blocks, looks)
+    return [made[number] for number in range(len(jobs))]
+
+
+Passes = Generator[tuple[Mapping[Any, Part | None], Work], None, T]  # the subsets of each pass, and what is done with them
+
+
+def _added(asked: Asked) -> Passes[Added]:
+    """Pass by pass, what is added up."""
     made: dict[Hashable, _Subset] = {name: _subset(asked, whole=part is None) for name, part in asked.subsets.items()}
 
     def first(name: Hashable, baseline: Sample | None, head: Sample) -> None:
@@ -114,11 +144,11 @@ def added(blocks: Iterable[Block], asked: Asked) -> Added:
             if not pair.done:
                 pair.add(baseline, head, one.rows)
 
-    through(blocks, asked.subsets, first)
+    yield asked.subsets, first
     for one in made.values():
         for pair in one.pairs.values():
             pair.plan(one.rows)
-    _narrowed(blocks, asked, made)
+    yield from _narrowed(asked, made)
     for one in made.values():
         for pair in one.pairs.values():
             pair.settle(one.rows)
@@ -128,13 +158,13 @@ def added(blocks: Iterable[Block], asked: Asked) -> Added:
             for pair in made[name].pairs.values():
                 if not pair.done:
                     pair.start(made[name].rows)
-        through(blocks, {name: asked.subsets[name] for name in asked.subsets if name in left}, second)
+        yield {name: asked.subsets[name] for name in asked.subsets if name in left}, second
         ended = {name: [pair.ended() for pair in made[name].pairs.values()] for name in left}
         left = {name for name, each in ended.items() if not all(each)}
     return Added(asked, made)
 
 
-def _narrowed(blocks: Iterable[Block], asked: Asked, made: Mapping[Hashable, _Subset]) -> None:
+def _narrowed(asked: Asked, made: Mapping[Hashable, _Subset]) -> Passes[None]:
     """Pass by pass, what the values of quantiles need beyond the first one: four times at most."""
 
     def look(name: Hashable, baseline: Sample | None, head: Sample) -> None:
@@ -143,7 +173,7 @@ def _narrowed(blocks: Iterable[Block], asked: Asked, made: Mapping[Hashable, _Su
                 pair.look(baseline, head)
 
     while left := {name for name, one in made.items() if any(pair.narrowing for pair in one.pairs.values())}:
-        through(blocks, {name: asked.subsets[name] for name in asked.subsets if name in left}, look)
+        yield {name: asked.subsets[name] for name in asked.subsets if name in left}, look
         for name in left:
             for pair in made[name].pairs.values():
                 pair.looked()
@@ -169,15 +199,13 @@ def _subset(asked: Asked, *, whole: bool) -> _Subset:
     return _Subset(Rows(ranked), pairs, Table(labels, positive) if labels else None)
 
 
-def _probe(blocks: Iterable[Block], asked: Asked) -> None:
+def _probe(block: Block, asked: Asked) -> None:
     """What is wrong with what is asked (a class that is not there, a metric of another task) is raised by the metrics themselves."""
-    for block in blocks:
-        row = np.zeros(min(block.head.n, 1), dtype=np.intp)
-        for metric in (*asked.metrics, *asked.lonely):
-            if block.baseline is not None and metric in asked.metrics:
-                metric.measure(block.baseline.take(row))
-            metric.measure(block.head.take(row))
-        return
+    row = np.zeros(min(block.head.n, 1), dtype=np.intp)
+    for metric in (*asked.metrics, *asked.lonely):
+        if block.baseline is not None and metric in asked.metrics:
+            metric.measure(block.baseline.take(row))
+        metric.measure(block.head.take(row))
 
 
 def _errors(asked: Asked, made: Mapping[Hashable, _Subset]) -> dict[str, float]:
