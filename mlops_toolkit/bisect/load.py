@@ -16,9 +16,9 @@ from mlops_toolkit.config.schema import MetricRequest, SliceRequest
 from mlops_toolkit.errors import InvalidFile, UsageError
 from mlops_toolkit.plug import did_you_mean
 from mlops_toolkit.predictions.anonymous import hash_ids
-from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.samples import arrays
 from mlops_toolkit.predictions.slices import masks
+from mlops_toolkit.predictions.stream import whole
 from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.records.run import Run
 from mlops_toolkit.stats import single
@@ -165,7 +165,8 @@ class _Reading:
             what = f"the predictions of run {run.id} are not those that its record names: the sha256 differs"
             raise InvalidFile("changed-file", what, where=kept.predictions.path, hint="`mlops history withdraw` takes the run off the line")
         task = kept.data.task if kept.data else None
-        return read(path, task=task, positive=kept.positive, name=f"the predictions of run {run.id}")
+        name = f"the predictions of run {run.id}"
+        return whole.read(path, why="mlops bisect", times=2, task=task, positive=kept.positive, name=name)  # beside those of the next run
 
     def _alike(self, frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         """With its ids and clusters hashed where any run's are."""

@@ -25,10 +25,12 @@ from mlops_toolkit.evaluate.own_metrics import Found, Place, Slices, Values, ful
 from mlops_toolkit.history.base import History
 from mlops_toolkit.predictions.anonymous import hash_ids
 from mlops_toolkit.predictions.pair import COMMON
-from mlops_toolkit.predictions.read import read
 from mlops_toolkit.predictions.score import suite_of
+from mlops_toolkit.predictions.stream import whole
 from mlops_toolkit.predictions.table import GIVEN, Table
 from mlops_toolkit.records.run import Evaluation, Rescored, Run
+
+_WHY = "measuring an earlier run anew"
 
 
 def add(job: Job, record: Run, history: History, tables: Mapping[str, Table], env: Mapping[str, str]) -> Run:
@@ -170,15 +172,14 @@ class _Asked:
         """What the earlier run answered, as far as it was kept; what its model answers now, where it was asked again."""
         again, kept = self.evaluation.again(self.earlier.id).predictions, self.earlier.evaluations.get(self.suite, Evaluation())
         if again is not None:
-            data = self.evaluation.data
-            return read(self.job.folder(self.record.id) / again.path, task=data.task if data else None, positive=self.evaluation.positive)
+            data, path = self.evaluation.data, self.job.folder(self.record.id) / again.path
+            return whole.read(path, why=_WHY, task=data.task if data else None, positive=self.evaluation.positive)
         file = answer.files_of(self.history, self.job.state, self.job.world.models)
-        path = file(self.earlier.id, kept.predictions.path) if kept.predictions else None
-        if path is None:
+        found = file(self.earlier.id, kept.predictions.path) if kept.predictions else None
+        if found is None:
             raise EnvironmentFailure("no-predictions", f"the predictions of run {self.earlier.id} were not kept")
-        return read(
-            path, task=kept.data.task if kept.data else None, positive=kept.positive, name=f"the predictions of run {self.earlier.id}"
-        )
+        name = f"the predictions of run {self.earlier.id}"
+        return whole.read(found, why=_WHY, task=kept.data.task if kept.data else None, positive=kept.positive, name=name)
 
     def _answers(self) -> Table:
         """This run's examples, row by row, with the earlier run's answers in place of this one's."""

@@ -89,12 +89,14 @@ def _plan(args: argparse.Namespace, world: World, metric: str | None, files: lis
 
 def _of_files(args: argparse.Namespace, metric: str | None, files: list[Path], confidence: float) -> Plan:
     from mlops_toolkit.predictions.pair import pair
-    from mlops_toolkit.predictions.read import read as read_predictions
     from mlops_toolkit.predictions.samples import sample
+    from mlops_toolkit.predictions.stream import whole
     from mlops_toolkit.stats.metrics import resolve
     from mlops_toolkit.stats.paired import paired
 
-    tables = [read_predictions(path, task=args.task, positive=args.positive, name=path.name) for path in files]
+    tables = [
+        whole.read(path, why="mlops power", times=len(files), task=args.task, positive=args.positive, name=path.name) for path in files
+    ]
     request = requests.metric(metric or ("accuracy" if tables[0].task == "classification" else "mae"))
     columns = (request.argument,) if request.family in ("mean", "quantile") and request.argument else ()
     if len(tables) == 1:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlops_toolkit.errors import EnvironmentFailure
+from mlops_toolkit.predictions.read import read as read_any
 from mlops_toolkit.predictions.stream.source import is_large, rows
+from mlops_toolkit.predictions.table import Table
 from mlops_toolkit.system import memory
 
 _ROW, _BYTE = 300, 6  # bytes that a row of Parquet takes while it is read and judged, and those that one of text does
@@ -29,3 +31,9 @@ def fits(path: Path, name: str, *, why: str, times: int = 1) -> None:
             where=name,
             hint="evaluate fewer examples, do without that, or take a machine with more memory",
         )
+
+
+def read(path: Path, *, why: str, task: str | None, positive: str | None, name: str | None = None, times: int = 1) -> Table:
+    """See `read.read`; EnvironmentFailure as of `fits`, before anything is read."""
+    fits(path, name or str(path), why=why, times=times)
+    return read_any(path, task=task, positive=positive, name=name)
