@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package
+from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package, room
 from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.signature import Arrays, Signature
 
@@ -43,6 +43,7 @@ class Keras:
         return part
 
     def read(self, folder: Path, part: Part) -> Any:
+        room()
         with _backend(part.options.get("backend")):
             keras = package("keras", "keras")
         try:

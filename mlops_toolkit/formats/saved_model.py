@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.errors import InvalidFile, UsageError
-from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package
+from mlops_toolkit.formats.base import Answer, Wanted, kind_of, package, room
 from mlops_toolkit.formats.manifest import Part
 from mlops_toolkit.formats.signature import Arrays, Signature
 
@@ -98,6 +98,7 @@ class SavedModel:
         return part
 
     def read(self, folder: Path, part: Part) -> Any:
+        room()
         tf = package("tensorflow", "tensorflow")
         place = folder / part.file
         reaching(place)
