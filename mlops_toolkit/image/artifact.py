@@ -9,16 +9,16 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import PurePosixPath
+from typing import Any
 
 from mlops_toolkit.errors import CommandFailed
 from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.refused import refuse
 from mlops_toolkit.image.assemble import bounded, moment
 from mlops_toolkit.image.base import Registries
-from mlops_toolkit.image.layer import Entry, below, checked_names
-from mlops_toolkit.image.push import CONFIGURATION, Blob, proven, send
+from mlops_toolkit.image.entries import Entry, below, checked_names
+from mlops_toolkit.image.push import CONFIGURATION, Blob, of_files, send
 from mlops_toolkit.image.wanted import Pushed, Wanted
 from mlops_toolkit.oci.documents import MANIFEST, Descriptor, Manifest, canonical
 from mlops_toolkit.system.files import sha256
@@ -53,9 +53,10 @@ def push(wanted: Wanted, registries: Registries, say: Callable[[str], None]) -> 
     entries += [Entry(path.lstrip("/"), content) for path, content in wanted.documents.items()]
     checked_names(entries)
     blobs = [_blob(entry) for entry in sorted(entries, key=lambda one: one.path)]
+    largest = sorted(blobs, key=lambda blob: -blob[0].size)
     raw = configuration(wanted, form, [blob[0].digest for blob in blobs])
     config = Descriptor.of(CONFIG, raw)
-    sent = send(registry, [*blobs, (config, CONFIGURATION, partial(Entry("config", raw).open))], say)
+    sent = send(registry, [*largest, (config, CONFIGURATION, partial(Entry("config", raw).open))], say)
     manifest = Manifest(config, tuple(blob[0] for blob in blobs), marks_of(wanted), ARTIFACT).to_bytes()
     described = Descriptor.of(MANIFEST, manifest)
     registry.push_manifest(described.digest, manifest, MANIFEST)
@@ -64,7 +65,7 @@ def push(wanted: Wanted, registries: Registries, say: Callable[[str], None]) -> 
         manifest,
         MANIFEST,
         {},
-        tuple(sent.values()),
+        tuple(sent[digest] for digest in dict.fromkeys(blob[0].digest for blob in blobs)),
         registry.sent_bytes - before,
         seconds=time.monotonic() - begun,
     )
@@ -118,9 +119,5 @@ def _blob(entry: Entry) -> Blob:
     marks = {FILE: entry.path, TITLE: entry.path, **({EXECUTABLE: "true"} if entry.executable else {})}
     if isinstance(entry.source, bytes):
         return Descriptor.of(kind, entry.source, annotations=marks), entry.path, entry.open
-    digest = f"sha256:{entry.sha256 or sha256(entry.source)}"
-    return Descriptor(kind, digest, entry.size, marks), entry.path, partial(_open, entry.source, digest)
-
-
-def _open(file: Path, digest: str) -> IO[bytes]:
-    return proven(file, digest, cached=False)
+    described = Descriptor(kind, f"sha256:{entry.sha256 or sha256(entry.source)}", entry.size, marks)
+    return described, entry.path, of_files(entry.open, described, str(entry.source))

@@ -5,28 +5,30 @@ Everything lies under its digest, the index last; no tag is touched. Killed at a
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, UsageError
 from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.manifest import Manifest
 from mlops_toolkit.image import assemble, base, runtime
 from mlops_toolkit.image.base import Base, Registries
-from mlops_toolkit.image.layer import plain
+from mlops_toolkit.image.entries import plain
+from mlops_toolkit.image.proof import Proven
 from mlops_toolkit.image.store import Layer, Store
 from mlops_toolkit.image.wanted import Package, Pushed, Sent, Wanted
 from mlops_toolkit.oci.documents import Descriptor
 from mlops_toolkit.oci.parallel import at_once
-from mlops_toolkit.system.files import CHUNK, sha256
+from mlops_toolkit.oci.wire import Source
+from mlops_toolkit.system.files import sha256
 
 if TYPE_CHECKING:
     from mlops_toolkit.oci.registry import Registry
@@ -51,22 +53,19 @@ def push(wanted: Wanted, registries: Registries, say: Say, *, bases: Callable[[S
     registry = registries(wanted.repository)
     before = registry.sent_bytes
     found = bases(store) if bases else resolved(wanted, registries, store, say)
-    built = [(one, *layers(wanted, model, one, store, say)) for one in found]
-    marks = assemble.marks_of(wanted, found[0])
-    sha = sha256(wanted.model / manifests.NAME)
-    images = [(one, assemble.image(wanted, one, ours, marks, sha)) for one, ours, _ in built]
-    blobs: list[Blob] = []
-    lent: dict[str, str] = {}
-    for one, ours, _ in built:
-        theirs = _theirs(one, registries, store)
-        blobs += [*theirs, *map(_own, ours)]
-        if one.source and one.source.host == wanted.repository.host:
-            lent |= {blob.digest: one.source.repository for blob, _, _ in theirs}
-    blobs += [(image.config.descriptor, CONFIGURATION, _bytes(image.config.content)) for _, image in images]
-    sent = send(registry, blobs, say, lent=lent)
-    for _, image in images:
+    making = _Making(wanted, model, found, store, say)
+    below = [_theirs(one, registries, store) for one in found]
+    lent = {
+        described.digest: one.source.repository
+        for one, theirs in zip(found, below, strict=True)
+        if one.source and one.source.host == wanted.repository.host
+        for described, _, _ in theirs
+    }
+    largest = sorted((blob for theirs in below for blob in theirs), key=lambda blob: -blob[0].size)
+    sent = send(registry, chain(largest, making.blobs()), say, lent=lent)
+    for _, image in making.images:
         registry.push_manifest(image.manifest.descriptor.digest, image.manifest.content, image.manifest.descriptor.media_type)
-    index = assemble.index(images, marks)
+    index = assemble.index(making.images, making.marks)
     registry.push_manifest(index.descriptor.digest, index.content, index.descriptor.media_type)
     with suppress(OSError):
         store.trim()
@@ -74,13 +73,43 @@ def push(wanted: Wanted, registries: Registries, say: Say, *, bases: Callable[[S
         index.descriptor.digest,
         index.content,
         index.descriptor.media_type,
-        {str(one.platform): image.manifest.descriptor.digest for one, image in images},
-        tuple(sent.values()),
+        {str(one.platform): image.manifest.descriptor.digest for one, image in making.images},
+        tuple(sent[digest] for digest in making.digests),
         registry.sent_bytes - before,
-        tuple(dict.fromkeys(package for _, _, packages in built for package in packages)),
+        tuple(dict.fromkeys(making.packages)),
         found[0].reference,
         time.monotonic() - begun,
     )
+
+
+class _Making:
+    """Our layers and configurations, made while what is known already goes up."""
+
+    def __init__(self, wanted: Wanted, model: Manifest, bases: Sequence[Base], store: Store, say: Say) -> None:
+        self._wanted, self._model, self._bases, self._store, self._say = wanted, model, bases, store, say
+        self.marks = assemble.marks_of(wanted, bases[0])
+        self.images: list[tuple[Base, assemble.Image]] = []
+        self.packages: list[Package] = []
+        self.digests: dict[str, None] = {}  # of all layers, in their order
+
+    def blobs(self) -> Iterator[Blob]:
+        """As soon as each is there; the model's layer, the largest of a new version mostly, before all that must be built for another platform."""
+        wanted, store = self._wanted, self._store
+        sha = sha256(wanted.model / manifests.NAME)
+        beside = runtime.documents(wanted, store)
+        last = runtime.model(wanted, self._model, store)
+        yield from map(_own, [*([beside] if beside else []), last])
+        for one in self._bases:
+            installed, packages = runtime.packages(wanted, self._model, one, store, self._say)
+            yield _own(installed)
+            server = runtime.server(one, store)
+            yield _own(server)
+            self.packages += packages
+            ours = [installed, server, *([beside] if beside else []), last]
+            self.digests |= dict.fromkeys([layer.digest for layer in one.layers] + [layer.digest for layer in ours])
+            image = assemble.image(wanted, one, ours, self.marks, sha)
+            self.images.append((one, image))
+            yield image.config.descriptor, CONFIGURATION, _bytes(image.config.content)
 
 
 def verified(wanted: Wanted) -> Manifest:
@@ -105,18 +134,11 @@ def resolved(wanted: Wanted, registries: Registries, store: Store, say: Say) -> 
     return found
 
 
-def layers(wanted: Wanted, model: Manifest, one: Base, store: Store, say: Say) -> tuple[list[Layer], tuple[Package, ...]]:
-    """Our layers on a base, the model's last, and the packages in them."""
-    installed, packages = runtime.packages(wanted, model, one, store, say)
-    beside = runtime.documents(wanted, store)
-    return [installed, runtime.server(one, store), *([beside] if beside else []), runtime.model(wanted, model, store)], packages
+Blob = tuple[Descriptor, str, Callable[[], Source]]
 
 
-Blob = tuple[Descriptor, str, Callable[[], IO[bytes]]]
-
-
-def send(registry: Registry, blobs: Sequence[Blob], say: Say, *, lent: Mapping[str, str] | None = None) -> dict[str, Sent]:
-    """Send what is not there, a few at a time, the largest first; by digest what became of each layer, in the order given.
+def send(registry: Registry, blobs: Iterable[Blob], say: Say, *, lent: Mapping[str, str] | None = None) -> dict[str, Sent]:
+    """Send what is not there, a few at a time, each as soon as it comes; by digest what became of each layer.
 
     lent: digest -> a repository of the same registry that may have it.
     """
@@ -129,10 +151,17 @@ def send(registry: Registry, blobs: Sequence[Blob], say: Say, *, lent: Mapping[s
                 say(f"sent {what}, {_size(described.size)}")
         return Sent(what, described.digest, described.size, how == "sent")
 
-    turn, unique = threading.Lock(), {blob[0].digest: blob for blob in blobs}
-    first = sorted(unique.values(), key=lambda blob: -blob[0].size)
-    found = {sent.digest: sent for sent in at_once(registry, [partial(one, blob) for blob in first])}
-    return {digest: found[digest] for digest, (_, what, _) in unique.items() if what != CONFIGURATION}
+    turn = threading.Lock()
+    done = at_once(registry, (partial(one, blob) for blob in _once(blobs)))
+    return {sent.digest: sent for sent in done if sent.what != CONFIGURATION}
+
+
+def _once(blobs: Iterable[Blob]) -> Iterator[Blob]:
+    seen = set[str]()
+    for blob in blobs:
+        if blob[0].digest not in seen:
+            seen.add(blob[0].digest)
+            yield blob
 
 
 def _size(size: int) -> str:
@@ -142,37 +171,39 @@ def _size(size: int) -> str:
 def _theirs(one: Base, registries: Registries, store: Store) -> list[Blob]:
     source = registries(one.source) if one.source else None
 
-    def opened(blob: Descriptor) -> Callable[[], IO[bytes]]:
+    def opened(blob: Descriptor) -> Callable[[], Source]:
         if source is None or store.has(blob.digest, blob.size):
-            return lambda: proven(store.blob(blob.digest), blob.digest)
+            return kept(store.blob(blob.digest), blob)
         return lambda: base.fetched(source, blob, store).open("rb")
 
     return [(blob, f"base layer {number} of {len(one.layers)}", opened(blob)) for number, blob in enumerate(one.layers, 1)]
 
 
 def _own(layer: Layer) -> Blob:
-    return Descriptor(layer.media_type, layer.digest, layer.size), layer.what, lambda: proven(layer.file, layer.digest)
+    described = Descriptor(layer.media_type, layer.digest, layer.size)
+    content = of_files(layer.archive.open, described) if layer.archive else kept(layer.file, described)
+    return described, layer.what, content
 
 
-def proven(file: Path, digest: str, *, cached: bool = True) -> IO[bytes]:
-    """A file, open, once its bytes are what they should be. EnvironmentFailure `cache-damaged` for one of the store (it is gone then), else
-    InvalidFile `model-changed`.
-    """
-    source = plain(file)
-    sha = hashlib.sha256()
-    while chunk := source.read(CHUNK):
-        sha.update(chunk)
-    if f"sha256:{sha.hexdigest()}" == digest:
-        source.seek(0)
-        return source
-    source.close()
-    if not cached:
-        raise InvalidFile("model-changed", "it changed while it was sent", where=str(file), hint="let what writes to it end first")
-    file.unlink(missing_ok=True)
-    raise EnvironmentFailure(
-        "cache-damaged", "what was built before is not what it was", where=str(file), hint="run it again: it is built anew"
+def kept(file: Path, blob: Descriptor) -> Proven:
+    """A blob out of the store; EnvironmentFailure `cache-damaged`, where its bytes are not what they should be, and then it is gone."""
+
+    def refused() -> EnvironmentFailure:
+        file.unlink(missing_ok=True)
+        return EnvironmentFailure(
+            "cache-damaged", "what was built before is not what it was", where=str(file), hint="run it again: it is built anew"
+        )
+
+    return Proven(partial(plain, file), blob.digest, blob.size, refused)
+
+
+def of_files(source: Callable[[], Source], blob: Descriptor, where: str | None = None) -> Proven:
+    """A blob that is read from files of the user's; InvalidFile `model-changed`, where they are not what they were."""
+    hint = "let what writes to it end first"
+    return Proven(
+        source, blob.digest, blob.size, lambda: InvalidFile("model-changed", "it changed while it was sent", where=where, hint=hint)
     )
 
 
-def _bytes(content: bytes) -> Callable[[], IO[bytes]]:
+def _bytes(content: bytes) -> Callable[[], Source]:
     return lambda: io.BytesIO(content)

@@ -15,9 +15,11 @@ from mlops_toolkit.formats import manifest as manifests
 from mlops_toolkit.formats.manifest import Manifest
 from mlops_toolkit.image import packages as pip
 from mlops_toolkit.image import requirements
+from mlops_toolkit.image.archive import Archive
 from mlops_toolkit.image.base import Base
 from mlops_toolkit.image.bytecode import compiled, interpreter
-from mlops_toolkit.image.layer import VERSION, Entry, below, written
+from mlops_toolkit.image.entries import Entry, below
+from mlops_toolkit.image.layer import VERSION, described, written
 from mlops_toolkit.image.store import Layer, Store
 from mlops_toolkit.image.target import Target
 from mlops_toolkit.image.wanted import Package, Wanted
@@ -107,9 +109,10 @@ def model(wanted: Wanted, manifest: Manifest, store: Store) -> Layer:
     entries = below(wanted.model, f"models/{wanted.name}", known)
     shas = {entry.path: [entry.sha256 or sha256(wanted.model / manifests.NAME), entry.executable] for entry in entries}
     key = f"model-{_hash([VERSION, shas])}"
-    layer = store.layer(key)
+    archive = Archive(entries)
+    layer = store.layer(key, archive)
     if layer is None:
-        layer = written(entries, store, "model")
+        layer = described(archive, store, "model")
         store.keep(key, layer)
     return layer
 

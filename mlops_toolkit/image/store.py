@@ -7,10 +7,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from mlops_toolkit.image.archive import Archive
 from mlops_toolkit.system import files
 
 MOST = 20 << 30  # bytes of blobs that are kept
@@ -26,6 +27,7 @@ class Layer:
     diff_id     `sha256:…` of the tar archive inside
     media_type  OCI's
     file        where its bytes lie
+    archive     what gives its bytes instead, where they lie nowhere
     """
 
     what: str
@@ -34,6 +36,7 @@ class Layer:
     size: int
     media_type: str
     file: Path
+    archive: Archive | None = field(default=None, compare=False)
 
 
 class Store:
@@ -89,22 +92,24 @@ class Store:
         """Keep something under a key (letters, digits, `-`)."""
         files.write_atomic(self.folder / "known" / f"{key}.json", json.dumps(data, sort_keys=True))
 
-    def layer(self, key: str) -> Layer | None:
-        """A layer that was remembered under a key, where its bytes are still there."""
+    def layer(self, key: str, archive: Archive | None = None) -> Layer | None:
+        """A layer that was remembered under a key, where its bytes are still there. archive: gives them where they never were."""
         said = self.known(key)
         try:
             made = Layer(
                 str(said["what"]), str(said["digest"]), str(said["diff"]), int(said["size"]), str(said["type"]), self.blob(said["digest"])
             )
+            kept = bool(said.get("kept", True))
         except (TypeError, KeyError, ValueError, AttributeError):
             return None
+        if not kept:
+            return replace(made, archive=archive) if archive is not None and archive.size == made.size else None
         return made if self.has(made.digest, made.size) else None
 
     def keep(self, key: str, layer: Layer) -> None:
         """Remember a layer under what it was made of."""
-        self.remember(
-            key, {"what": layer.what, "digest": layer.digest, "diff": layer.diff_id, "size": layer.size, "type": layer.media_type}
-        )
+        said = {"what": layer.what, "digest": layer.digest, "diff": layer.diff_id, "size": layer.size, "type": layer.media_type}
+        self.remember(key, {**said, "kept": layer.archive is None})
 
     def trim(self, most: int = MOST) -> None:
         """Let the blobs that were not used for longest go until `most` bytes are left, and what was remembered long ago."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from mlops_toolkit.errors import EnvironmentFailure
@@ -16,7 +16,7 @@ from mlops_toolkit.oci.download import Download
 from mlops_toolkit.oci.patience import Patience
 from mlops_toolkit.oci.reference import is_digest
 from mlops_toolkit.oci.upload import CHUNK, Upload
-from mlops_toolkit.oci.wire import Wire
+from mlops_toolkit.oci.wire import Source, Wire
 
 if TYPE_CHECKING:
     from requests import Response
@@ -59,7 +59,7 @@ class Registry:
         answer.close()
         return answer.status_code == 200
 
-    def push_blob(self, digest: str, size: int, content: Callable[[], IO[bytes]], *, from_repository: str | None = None) -> Sent:
+    def push_blob(self, digest: str, size: int, content: Callable[[], Source], *, from_repository: str | None = None) -> Sent:
         """Upload a blob, streamed, in chunks where it is large; one that is there is not sent again.
 
         content          opens it, anew for each try; must be seekable where it is larger than a chunk

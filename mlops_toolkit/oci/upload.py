@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from mlops_toolkit.oci.patience import Patience, Stumbled
-from mlops_toolkit.oci.wire import Piece, Rejected, Wire, joined
+from mlops_toolkit.oci.wire import Piece, Rejected, Source, Wire, joined
 
 if TYPE_CHECKING:
     from requests import Response
@@ -30,7 +30,7 @@ class Upload:
         wire: Wire,
         digest: str,
         size: int,
-        content: Callable[[], IO[bytes]],
+        content: Callable[[], Source],
         *,
         scopes: tuple[str, ...],
         chunk: int,

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from mlops_toolkit.errors import EnvironmentFailure
@@ -48,10 +48,20 @@ class Rejected(EnvironmentFailure):
         self.status, self.said = status, said
 
 
+class Source(Protocol):
+    """What a body is read from: a file, or what behaves like one. `seek` counts from the beginning."""
+
+    def read(self, amount: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class Piece:
     """Part of a file that is sent as a body, streamed. content: opens the file, anew for each try; offset, size: bytes."""
 
-    def __init__(self, content: Callable[[], IO[bytes]], offset: int, size: int) -> None:
+    def __init__(self, content: Callable[[], Source], offset: int, size: int) -> None:
         self.content, self.offset, self.size = content, offset, size
 
     def open(self, stopped: threading.Event) -> _Window:
@@ -61,7 +71,7 @@ class Piece:
 class _Window:
     """What the library sends: it has a length, and is read block by block."""
 
-    def __init__(self, file: IO[bytes], offset: int, size: int, stopped: threading.Event) -> None:
+    def __init__(self, file: Source, offset: int, size: int, stopped: threading.Event) -> None:
         self._file, self._size, self._left, self._stopped = file, size, size, stopped
         if offset:
             file.seek(offset)

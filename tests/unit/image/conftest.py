@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,11 @@ __all__ = ["open_registry"]
 HANDLER = "class Model:\n    def load(self, folder):\n        pass\n    def predict(self, inputs):\n        return {{'y': inputs['x'] * {factor}}}\n"
 
 
-def save(folder: Path, factor: int = 2) -> Path:
-    """A model that multiplies, in a folder of its own."""
+def save(folder: Path, factor: int = 2, files: Sequence[Path] = ()) -> Path:
+    """A model that multiplies, in a folder of its own. files: beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "predict.py").write_text(HANDLER.format(factor=factor))
-    return mlops.save(str(folder / "predict.py"), folder / "model", example={"x": np.arange(6.0)})
+    return mlops.save(str(folder / "predict.py"), folder / "model", example={"x": np.arange(6.0)}, files=list(files))
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import random as randoms
 import socket
 import subprocess
 import tarfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_toolkit.errors import InvalidFile
-from mlops_toolkit.image.layer import Entry, below, written
+from mlops_toolkit.image.archive import Archive
+from mlops_toolkit.image.entries import Entry, below
+from mlops_toolkit.image.layer import described, written
 from mlops_toolkit.image.store import Store
 from mlops_toolkit.oci.documents import LAYER as TAR
 from mlops_toolkit.oci.documents import LAYER_GZIP as GZIP
@@ -26,6 +31,22 @@ NAME = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters
 TREES = st.dictionaries(
     st.lists(NAME, min_size=1, max_size=4).map("/".join), st.tuples(st.binary(max_size=3000), st.booleans()), min_size=1
 )
+
+
+def by_tarfile(entries: list[Entry]) -> bytes:
+    """What Python's own library makes of the same files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
+        for entry in sorted(entries, key=lambda one: one.path.encode("utf-8")):
+            for folder in sorted(folders_of(entry.path) - set(archive.getnames()), key=len):
+                info = tarfile.TarInfo(folder)
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(info)
+            info = tarfile.TarInfo(entry.path)
+            info.size, info.mode = entry.size, 0o755 if entry.executable else 0o644
+            with entry.open() as source:
+                archive.addfile(info, source)
+    return out.getvalue()
 
 
 def folders_of(path: str) -> set[str]:
@@ -52,6 +73,7 @@ def test_any_tree_is_read_back_and_its_order_does_not_matter(tree: dict[str, tup
         assert (f"sha256:{hashlib.sha256(raw).hexdigest()}", len(raw)) == (layer.digest, layer.size)
         plain = zlib.decompress(raw, 31) if layer.media_type == GZIP else raw
         assert f"sha256:{hashlib.sha256(plain).hexdigest()}" == layer.diff_id
+        assert plain == by_tarfile(entries)
         with tarfile.open(layer.file) as archive:
             found = {one.name: one for one in archive}
             assert {name for name, one in found.items() if one.isfile()} == set(tree)
@@ -101,6 +123,34 @@ def test_weights_are_not_compressed_and_text_is(tmp_path: Path) -> None:
     trees = written([Entry("m/trees", b"feature <= 0.5\n" * 100_000)], Store(tmp_path / "store"), "model")
     assert trees.media_type == GZIP
     assert trees.size < 20_000
+
+
+def test_what_does_not_compress_is_not_copied(tmp_path: Path) -> None:
+    """The store keeps nothing of it, and still knows it by its key; what is read, from anywhere, is the archive's bytes, and a changed file is found."""
+    weights = tmp_path / "weights"
+    weights.write_bytes(os.urandom(3_000_000))
+    entries = [Entry("m/a/weights", weights), Entry("m/empty", b""), Entry("m/small", b"small"), Entry("m/z", os.urandom(70_000))]
+    store, archive = Store(tmp_path / "store"), Archive(entries)
+    layer = described(archive, store, "model")
+    assert layer == replace(written(entries, Store(tmp_path / "other"), "model"), file=layer.file)
+    assert not layer.file.exists()
+    store.keep("k", layer)
+    assert store.layer("k") is None
+    known = store.layer("k", archive)
+    assert known is not None
+    assert (known, known.archive) == (layer, archive)
+    whole, reader, random = by_tarfile(entries), archive.open(), randoms.Random(1)
+    assert reader.read() == whole
+    for _ in range(200):
+        at, amount = random.randrange(len(whole) + 1), random.choice([1, 511, 10_000, 2_000_000])
+        reader.seek(at)
+        assert reader.read(amount) == whole[at : at + amount]
+    with weights.open("r+b") as out:
+        out.truncate(2_999_999)
+    reader.seek(0)
+    with pytest.raises(InvalidFile, match="changed"):
+        reader.read()
+    reader.close()
 
 
 @pytest.mark.parametrize(

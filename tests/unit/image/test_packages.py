@@ -12,8 +12,9 @@ import pytest
 from mlops_toolkit.errors import EnvironmentFailure, InvalidFile, MlopsError, UsageError
 from mlops_toolkit.image import packages, requirements
 from mlops_toolkit.image.bytecode import compiled, interpreter
+from mlops_toolkit.image.entries import below
 from mlops_toolkit.image.inside import Python
-from mlops_toolkit.image.layer import below, written
+from mlops_toolkit.image.layer import written
 from mlops_toolkit.image.packages import fetch, resolve
 from mlops_toolkit.image.requirements import Asked, Locked
 from mlops_toolkit.image.store import Store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 import time
@@ -228,6 +229,29 @@ def test_a_layer_that_was_kept_and_is_damaged_is_never_sent(wanted: Make, open_r
         pushed(other)
     assert caught.value.name == "cache-damaged"
     assert pushed(other).digest == first.digest
+
+
+def test_a_model_that_changes_while_it_is_sent_is_never_there(wanted: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are sent from where they lie: what is written there after they were looked at, and before they go up, ends the push."""
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "w.bin").write_bytes(os.urandom(300_000))
+    asked = wanted(model=save(tmp_path / "m", files=[tmp_path / "m" / "w.bin"]))
+    weights = asked.model / "code" / "w.bin"
+    send = Registry.push_blob
+
+    def late(self: Registry, digest: str, size: int, *rest: Any, **more: Any) -> Any:
+        if size > 300_000:
+            weights.write_bytes(os.urandom(300_000))
+        return send(self, digest, size, *rest, **more)
+
+    monkeypatch.setattr(Registry, "push_blob", late)
+    with pytest.raises(InvalidFile) as caught:
+        pushed(asked)
+    monkeypatch.setattr(Registry, "push_blob", send)
+    assert caught.value.name == "model-changed"
+    with pytest.raises(InvalidFile) as found:
+        pushed(asked)
+    assert found.value.name == "model-damaged"
 
 
 def test_annotations_are_bounded_and_printable(wanted: Make) -> None:
