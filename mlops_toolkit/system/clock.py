@@ -52,10 +52,11 @@ def looks(clock: Clock, seconds: float, every: float = 15.0) -> Iterator[float]:
     begun, waited = clock.monotonic(), 0.0
     while True:
         yield waited
-        left = seconds - (clock.monotonic() - begun)
-        if left <= 0:
+        if waited >= seconds:
             return
-        clock.sleep(min(every, left))
+        left = seconds - (clock.monotonic() - begun)
+        if left > 0:  # else the look itself took so long
+            clock.sleep(min(every, left))
         waited = clock.monotonic() - begun
 
 

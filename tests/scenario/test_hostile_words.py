@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.world import ready
 from tests.world.repository import Repository, clean_environment, make
 
 ROWS = "".join(f"r{i},{'ab'[i % 2]},{'ab'[(i + (i % 7 == 0)) % 2]}\n" for i in range(300))
@@ -32,15 +32,7 @@ SAID = {
 
 
 def asked(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mlops_toolkit", *words],
-        cwd=folder,
-        env=clean_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = ready.mlops(words, cwd=folder, env=clean_environment(folder))
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode != 70, done.stderr
     return done

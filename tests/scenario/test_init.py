@@ -12,6 +12,7 @@ import pytest
 
 from mlops_toolkit.config.read import load
 from tests.unit.init.places import ENV, repository
+from tests.world import ready
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = """\
@@ -32,9 +33,7 @@ with open(os.environ["MLOPS_PREDICTIONS"], "w", newline="") as file:
 def mlops(cwd: Path, *args: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{ENV['PATH']}"
     env = {**ENV, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(cwd.parent), "XDG_DATA_HOME": str(cwd.parent / "data")}
-    return subprocess.run(
-        [sys.executable, "-m", "mlops_toolkit", *args], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120
-    )
+    return ready.mlops(args, cwd=cwd, env=env)
 
 
 def commit(root: Path) -> None:

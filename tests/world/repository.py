@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.world import ready
 
 TRAIN = """\
 import json, pathlib
@@ -90,15 +91,7 @@ class Repository:
 
     def mlops(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the real command line here; `code` is the exit code it must have (None: any)."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mlops_toolkit", *args],
-            cwd=self.root,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = ready.mlops(args, cwd=self.root, env={**self.env, **env})
         assert code is None or done.returncode == code, f"mlops {' '.join(args)} -> {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return done

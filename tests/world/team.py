@@ -23,7 +23,7 @@ from typing import Any, Literal
 import yaml
 
 from tests.engine.events import Event, Happenings
-from tests.world import gitserver
+from tests.world import gitserver, ready
 from tests.world.github import FakeGitHub, Token
 from tests.world.github import serving as serving_github
 from tests.world.gitserver import READ, WRITE, GitServer
@@ -139,11 +139,12 @@ class Job:
 
     def step(self, verb: str, *, code: int | None = 0, env: Mapping[str, str] | None = None, **inputs: str) -> Step:
         """Run one action; `code` is the exit code it must have (None: any). Whatever it prints holds no token and no traceback."""
-        command = [*self.start, sys.executable, "-m", "mlops_toolkit", verb]
-        whole, left = self.environment(verb, inputs), self._channels()
-        done = subprocess.run(
-            command, cwd=self.workspace, env={**whole, **(env or {})}, capture_output=True, text=True, check=False, timeout=120
-        )
+        whole, left = {**self.environment(verb, inputs), **(env or {})}, self._channels()
+        if self.start:
+            command = [*self.start, sys.executable, "-m", "mlops_toolkit", verb]
+            done = subprocess.run(command, cwd=self.workspace, env=whole, capture_output=True, text=True, check=False, timeout=120)
+        else:
+            done = ready.mlops([verb], cwd=self.workspace, env=whole, timeout=120)
         return self._ended(verb, code, done.returncode, done.stdout, done.stderr, left)
 
     def within(self, verb: str, *, code: int | None = 0, **inputs: str) -> Step:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from mlops_toolkit.supply.facts import MODEL, Facts
 from mlops_toolkit.supply.gather import gather
 from tests.check import ROOT
 from tests.unit.formats.saved import save
-from tests.world import proven
+from tests.world import proven, ready
 from tests.world.fake_registry import FakeRegistry
 from tests.world.proven import KEY, Proven
 from tests.world.registry import Running
@@ -31,15 +29,7 @@ MARKS = {"vnd.mlops.model.digest": proven.model_digest(), "vnd.mlops.run": prove
 
 
 def mlops(folder: Path, *words: str, env: dict[str, str] | None = None, expected: int = 0) -> tuple[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mlops_toolkit", "verify", *words],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "HOME": str(folder), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ready.mlops(["verify", *words], cwd=folder, env={"PYTHONPATH": str(ROOT), "HOME": str(folder), **(env or {})}, timeout=60)
     assert done.returncode == expected, done.stdout + done.stderr
     return done.stdout, done.stderr
 
