@@ -80,6 +80,7 @@ def production(make_engine: Make, locked_registry: Running, tmp_path_factory: py
     files = {"train.py": TRAIN, "predict.py": PREDICT, "evaluate.py": EVALUATE, "rows.txt": "600\n", "mlops.yaml": config}
     flows = {"model.yml": workflow("pull-request-one-job.yml"), "publish.yml": workflow("release.yml")}
     flows |= {"deploy.yml": taken(workflow("deploy.yml")), "rollback.yml": taken(workflow("rollback.yml"))}
+    flows |= {"status.yml": taken(workflow("status.yml"))}
     files |= {f".github/workflows/{key}": text for key, text in flows.items()}
     engine = make_engine({**files, ".gitignore": "model/\ncentroids.json\n"})
     engine.env |= locked_registry.docker_config(tmp_path_factory.mktemp("docker"))
@@ -117,3 +118,10 @@ def test_a_tag_goes_to_production_and_the_button_brings_the_one_before_it_back(p
     live = [one for each in made for one in statuses[each["id"]] if one["state"] == "success"]
     assert {one["environment_url"] for one in live} == {f"http://127.0.0.1:{production.port}"}
     assert all(re.search(r"/actions/runs/\d+", one["log_url"]) for one in live)
+    # a job that died before it could tell how the way back ended: the one that looks every few hours tells it
+    for each in made[1:]:
+        statuses[each["id"]].pop()
+    assert [states for _, states in engine.github.deployments.told("production")] != states
+    looked = engine.run(engine.schedule(), "status.yml")
+    assert looked.passed, looked.log
+    assert [states for _, states in engine.github.deployments.told("production")] == states
