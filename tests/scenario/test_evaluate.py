@@ -68,7 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     folder.mkdir()
     monkeypatch.chdir(folder)
     made = Project(folder, capsys)
-    made.write(mlops__yaml=EVALUATE, preds__csv=TEN, weights="1", __gitignore="model/\n")
+    made.write(mlops__yaml=EVALUATE, preds__csv=TEN, weights="1", __gitignore="model/\n__pycache__/\n")
     made.git("init", "-q", "-b", "main")
     made.commit("first")
     return made

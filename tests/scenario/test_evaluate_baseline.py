@@ -87,7 +87,7 @@ def test_the_old_model_answers_the_new_examples(project: Project) -> None:
 
 
 def test_data_that_git_does_not_know_is_laid_over_too(project: Project) -> None:
-    project.write(__gitignore="model/\ndata/\n")
+    project.write(__gitignore="model/\ndata/\n__pycache__/\n")
     record_main(project, GIVEN)
     (project.folder / "data/test.csv").write_text(rows(20, 130))
     assert evaluated(project)[1] == as_main_answers(20, 130)
