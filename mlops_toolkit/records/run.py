@@ -304,8 +304,12 @@ MIGRATIONS: tuple[Any, ...] = ()
 
 
 def new_id(clock: Clock) -> str:
-    """`20261124-092057-3f9a1c`: when it started (UTC), and six random hex digits, so that two at once differ."""
-    return f"{clock.now().astimezone(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """`20261124-092057-3f9a1c`: when it started (UTC), to a 256th of a second, and four random hex digits, so that two at once differ.
+
+    Ids are sorted by when runs began: of two within a second, too, the earlier one comes first.
+    """
+    now = clock.now().astimezone(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 256 // 1_000_000:02x}{secrets.token_hex(2)}"
 
 
 def loads(text: str | bytes, *, where: str) -> Run:
