@@ -42,8 +42,7 @@ class KubernetesDriver:
     def observe(self) -> Observed:
         """As `driver.Driver`: deployments, pods and the Service as they are now."""
         deployments, pods = self._deployments(), self._pods()
-        service = self.cluster.get("Service", self.name)
-        shares = self._shares(service, deployments, pods)
+        shares = self._shares(self.cluster.get("Service", self.name), deployments, pods)
         found = {}
         for release, deployment in deployments.items():
             found[release] = self._instance(release, deployment, pods.get(release, []), shares.get(release, 0.0))

@@ -123,9 +123,10 @@ def started(registry: str, folder: Path, tools: Path) -> Iterator[Kubernetes]:
             pids = [int(one.read_text()) for one in folder.glob("*.pid")]
             subprocess.run([str(script), "stop", str(folder)], capture_output=True, timeout=120, check=False)
             with contextlib.suppress(AssertionError):
-                wait_for(lambda: not any(map(lives, pids)), 10)
+                wait_for(lambda: not any(map(lives, pids)), 2)  # its API waits for half a minute for whoever still listens
             for pid in filter(lives, pids):
                 os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not any(map(lives, pids)), 60)  # whoever has its turn next finds its ports free
             unmount(folder)
 
 

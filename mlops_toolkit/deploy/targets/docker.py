@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_toolkit.config.deploying import amount
-from mlops_toolkit.deploy.targets import Event, Place, Standing, docker_cli
+from mlops_toolkit.deploy.targets import Event, Outcome, Place, Standing, docker_cli, over
 from mlops_toolkit.deploy.targets.docker_cli import Cli
 from mlops_toolkit.deploy.targets.heard import heard
 from mlops_toolkit.deploy.targets.seen import seen
@@ -74,27 +75,12 @@ class DockerTarget:
             title = f"{names(self.name)['agent']}-{_hash(order.id)}"
             if not self._sent(cli, title):
                 self._send(cli, title, order)
-            yield from self._followed(cli, title)
+            yield from self._followed(cli, title, order)
 
     def status(self) -> Standing:
         """What the journal on the host knows, and what is seen there."""
         with self._cli() as cli:
-            runs = self._known(cli)
-            if runs is None:
-                return Standing()
-            image, python = runs
-            title = f"{names(self.name)['agent']}-status-{_hash(str(time.time_ns()))}"
-            agent = bundle.data()
-            words = [*self._words(agent), "", "status", "--name", self.name, "--driver", "docker", "--settings", f"/state/{title}.json"]
-            self._create(cli, title, image, python, words, restart="no")
-            try:
-                cli.must(
-                    "cp", "-", f"{title}:/state", data=_packed({**self._files(cli, agent), f"{title}.json": self._settings(cli, title)})
-                )
-                said = cli.must("start", "--attach", title)
-            finally:
-                cli.run("rm", "--force", title)
-            return read(tell.Standing, loads(said.strip().splitlines()[-1], where=title), where=title)
+            return self._standing(cli)
 
     def render(self, order: Order, to: Path) -> Sequence[Path]:
         """The order, and the agent that would carry it out."""
@@ -106,6 +92,22 @@ class DockerTarget:
         """Nothing is kept open between two calls."""
 
     # ── below
+
+    def _standing(self, cli: Cli) -> Standing:
+        runs = self._known(cli)
+        if runs is None:
+            return Standing()
+        image, python = runs
+        title = f"{names(self.name)['agent']}-status-{_hash(str(time.time_ns()))}"
+        agent = bundle.data()
+        words = [*self._words(agent), "", "status", "--name", self.name, "--driver", "docker", "--settings", f"/state/{title}.json"]
+        self._create(cli, title, image, python, words, restart="no")
+        try:
+            cli.must("cp", "-", f"{title}:/state", data=_packed({**self._files(cli, agent), f"{title}.json": self._settings(cli, title)}))
+            said = cli.must("start", "--attach", title)
+        finally:
+            cli.run("rm", "--force", title)
+        return read(tell.Standing, loads(said.strip().splitlines()[-1], where=title), where=title)
 
     def _cli(self) -> AbstractContextManager[Cli]:
         options, place = self.options, self.place
@@ -219,9 +221,9 @@ class DockerTarget:
         self.place.say(f"pulling {image}")
         cli.pull(image, self.place.login(Reference.parse(image).host))
 
-    def _followed(self, cli: Cli, title: str) -> Iterator[Event]:
+    def _followed(self, cli: Cli, title: str, order: Order) -> Iterator[Event]:
         """What it says, to the end of the order, through restarts of its container and of the host."""
-        known, away, again = 0, time.monotonic(), False
+        known, away = 0, time.monotonic()
         while True:
             with cli.follow(title) as process:
                 for number, line in enumerate(process.lines()):
@@ -234,28 +236,38 @@ class DockerTarget:
                     yield event
                     if event.state == "over":
                         return
-            again = self._looked(cli, title, time.monotonic() - away, again)
+            outcome = self._looked(cli, title, time.monotonic() - away, order)
+            if outcome is not None:
+                yield over(outcome)
+                return
             time.sleep(1.0)
 
-    def _looked(self, cli: Cli, title: str, silent: float, again: bool) -> bool:
-        """Why the agent says nothing: Docker starts it again, unless it has ended for good. Then we do, once, which is `again`: on a disk that
-        was full its last words are lost, and of an order that is over it says what became of it."""
+    def _looked(self, cli: Cli, title: str, silent: float, order: Order) -> Outcome | None:
+        """Why the agent says nothing. Docker starts it again, unless it has ended for good: then its last words were lost, as on a disk that is
+        full, and the log may be broken for good where half a line stands in it; the journal says what became of the order.
+        """
         done = cli.run(
             "container", "inspect", "--format", "{{.State.Status}} {{.HostConfig.RestartPolicy.Name}} {{.State.ExitCode}}", title
         )
         if done.status == 0:
             status, policy, code = [*done.text.split(), "", "", ""][:3]
             if status == "exited" and policy == "no":
-                if not again and cli.run("start", title).status == 0:
-                    return True
-                raise EnvironmentFailure("agent-ended", f"the agent on the host ended (exit status {code}): {_last(cli, title)}")
+                outcome = None
+                with contextlib.suppress(EnvironmentFailure):  # where even that is not to be had, what it said last is told
+                    outcome = self._standing(cli).ended.get(order.id)
+                if outcome is None:
+                    hint = "`mlops status` says what is live there"
+                    raise EnvironmentFailure(
+                        "agent-ended", f"the agent on the host ended (exit status {code}): {_last(cli, title)}", hint=hint
+                    )
+                return outcome
         elif b"no such" in done.stderr.lower():
             raise EnvironmentFailure("agent-gone", f"the agent's container {title} is gone", hint="`mlops status` says what is live there")
         if silent > AWAY_SECONDS:
             raise EnvironmentFailure(
                 "target-unreachable", f"the host was away for {silent:.0f} s", hint="the order goes on there by itself: `mlops status`"
             )
-        return again
+        return None
 
 
 def _last(cli: Cli, title: str) -> str:
