@@ -95,13 +95,12 @@ def test_a_fresh_process_answers_as_the_training_process_did(
         assert not {"sklearn", "torch", "tensorflow", "keras", "pandas", "skops"} & set(answered[name, "served"]["imported"])
 
 
-def test_what_would_run_code_is_not_saved(tmp_path: Path) -> None:
+def test_what_would_run_code_is_not_saved(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Of each framework what carries code: an estimator of one's own, a Lambda layer, a module in a layer, a graph that writes files."""
     rows = {"frameworks": ("torch", "sklearn", "torch", "keras_of_torch"), "tensorflow": ("tensorflow", "keras", "tensorflow")}
+    keras = {"KERAS_HOME": str(tmp_path_factory.mktemp("keras"))}
     for program, (backend, *kinds) in rows.items():
-        for line in python(
-            program, "hostile.py", *kinds, cwd=tmp_path, KERAS_HOME=str(tmp_path / "nowhere"), KERAS_BACKEND=backend
-        ).splitlines():
+        for line in python(program, "hostile.py", *kinds, cwd=tmp_path, **keras, KERAS_BACKEND=backend).splitlines():
             said = json.loads(line)
             assert said["error"] in ("executing-format", "no-way-back"), said
     assert not list(tmp_path.iterdir())  # nothing was saved, and nothing ran
