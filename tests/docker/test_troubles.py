@@ -28,6 +28,7 @@ def known(came: Came, result: str = "deployed", name: str = "") -> None:
     assert came.outcome is None or came.outcome.name == name
 
 
+@pytest.mark.long
 def test_on_a_full_disk_a_worse_release_goes_back(studio: Studio, docker: object, tmp_path: Path) -> None:
     """The proxy's file, the journal and the agent's log are on that disk; the traffic is saved nevertheless."""
     with stage(studio, tmp_path, disk=troubles.SMALL) as found:
