@@ -197,8 +197,8 @@ def disk_fills(on: Stage, kind: str) -> Came:
         given.until("share")
         with full(on.own.data):
             begun = time.monotonic()
-            while given.is_alive() and time.monotonic() - begun < FULL and on.host.driver().observe().shares != {on.live: 1.0}:
-                time.sleep(0.1)
+            with suppress(AssertionError):  # for a while
+                wait_for(lambda: not given.is_alive() or on.host.driver().observe().shares == {on.live: 1.0}, FULL)
             taken = time.monotonic() - begun
         outcome = given.end()
     return Came(load, outcome, given.error, on.settled(), None, given.events, {"back": taken})

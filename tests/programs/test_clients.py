@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 import mlops_toolkit as mlops
 from tests.programs.conftest import HERE, environment
 from tests.unit.formats import saved
-from tests.world.serving import serving
+from tests.world.serving import Process, serving
 
 pytestmark = pytest.mark.programs
 
@@ -25,16 +28,31 @@ class Model:
 """
 
 
-def test_tritonclient_over_http(tmp_path: Path) -> None:
-    """Health, metadata, repository, tensors as JSON and as bytes, text, many at once, and errors in its own exceptions."""
-    models = tmp_path / "models"
+@contextmanager
+def answering(folder: Path, *options: str) -> Iterator[Process]:
+    """A server of a model of numbers and one of text, both ready."""
+    models = folder / "models"
     models.mkdir()
-    saved.save(tmp_path / "work").rename(models / "numbers")
-    (tmp_path / "predict.py").write_text(TEXT)
-    mlops.save(tmp_path / "predict.py", models / "text", example=["a", "b"])
-    with serving(models, options=("--repository",)) as process:
+    saved.save(folder / "work").rename(models / "numbers")
+    (folder / "predict.py").write_text(TEXT)
+    mlops.save(folder / "predict.py", models / "text", example=["a", "b"])
+    with serving(models, options=options) as process:
         process.until("model text")
         process.until("model numbers")
+        yield process
+
+
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def test_tritonclient_over_http(tmp_path: Path) -> None:
+    """Health, metadata, repository, tensors as JSON and as bytes, text, many at once, and errors in its own exceptions."""
+    with answering(tmp_path, "--repository") as process:
         words = [str(environment("clients") / "python"), str(HERE / "clients" / "over_http.py"), f"127.0.0.1:{process.port}"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr[-3000:] + process.said()[-2000:]

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import mlops_toolkit as mlops
 from tests.programs.conftest import HERE, environment
-from tests.programs.test_clients import TEXT
-from tests.unit.formats import saved
-from tests.world.serving import serving
+from tests.programs.test_clients import answering, free_port
 
 pytestmark = pytest.mark.programs
 
 
 def test_tritonclient_over_grpc(tmp_path: Path) -> None:
     """Health, metadata, tensors, text, compressed and large messages, and errors in its own exceptions."""
-    models = tmp_path / "models"
-    models.mkdir()
-    saved.save(tmp_path / "work").rename(models / "numbers")
-    (tmp_path / "predict.py").write_text(TEXT)
-    mlops.save(tmp_path / "predict.py", models / "text", example=["a", "b"])
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    with serving(models, options=("--grpc-port", str(port))) as process:
-        process.until("model text")
-        process.until("model numbers")
+    port = free_port()
+    with answering(tmp_path, "--grpc-port", str(port)) as process:
         words = [str(environment("clients") / "python"), str(HERE / "clients" / "over_grpc.py"), f"127.0.0.1:{port}"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr[-3000:] + process.said()[-2000:]
