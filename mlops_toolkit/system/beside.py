@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,20 @@ class Beside:
         while line := self._process.stdout.readline(LONGEST):
             yield line.decode("utf-8", "replace").rstrip("\r\n")
         self._process.wait()
+
+    def lines_until_silence(self, seconds: float) -> Iterator[str]:
+        """As `lines`, but only until nothing came for so long: it may have nothing more to say and not know it."""
+        assert self._process.stdout is not None  # noqa: S101
+        pipe, rest = self._process.stdout.fileno(), b""
+        while select.select([pipe], [], [], seconds)[0]:
+            block = os.read(pipe, 1 << 16)
+            *whole, rest = (rest + block).split(b"\n")
+            for line in whole if block else [rest][: bool(rest)]:
+                yield line[:LONGEST].decode("utf-8", "replace").rstrip("\r")
+            if not block:
+                self._process.wait()
+                return
+            rest = rest[:LONGEST]
 
 
 @contextlib.contextmanager

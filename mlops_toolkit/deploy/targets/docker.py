@@ -26,6 +26,7 @@ from mlops_toolkit.rollout.docker_spec import LABEL, Spec, names
 from mlops_toolkit.rollout.order import Order
 from mlops_toolkit.rollout.proxy import PROXIES, SLOTS
 
+SILENCE_SECONDS = 20.0  # after so long without a word it is looked whether the agent still runs
 AWAY_SECONDS = 600.0  # that a host may be away (its power, its engine) while it is followed
 SAFE = (
     "--read-only",
@@ -226,7 +227,7 @@ class DockerTarget:
         known, away = 0, time.monotonic()
         while True:
             with cli.follow(title) as process:
-                for number, line in enumerate(process.lines()):
+                for number, line in enumerate(process.lines_until_silence(SILENCE_SECONDS)):
                     if number < known:
                         continue
                     known, away = number + 1, time.monotonic()
@@ -236,21 +237,33 @@ class DockerTarget:
                     yield event
                     if event.state == "over":
                         return
-            outcome = self._looked(cli, title, time.monotonic() - away, order)
+            outcome, there = self._looked(cli, title, time.monotonic() - away, order)
+            away = time.monotonic() if there else away
             if outcome is not None:
                 yield over(outcome)
                 return
             time.sleep(1.0)
 
-    def _looked(self, cli: Cli, title: str, silent: float, order: Order) -> Outcome | None:
+    def _looked(self, cli: Cli, title: str, silent: float, order: Order) -> tuple[Outcome | None, bool]:
         """Why the agent says nothing. Docker starts it again, unless it has ended for good: then its last words were lost, as on a disk that is
         full, and the log may be broken for good where half a line stands in it; the journal says what became of the order.
+
+        The second: whether the host answered and the agent is at work.
         """
         done = cli.run(
-            "container", "inspect", "--format", "{{.State.Status}} {{.HostConfig.RestartPolicy.Name}} {{.State.ExitCode}}", title
+            "container",
+            "inspect",
+            "--format",
+            "{{.State.Status}} {{.HostConfig.RestartPolicy.Name}} {{.State.ExitCode}} {{.State.Pid}}",
+            title,
         )
         if done.status == 0:
-            status, policy, code = [*done.text.split(), "", "", ""][:3]
+            status, policy, code, pid = [*done.text.split(), "", "", "", ""][:4]
+            if status == "running" and pid != "0":
+                return None, True
+            if status == "running":  # it has ended, and Docker had no room to write that down
+                with contextlib.suppress(EnvironmentFailure):
+                    return self._standing(cli).ended.get(order.id), False
             if status == "exited" and policy == "no":
                 outcome = None
                 with contextlib.suppress(EnvironmentFailure):  # where even that is not to be had, what it said last is told
@@ -260,14 +273,14 @@ class DockerTarget:
                     raise EnvironmentFailure(
                         "agent-ended", f"the agent on the host ended (exit status {code}): {_last(cli, title)}", hint=hint
                     )
-                return outcome
+                return outcome, False
         elif b"no such" in done.stderr.lower():
             raise EnvironmentFailure("agent-gone", f"the agent's container {title} is gone", hint="`mlops status` says what is live there")
         if silent > AWAY_SECONDS:
             raise EnvironmentFailure(
                 "target-unreachable", f"the host was away for {silent:.0f} s", hint="the order goes on there by itself: `mlops status`"
             )
-        return None
+        return None, False
 
 
 def _last(cli: Cli, title: str) -> str:
